@@ -1,0 +1,1 @@
+"""Push: lanes, attempts and outcomes; knows sinks and policies, not filters."""

@@ -1,0 +1,1 @@
+"""Storage: the log and the ledger, one interface with several backends."""

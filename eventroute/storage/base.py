@@ -1,0 +1,418 @@
+"""The interface `Storage`: where the log and the delivery state live.
+
+Two facets. The *log* keeps events, bus by bus, in order. The *ledger* keeps what is owed: subscriptions, readers and
+their claims, waiting deliveries, dead letters.
+
+Words
+-----
+offset      A place in a bus's log: opaque, ordered, not necessarily without gaps. It is readable only when no smaller
+            one can still appear.
+version     A number a bus, raised by every change of its subscriptions.
+session     One worker's lease. All that the worker claims hangs on it; when it lapses, others take over.
+reader      A durable named position in a bus's log, shared by any number of workers. `live` serves all subscriptions
+            that have caught up; a subscription that has not has a reader of its own.
+span        "This reader serves this subscription from this offset to that one, by this definition."
+claim       A range of offsets that one session works on, for one reader.
+waiting     A delivery that was matched, is not settled, and lies behind its reader's position.
+
+A backend is thread-safe and may be used from several event loops, asyncio or trio, at once. Every call either has its
+whole effect, durably, or raises and has none; an error may leave it unknown only where that is said. Nothing here
+knows filters or sinks: a definition is bytes.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Literal, NamedTuple, Self
+
+from attrs import frozen
+
+__all__ = [
+    "LIVE",
+    "Bounds",
+    "Bury",
+    "Changes",
+    "Claim",
+    "Complete",
+    "DeadLetter",
+    "Entry",
+    "Reader",
+    "Record",
+    "Session",
+    "Settle",
+    "Span",
+    "Start",
+    "Storage",
+    "StoredSubscription",
+    "Wait",
+    "Waiting",
+    "WaitingSummary",
+]
+
+LIVE = "live"
+"""The name of the reader that all caught-up subscriptions of a bus share."""
+
+DEFAULT_BUS = "default"
+"""The bus that is there from the start."""
+
+Start = Literal["latest", "earliest"] | int | float
+"""Where a new subscription starts: at an int offset, or (float) at the first event appended at or after that time
+in seconds since the epoch."""
+
+
+class Record(NamedTuple):
+    """One event in the log."""
+
+    offset: int
+    time: float
+    """When it was appended, by the storage's clock, in seconds since the epoch."""
+    event: bytes
+    """The event in the CloudEvents JSON format (structured mode)."""
+
+
+@frozen
+class Bounds:
+    """The readable part of a log: `first` <= offset < `end`. Where it is empty, `first` == `end`."""
+
+    first: int
+    end: int
+
+
+@frozen
+class Session:
+    """A worker's lease: `id` is unique for ever; it lapses `ttl` seconds after it was opened or last extended."""
+
+    id: str
+    ttl: float
+
+
+@frozen
+class StoredSubscription:
+    """A subscription as stored."""
+
+    id: str
+    bus: str
+    definition: bytes
+    revision: int
+    """1 when created, raised by each `put_subscription` that changed the definition."""
+    paused: str | None
+    """Why it is paused, or None."""
+    reader: str
+    """The reader that serves it from now on: `live` or one of its own."""
+    removed: bool = False
+    """Only in `Changes`: the subscription is gone."""
+
+
+@frozen
+class Span:
+    """A reader serves a subscription for `start` <= offset < `until` (None: open), by `definition`.
+
+    `definition` is None while the subscription's current one holds; a span that ended since its matching changed, or
+    was set aside by such a change, carries the definition that was in force.
+    """
+
+    reader: str
+    subscription: str
+    start: int
+    until: int | None
+    definition: bytes | None
+
+
+@frozen
+class Changes:
+    """What has changed on a bus after a version: the current rows of all that changed.
+
+    With `reset` true the rows are all there are, and what the caller knew is to be forgotten.
+    """
+
+    version: int
+    reset: bool
+    subscriptions: tuple[StoredSubscription, ...]
+    spans: tuple[Span, ...]
+
+
+@frozen
+class Claim:
+    """A range `start` <= offset < `end` of a bus that one session works on for a reader.
+
+    `version` is the bus's version when the range was first claimed: the range is matched by the spans in force then.
+    """
+
+    bus: str
+    reader: str
+    start: int
+    end: int
+    version: int
+    session: str
+
+
+@frozen
+class Reader:
+    """A reader's progress: all below `position` is settled or waiting; `claimed` is the first unclaimed offset."""
+
+    bus: str
+    name: str
+    position: int
+    claimed: int
+    until: int | None
+    """Where it ends (it is then removed once it has got there), or None."""
+
+
+@frozen(slots=True)
+class Waiting:
+    """A delivery that waits in the ledger."""
+
+    subscription: str
+    offset: int
+    due: float
+    """Not before this time (seconds since the epoch); the caller's wall clock."""
+    attempts: int = 0
+    first_attempt: float | None = None
+    reason: str = ""
+    """Why the last attempt did not deliver, as a short code; empty where there was none."""
+    event: bytes | None = None
+    """The event itself where the log may no longer hold it (redriven), else None."""
+
+
+@frozen
+class WaitingSummary:
+    """The waiting deliveries of one subscription."""
+
+    subscription: str
+    count: int
+    unheld: int
+    """How many of them no living session holds."""
+    next_due: float | None
+    """The earliest due time among the unheld, or None where there is none."""
+
+
+@frozen
+class DeadLetter:
+    """A delivery that was given up. Its identity is (subscription, offset): a repeat overwrites."""
+
+    subscription: str
+    offset: int
+    time: float
+    reason: str
+    error: str
+    attempts: int
+    event: bytes
+
+
+@frozen
+class Complete:
+    """Entry: a claim is done; its reader's position may move past it. A repeat, by the same session, does nothing."""
+
+    claim: Claim
+
+
+@frozen
+class Wait:
+    """Entry: a delivery waits (inserted or overwritten). With `held` the session that writes it keeps it."""
+
+    waiting: Waiting
+    held: bool
+
+
+@frozen
+class Settle:
+    """Entry: a waiting delivery is done (delivered); removing what is not there does nothing."""
+
+    subscription: str
+    offset: int
+
+
+@frozen
+class Bury:
+    """Entry: a delivery is given up: the dead letter is kept, a waiting row of the same delivery goes."""
+
+    letter: DeadLetter
+
+
+Entry = Complete | Wait | Settle | Bury
+
+
+class Storage(ABC):
+    """A log and a ledger. `async with storage:` opens and closes it; openings nest and are counted."""
+
+    # -- lifecycle -------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Open, creating or migrating what is needed; the bus `default` is there afterwards.
+
+        Raises StorageError where it cannot be opened. The second and later calls only count.
+        """
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Undo one `open`; the last one waits for what is under way and lets go of files and connections."""
+
+    async def __aenter__(self) -> Self:
+        """Open the storage."""
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the storage."""
+        await self.aclose()
+
+    # -- the log ---------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def create_bus(self, bus: str) -> None:
+        """Make a bus; one that exists is left as it is."""
+
+    @abstractmethod
+    async def buses(self) -> tuple[str, ...]:
+        """The names of the buses, sorted."""
+
+    @abstractmethod
+    async def append(
+        self, bus: str, events: Sequence[bytes], *, append_id: str, acknowledged: Sequence[str] = ()
+    ) -> tuple[int, ...]:
+        """Append all of `events` or none; durable on return. Returns their offsets, ascending, in the order given.
+
+        A repeat with the same `append_id`, after a lost answer, appends nothing and returns the same offsets, until that
+        id was in the `acknowledged` of a later call. Raises UnknownBus, StorageFull, StorageError.
+        """
+
+    @abstractmethod
+    async def read(self, bus: str, start: int, end: int, *, limit: int, max_bytes: int) -> list[Record]:
+        """Records with `start` <= offset < `end`, ascending: at most `limit` (1 or more), and no more than `max_bytes` bytes of events except
+        that one record is always returned where there is one. An empty list: there is none in that range."""
+
+    @abstractmethod
+    async def bounds(self, bus: str) -> Bounds:
+        """What is readable now."""
+
+    @abstractmethod
+    async def offset_at(self, bus: str, time: float) -> int:
+        """The offset of the first record appended at or after `time`, or the end of the log where there is none."""
+
+    @abstractmethod
+    async def watch(self, bus: str, *, end: int, version: int, timeout: float) -> None:
+        """Wait until the log reaches past `end` or the bus's version is above `version`, or `timeout` seconds
+        have passed, whichever is first. It may return early, for no reason; it must not miss a change for long:
+        at once within one process, 0.1 s across processes."""
+
+    # -- sessions --------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def open_session(self, ttl: float) -> Session:
+        """Begin a worker's lease of `ttl` seconds, by the storage's clock."""
+
+    @abstractmethod
+    async def extend_session(self, session: Session) -> None:
+        """Let the lease run for `ttl` seconds from now. Raises LeaseLost where it has lapsed or was closed."""
+
+    @abstractmethod
+    async def close_session(self, session: Session) -> None:
+        """End the lease: what it still holds (claims, waiting deliveries) is free at once. A repeat does nothing."""
+
+    # -- subscriptions ---------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def put_subscription(
+        self, bus: str, subscription: str, definition: bytes, *, start: Start, rematch: bool
+    ) -> StoredSubscription:
+        """Create or update; ids are unique across the buses of a storage. Holds for every event appended after the return.
+
+        New: `latest` opens a span of the live reader at the end of the log; any other start makes a reader of its own
+        there (an offset or time below the first readable one starts at the first). Existing: keeps its place and `start` is ignored; an equal definition changes nothing. A
+        changed one raises revision and version; with `rematch` its open spans end at their reader's first
+        unclaimed offset, keep the old definition, and new ones begin there. Raises UnknownBus, and StorageConflict
+        where the id is taken on another bus.
+        """
+
+    @abstractmethod
+    async def remove_subscription(self, subscription: str) -> None:
+        """Remove it with its spans, its reader and its waiting deliveries; dead letters stay. Raises UnknownSubscription."""
+
+    @abstractmethod
+    async def pause_subscription(self, subscription: str, reason: str) -> None:
+        """Pause: it leaves the live reader (see `leave_live`), and its own reader and waiting deliveries are to be left
+        alone by workers. Already paused: the reason is replaced. Raises UnknownSubscription."""
+
+    @abstractmethod
+    async def resume_subscription(self, subscription: str) -> None:
+        """Undo a pause; not paused: nothing changes. Raises UnknownSubscription."""
+
+    @abstractmethod
+    async def leave_live(self, subscription: str) -> None:
+        """Give it a reader of its own: its live span ends at the live reader's first unclaimed offset, and a
+        new reader begins there. A span of live that begins later (start `latest` behind a backlog) is simply moved,
+        begin and all. One that has a reader of its own already: nothing changes. Raises UnknownSubscription."""
+
+    @abstractmethod
+    async def join_live(self, subscription: str, *, within: int) -> bool:
+        """Go back to the live reader, if its own reader's first unclaimed offset is at most `within` offsets behind
+        the live one's: its own reader then ends at the live reader's first unclaimed offset (and is
+        removed when it gets there), and a live span begins there. Where its own reader is already ahead of live, the
+        live span begins at the own reader's first unclaimed offset and the own reader ends there. Returns whether
+        it is served by live now; false for a paused one."""
+
+    @abstractmethod
+    async def changes(self, bus: str, after: int) -> Changes:
+        """What has changed after that version; `after` = 0 gives everything. Rows that no longer matter to anybody (spans
+        that ended before all claims, removed subscriptions) may be left out, but then a caller that could have
+        known them gets `reset`."""
+
+    @abstractmethod
+    async def spans_at(self, bus: str, reader: str, offset: int) -> tuple[Span, ...]:
+        """The spans of a reader that hold at `offset`, each with its definition filled in. For a range taken over from another worker."""
+
+    # -- the ledger ------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def readers(self, bus: str) -> tuple[Reader, ...]:
+        """Every reader of the bus with its progress, `live` first."""
+
+    @abstractmethod
+    async def claim(self, bus: str, reader: str, session: Session, *, limit: int) -> Claim | None:
+        """Claim work for a reader: first a range whose session has lapsed or was closed (given over as it is),
+        else the next at most `limit` offsets. None where there is nothing now, the reader is gone, or it is the own
+        reader of a paused subscription. Raises LeaseLost.
+
+        Need not survive a power loss (the range is then claimed again), but must hold across processes.
+        """
+
+    @abstractmethod
+    async def claim_waiting(self, bus: str, subscription: str, session: Session, *, now: float, limit: int) -> list[Waiting]:
+        """Take at most `limit` waiting deliveries of a subscription that are due (`due` <= `now`) and that no living
+        session holds, the earliest due first; the session holds them until they are settled, buried or written again.
+        Nothing for a paused subscription. Raises LeaseLost."""
+
+    @abstractmethod
+    async def write(self, bus: str, session: Session, entries: Sequence[Entry]) -> None:
+        """Apply all entries, in order, in one change, durably; a repeat of the same call has no further effect.
+
+        The precondition is the session: LeaseLost where it has lapsed, or a `Complete` names a claim that it no longer holds;
+        then nothing is applied. Entries for a subscription that is gone are dropped, except `Complete`.
+        A reader that has reached its `until` with no claim left is removed.
+        """
+
+    @abstractmethod
+    async def waiting(self, bus: str, *, before: int | None = None) -> tuple[WaitingSummary, ...]:
+        """The waiting deliveries by subscription (those with any), only of offsets below `before` where given."""
+
+    # -- dead letters ----------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def dead_letters(
+        self, bus: str, *, subscription: str | None = None, after: tuple[str, int] | None = None, limit: int = 100
+    ) -> list[DeadLetter]:
+        """Dead letters in the order of (subscription, offset), those behind `after`, at most `limit`."""
+
+    @abstractmethod
+    async def count_dead_letters(self, bus: str) -> dict[tuple[str, str], int]:
+        """How many there are, by (subscription, reason)."""
+
+    @abstractmethod
+    async def redrive(self, bus: str, letters: Sequence[tuple[str, int]], *, due: float) -> int:
+        """Turn dead letters, named by (subscription, offset), into waiting deliveries due at `due`, with no attempts
+        counted and their event with them; one whose subscription is gone stays. Returns how many."""
