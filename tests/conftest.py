@@ -1,4 +1,4 @@
-"""What every test may use: both event loops, the hypothesis profiles, the data that lies beside the project."""
+"""What every test may use: both event loops, the hypothesis profiles, the data beside the project."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Deadlines measure the machine, not the code. CI draws the same examples each time: a red run can be repeated.
+# Deadlines measure the machine, not the code. CI draws the same examples each time.
 settings.register_profile("dev", deadline=None, max_examples=50)
 settings.register_profile(
     "ci", deadline=None, derandomize=True, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
