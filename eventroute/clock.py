@@ -1,4 +1,4 @@
-"""Time, passed in: whoever needs to know the time or to wait takes a `Clock`, so that a test can hand in virtual time."""
+"""Time, passed in: whoever needs the time or has to wait takes a `Clock`, so that a test can hand in virtual time."""
 
 from __future__ import annotations
 

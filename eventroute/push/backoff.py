@@ -17,7 +17,7 @@ def _positive(instance: object, attribute: object, value: float) -> None:
 
 @frozen
 class Backoff:
-    """Waits between attempts: before attempt n + 1 at most `first` * 2**(n - 1) seconds, and never more than `limit`."""
+    """Waits between attempts: before attempt n + 1 at most `first` * 2**(n - 1) seconds, never more than `limit`."""
 
     first: float = field(default=1.0, validator=_positive)
     limit: float = field(default=3_600.0, validator=_positive)

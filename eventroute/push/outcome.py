@@ -12,7 +12,15 @@ from attrs import field, frozen
 
 from eventroute.errors import InvalidSubscription
 
-__all__ = ["DEFAULT_OUTCOMES", "MAX_RETRY_AFTER", "Delivered", "Outcome", "OutcomeTable", "Rejected", "RetryLater"]
+__all__ = [
+    "DEFAULT_OUTCOMES",
+    "MAX_RETRY_AFTER",
+    "Delivered",
+    "Outcome",
+    "OutcomeTable",
+    "Rejected",
+    "RetryLater",
+]
 
 MAX_RETRY_AFTER = 86_400.0
 """The ceiling on a wait that a sink asks for, in seconds (1 day)."""
@@ -23,6 +31,10 @@ MAX_ERROR_LENGTH = 1_000
 
 def _shorten(text: str) -> str:
     return text if len(text) <= MAX_ERROR_LENGTH else f"{text[: MAX_ERROR_LENGTH - 1]}…"
+
+
+def _bounded(after: float | None) -> float | None:
+    return None if after is None else min(max(after, 0.0), MAX_RETRY_AFTER)
 
 
 @frozen
@@ -40,9 +52,7 @@ class RetryLater:
 
     reason: str
     error: str = field(default="", converter=_shorten)
-    after: float | None = field(
-        default=None, converter=lambda after: None if after is None else min(max(after, 0.0), MAX_RETRY_AFTER)
-    )
+    after: float | None = field(default=None, converter=_bounded)
     hold_lane: bool = False
 
 
@@ -61,6 +71,10 @@ Kind = Literal["delivered", "retry", "retry-hold", "reject", "reject-pause"]
 _KINDS: frozenset[str] = frozenset({"delivered", "retry", "retry-hold", "reject", "reject-pause"})
 
 
+def _copy(rules: Mapping[str, str]) -> dict[str, str]:
+    return dict(rules)
+
+
 def _check_rules(_instance: object, _attribute: object, rules: Mapping[str, str]) -> None:
     for key, kind in rules.items():
         plain = len(key) == 3 and key[0] in "12345" and (key[1:].isdecimal() or key[1:] == "xx") and key.isascii()
@@ -72,13 +86,13 @@ def _check_rules(_instance: object, _attribute: object, rules: Mapping[str, str]
 
 @frozen
 class OutcomeTable:
-    """Which HTTP status means which outcome: a key is a code (`404`) or a class (`5xx`); the code goes before the class.
+    """Which HTTP status means which outcome: a key is a code (`404`) or a class (`5xx`); the code goes first.
 
     The values: `delivered`; `retry`; `retry-hold` (a Retry-After holds the whole lane); `reject`; `reject-pause`
     (and the subscription is paused). A status that no key covers is retried as `bad-answer`.
     """
 
-    rules: Mapping[str, str] = field(converter=dict, validator=_check_rules)
+    rules: Mapping[str, str] = field(converter=_copy, validator=_check_rules)
 
     def outcome(self, status: int, *, retry_after: float | None = None, error: str = "") -> Outcome:
         """The outcome of an answer with `status`; total: every integer has one."""

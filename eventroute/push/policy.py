@@ -53,7 +53,7 @@ def _one_of(choices: frozenset[str]) -> Callable[[Any, attrs.Attribute[Any], Any
     return check
 
 
-def _check_headers(_instance: object, _attribute: object, headers: Mapping[str, str]) -> None:
+def _check_headers(_instance: object, _attribute: object, headers: Mapping[object, object]) -> None:
     for name, value in headers.items():
         where = f"policy.headers.{name}"
         if not isinstance(name, str) or not _TOKEN.fullmatch(name):
@@ -131,7 +131,9 @@ class DeliveryPolicy:
 
     def to_dict(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """`config` and `protocolsettings`, with only what differs from the defaults."""
-        settings = {key: _plain(getattr(self, key)) for key in _SETTING_KEYS if getattr(self, key) != getattr(_DEFAULT, key)}
+        settings = {
+            key: _plain(getattr(self, key)) for key in _SETTING_KEYS if getattr(self, key) != getattr(_DEFAULT, key)
+        }
         config = {
             key: _plain(getattr(self, key))
             for key in _CONFIG_KEYS - {"backoff", "outcomes"}
@@ -164,5 +166,7 @@ def _only(document: object, known: frozenset[str], where: str) -> dict[str, Any]
     mapping = _mapping(document, where)
     for key in mapping:
         if key not in known:
-            raise InvalidSubscription(f"there is no such setting; known: {', '.join(sorted(known))}", where=f"{where}.{key}")
+            raise InvalidSubscription(
+                f"there is no such setting; known: {', '.join(sorted(known))}", where=f"{where}.{key}"
+            )
     return dict(mapping)

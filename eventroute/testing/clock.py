@@ -8,9 +8,12 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 import anyio
-from anyio.testing import wait_all_tasks_blocked
+from anyio import wait_all_tasks_blocked
+from anyio.lowlevel import checkpoint
 
 __all__ = ["VirtualClock"]
+
+_Alarm = tuple[float, int, anyio.Event | anyio.CancelScope]
 
 
 class VirtualClock:
@@ -20,7 +23,7 @@ class VirtualClock:
         self._wall = start
         self._elapsed = 0.0
         self._serial = itertools.count()
-        self._alarms: list[tuple[float, int, anyio.Event | anyio.CancelScope]] = []
+        self._alarms: list[_Alarm] = []
 
     def time(self) -> float:
         """The virtual wall clock, in seconds since the epoch."""
@@ -37,7 +40,7 @@ class VirtualClock:
     async def sleep(self, seconds: float) -> None:
         """Wait until `advance` has moved time that far; 0 or less only lets other tasks run."""
         if seconds <= 0:
-            await anyio.lowlevel.checkpoint()
+            await checkpoint()
             return
         rung = anyio.Event()
         self._alarm(seconds, rung)
@@ -65,8 +68,8 @@ class VirtualClock:
         self._wall += elapsed - self._elapsed
         self._elapsed = elapsed
 
-    def _alarm(self, seconds: float, alarm: anyio.Event | anyio.CancelScope) -> tuple[float, int, object]:
-        entry = (self._elapsed + max(0.0, seconds), next(self._serial), alarm)
+    def _alarm(self, seconds: float, alarm: anyio.Event | anyio.CancelScope) -> _Alarm:
+        entry: _Alarm = (self._elapsed + max(0.0, seconds), next(self._serial), alarm)
         heapq.heappush(self._alarms, entry)
         return entry
 
@@ -78,5 +81,5 @@ class VirtualClock:
                 yield scope
             finally:
                 if entry in self._alarms:
-                    self._alarms.remove(entry)  # type: ignore[arg-type]
+                    self._alarms.remove(entry)
                     heapq.heapify(self._alarms)

@@ -44,5 +44,5 @@ class SinkProvider(Protocol):
         ...
 
     def sink(self, address: str, policy: DeliveryPolicy) -> Sink | None:
-        """The sink at `address` under `policy`, or None where this process cannot reach it (a function it does not hold)."""
+        """The sink at `address` under `policy`, or None where this process cannot reach it."""
         ...

@@ -1,0 +1,42 @@
+"""What is to be written down after an attempt: a pure decision."""
+
+from __future__ import annotations
+
+from eventroute.push.delivery import Delivery
+from eventroute.push.outcome import Delivered, Outcome, Rejected
+from eventroute.push.policy import DeliveryPolicy
+from eventroute.storage.base import Bury, DeadLetter, Settle, Wait, Waiting
+
+__all__ = ["RETRIES_EXHAUSTED", "entry_after"]
+
+RETRIES_EXHAUSTED = "retries-exhausted"
+
+
+def entry_after(
+    delivery: Delivery, outcome: Outcome, policy: DeliveryPolicy, *, now: float, draw: float
+) -> Settle | Wait | Bury | None:
+    """The ledger entry that an attempt's outcome asks for, or None where nothing needs to be written.
+
+    `delivery` counts this attempt already and knows its first one. `now` is the wall clock in seconds, `draw` a random
+    number in [0, 1). A retry that would come after `max_age` is made at `max_age`, unless the sink asked for
+    longer: so the last attempt uses the time there is.
+    """
+    if isinstance(outcome, Delivered):
+        return Settle(delivery.subscription, delivery.offset) if delivery.recorded else None
+    if isinstance(outcome, Rejected):
+        return Bury(_letter(delivery, now, outcome.reason, outcome.error))
+    first = now if delivery.first_attempt is None else delivery.first_attempt
+    spent = policy.max_attempts is not None and delivery.attempts >= policy.max_attempts
+    if spent or now - first >= policy.max_age:
+        last = f"{outcome.reason}: {outcome.error}" if outcome.error else outcome.reason
+        return Bury(_letter(delivery, now, RETRIES_EXHAUSTED, last))
+    wait = policy.backoff.wait(delivery.attempts, draw, at_least=outcome.after)
+    due = max(now + (outcome.after or 0.0), min(now + wait, first + policy.max_age))
+    return Wait(
+        Waiting(delivery.subscription, delivery.offset, due, delivery.attempts, first, outcome.reason),
+        held=False,
+    )
+
+
+def _letter(delivery: Delivery, now: float, reason: str, error: str) -> DeadLetter:
+    return DeadLetter(delivery.subscription, delivery.offset, now, reason, error, delivery.attempts, delivery.raw)

@@ -1,0 +1,71 @@
+"""What the scheduler needs to know of subscriptions, without knowing what a filter or a transformer is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Protocol
+
+from attrs import frozen
+
+from eventroute.event import Event
+from eventroute.push.policy import DeliveryPolicy
+from eventroute.push.sinks.base import Sink
+from eventroute.storage.base import Changes, Claim, Span
+
+__all__ = ["Matcher", "Route", "RoutingTable"]
+
+
+@frozen(eq=False)
+class Route:
+    """The way of one subscription's events, as it is now."""
+
+    subscription: str
+    policy: DeliveryPolicy
+    sink: Sink | None
+    """None where this process cannot reach the sink."""
+    transform: Callable[[Event], Event]
+    """Raises TransformError."""
+    paused: str | None
+    """Why it is paused, or None."""
+
+    @property
+    def held(self) -> bool:
+        """Whether this process makes no attempts for it now."""
+        return self.paused is not None or self.sink is None
+
+
+class Matcher(Protocol):
+    """Which subscriptions get the event at an offset."""
+
+    def __call__(self, offset: int, raw: bytes) -> Collection[str]:
+        """The ids of the subscriptions that match the event, in its JSON form."""
+        ...
+
+
+class RoutingTable(Protocol):
+    """The subscriptions of one bus, brought up to date by `Changes`."""
+
+    @property
+    def version(self) -> int:
+        """The version of the bus up to which changes have been applied."""
+        ...
+
+    def apply(self, changes: Changes) -> list[tuple[str, str]]:
+        """Take changes in. Returns (subscription, reason) for each whose definition cannot be understood here."""
+        ...
+
+    def route(self, subscription: str) -> Route | None:
+        """The route of a subscription, or None where it is not known (gone)."""
+        ...
+
+    def readers(self) -> dict[str, str]:
+        """The own readers that have work or may get some: reader -> subscription."""
+        ...
+
+    def matcher(self, claim: Claim) -> Matcher | None:
+        """The matcher for a claimed range, or None where a span that may be needed is not known any more."""
+        ...
+
+    def matcher_of(self, spans: Collection[Span]) -> Matcher:
+        """A matcher of just these spans, whose definitions are given."""
+        ...
