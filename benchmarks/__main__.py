@@ -43,9 +43,7 @@ def main(arguments: Sequence[str] | None = None, known: Mapping[str, Workload] |
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="workloads to run, or `all`; none: list them"
-    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="workloads to run, or `all`; none: list them")
     parser.add_argument("--runs", type=_count, help=f"interleaved rounds (default {RUNS}, tiny {TINY_RUNS})")
     parser.add_argument("--tiny", action="store_true", help="only prove that the workloads work")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every round to FILE")

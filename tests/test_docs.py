@@ -98,10 +98,7 @@ def commands(block: Block) -> list[tuple[str, str]]:
     start, *rest = ("\n" + block.text).split("\n$ ")
     if start.strip() or not rest:
         pytest.fail(f"{block.place} must start with `$ ` and a command")
-    return [
-        (command, answer.rstrip("\n") + "\n")
-        for command, _, answer in (part.partition("\n") for part in rest)
-    ]
+    return [(command, answer.rstrip("\n") + "\n") for command, _, answer in (part.partition("\n") for part in rest)]
 
 
 def check(block: Block, wanted: str, printed: str) -> None:

@@ -72,9 +72,7 @@ def layer(module: str) -> str:
 def test_import_is_lean() -> None:
     """Measured by what gets imported, since times depend on the machine."""
     program = "import sys, eventroute; print(*{name.partition('.')[0] for name in sys.modules})"
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "eventroute" in done.stdout.split()
     assert not NOT_AT_IMPORT & set(done.stdout.split())
 
@@ -86,9 +84,7 @@ def test_public_names_can_be_imported_and_are_sorted() -> None:
 
 
 def test_init_shows_what_it_exports_and_nothing_else() -> None:
-    shown = {
-        name for name, value in vars(eventroute).items() if name[0] != "_" and not inspect.ismodule(value)
-    }
+    shown = {name for name, value in vars(eventroute).items() if name[0] != "_" and not inspect.ismodule(value)}
     assert shown <= {*eventroute.__all__, "annotations"}
 
 
@@ -105,9 +101,7 @@ def test_types_are_shipped() -> None:
 
 
 def test_modules_import_in_one_direction() -> None:
-    graph = {
-        module: {name for name in names if name in MODULES} - {module} for module, names in MODULES.items()
-    }
+    graph = {module: {name for name in names if name in MODULES} - {module} for module, names in MODULES.items()}
     assert list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle
 
 
@@ -145,8 +139,6 @@ def test_what_is_imported_is_declared() -> None:
         if top not in sys.stdlib_module_names and top != "eventroute"
     }
     undeclared = {
-        top
-        for top in third_party
-        if not {name.lower().replace("-", "_") for name in providers.get(top, [])} & declared
+        top for top in third_party if not {name.lower().replace("-", "_") for name in providers.get(top, [])} & declared
     }
     assert undeclared == set()

@@ -50,9 +50,7 @@ def test_rows_hold_every_round_and_the_ratio_lies_between_the_rounds_own(
 ) -> None:
     calls: list[tuple[str, int]] = []
     floor, subject = ([taken[place] for taken in rounds] for place in (0, 1))
-    rows = run(
-        workload(scripted("floor", floor, calls), scripted("subject", subject, calls)), runs=len(rounds)
-    )
+    rows = run(workload(scripted("floor", floor, calls), scripted("subject", subject, calls)), runs=len(rounds))
     assert [row.seconds for row in rows] == [tuple(floor), tuple(subject)]
     assert rows[0].ratio == 1
     ratios = [b / a for a, b in rounds]
@@ -120,9 +118,7 @@ def test_without_names_the_command_lists(capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().out.split() == ["sample", "What", "it", "is", "for."]
 
 
-def test_the_command_prints_a_table_and_writes_every_round(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_prints_a_table_and_writes_every_round(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "out.json"
     assert main(["sample", "sample", "--runs", "3", "--json", str(file)], {"sample": workload(*pair(3))}) == 0
     assert len(capsys.readouterr().out.splitlines()) == 3
