@@ -6,6 +6,7 @@ import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from eventroute.errors import InvalidEvent
@@ -17,15 +18,16 @@ AttributeValue: TypeAlias = str | bool | int
 
 _REQUIRED = ("specversion", "id", "source", "type")
 _name = re.compile(r"[a-z0-9]+").fullmatch
-# Section 2 (types), String: no control characters, no surrogates, no noncharacters.
+# String (section 2): no control characters, no surrogates, no noncharacters.
 _forbidden = re.compile(
     "[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
     + "".join(chr(plane << 16 | 0xFFFE) + chr(plane << 16 | 0xFFFF) for plane in range(17))
     + "]"
 ).search
-_uri_text = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*").match
+_not_uri = re.compile(r"[^A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]").search
+_bad_percent = re.compile(r"%(?![0-9A-Fa-f]{2})").search
 _scheme = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:").match
-_media_type = re.compile(r"[!#$&^_.+\-A-Za-z0-9*'`|~%]+/[!#$&^_.+\-A-Za-z0-9*'`|~%]+\s*(?:;.*)?").fullmatch
+_media_type = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+/[!#$%&'*+\-.^_`|~0-9A-Za-z]+[ \t]*(?:;.*)?").fullmatch
 
 
 def check_attributes(given: Mapping[str, Any]) -> dict[str, AttributeValue]:
@@ -36,76 +38,67 @@ def check_attributes(given: Mapping[str, Any]) -> dict[str, AttributeValue]:
     attributes: dict[str, AttributeValue] = {}
     for name, value in given.items():
         rule = _RULES.get(name)
-        if rule is None and (not isinstance(name, str) or name == "data" or not _name(name)):
-            raise _bad_name(name)
+        if rule is None:
+            _check_name(name)
         if value is None:
             continue
-        if type(value) is not str:
-            value = _extension_value(name, value) if rule is None else _core_value(name, value)
-        if type(value) is str and not value.isprintable():
-            _check_characters(name, value)
-        if rule is not None:
-            rule(name, value)
-        attributes[name] = value
+        checked = value if type(value) is str else _wire_value(name, value, core=rule is not None)
+        if type(checked) is str:
+            if not checked.isprintable():
+                _check_characters(name, checked)
+            if rule is not None:
+                rule(name, checked)
+        attributes[name] = checked
     for name in _REQUIRED:
         if name not in attributes:
-            raise InvalidEvent(f"the event has no {name}, which CloudEvents requires: add it", where=name)
+            raise InvalidEvent("it is missing, and CloudEvents requires it: add it", where=name)
     return attributes
 
 
-def _bad_name(name: object) -> InvalidEvent:
+def _check_name(name: object) -> None:
     if name in ("data", "data_base64"):
-        return InvalidEvent("data is the payload, not an attribute: pass it as data", where=str(name))
-    return InvalidEvent(
-        "an attribute name has only lower-case letters a-z and digits: rename it", where=ascii(name)[:80]
-    )
+        raise InvalidEvent("this is the payload, not an attribute: pass it as data", where=str(name))
+    if not isinstance(name, str) or not _name(name):
+        raise InvalidEvent(
+            "an attribute name has only lower-case letters a-z and digits: rename it", where=ascii(name)[:80]
+        )
 
 
-def _core_value(name: str, value: object) -> str:
+def _wire_value(name: str, value: object, *, core: bool) -> AttributeValue:
     if isinstance(value, str):
         return str.__str__(value)
-    if name == "time" and isinstance(value, datetime):
-        return _time_text(name, value)
-    raise InvalidEvent(f"it must be a string, not {type(value).__name__}", where=name)
-
-
-def _extension_value(name: str, value: object) -> AttributeValue:
+    if isinstance(value, datetime) and (name == "time" or not core):
+        try:
+            return format_timestamp(value)
+        except ValueError as error:
+            raise InvalidEvent(str(error), where=name) from None
+    if core:
+        raise InvalidEvent(f"it must be a string, not {type(value).__name__}", where=name)
     if isinstance(value, bool):
         return value
     if isinstance(value, int):
         if not -(2**31) <= value < 2**31:
             raise InvalidEvent("an integer attribute has at most 32 bits: send it as a string", where=name)
         return int(value)
-    if isinstance(value, str):
-        return str.__str__(value)
     if isinstance(value, bytes | bytearray | memoryview):
         return b64encode(value).decode("ascii")
-    if isinstance(value, datetime):
-        return _time_text(name, value)
     raise InvalidEvent(
-        "an attribute is a string, boolean, 32-bit integer, bytes or datetime, "
-        f"not {type(value).__name__}: send it as a string, or put it into data",
+        f"it is of type {type(value).__name__}, and an attribute is a string, boolean, integer, bytes or datetime: "
+        "send it as a string, or put it into data",
         where=name,
     )
-
-
-def _time_text(name: str, value: datetime) -> str:
-    try:
-        return format_timestamp(value)
-    except ValueError as error:
-        raise InvalidEvent(str(error), where=name) from None
 
 
 def _check_characters(name: str, value: str) -> None:
     found = _forbidden(value)
     if found is not None:
         raise InvalidEvent(
-            f"character U+{ord(found[0]):04X} at position {found.start()} is not allowed in an attribute: remove it",
+            f"U+{ord(found[0]):04X} at position {found.start()} is not allowed in an attribute: remove it",
             where=name,
         )
 
 
-def _not_empty(name: str, value: str) -> None:
+def _is_given(name: str, value: str) -> None:
     if not value:
         raise InvalidEvent("it is empty: give it a value, or leave it out if it is optional", where=name)
 
@@ -116,10 +109,12 @@ def _is_version(name: str, value: str) -> None:
 
 
 def _is_uri_reference(name: str, value: str) -> None:
-    _not_empty(name, value)
-    end = _uri_text(value).end()  # type: ignore[union-attr]  # it matches any text, if only its start
-    if end != len(value):
-        raise InvalidEvent(f"it is not a URI (RFC 3986): percent-encode {value[end]!r} at position {end}", where=name)
+    _is_given(name, value)
+    found = _not_uri(value) or ("%" in value and _bad_percent(value))
+    if found:
+        raise InvalidEvent(
+            f"it is not a URI (RFC 3986): percent-encode {found[0]!a} at position {found.start()}", where=name
+        )
 
 
 def _is_absolute_uri(name: str, value: str) -> None:
@@ -129,9 +124,14 @@ def _is_absolute_uri(name: str, value: str) -> None:
 
 
 def _is_media_type(name: str, value: str) -> None:
-    _not_empty(name, value)
-    if not _media_type(value):
+    _is_given(name, value)
+    if not _names_media(value):
         raise InvalidEvent(f"{value[:64]!r} is not a media type such as application/json", where=name)
+
+
+@lru_cache(maxsize=256)
+def _names_media(value: str) -> bool:
+    return _media_type(value) is not None
 
 
 def _is_timestamp(name: str, value: str) -> None:
@@ -142,11 +142,11 @@ def _is_timestamp(name: str, value: str) -> None:
 
 
 _RULES: dict[str, Callable[[str, str], None]] = {
-    "id": _not_empty,
+    "id": _is_given,
     "source": _is_uri_reference,
-    "type": _not_empty,
+    "type": _is_given,
     "specversion": _is_version,
-    "subject": _not_empty,
+    "subject": _is_given,
     "datacontenttype": _is_media_type,
     "dataschema": _is_absolute_uri,
     "time": _is_timestamp,

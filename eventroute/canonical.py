@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from math import isfinite
 
+from eventroute.jsontext import SourceNumber
+
 __all__ = ["canonical_text"]
 
 _EXPONENT_FROM = 16
@@ -15,14 +17,12 @@ def canonical_text(value: object) -> str | None:
     """The one text of a string, boolean or number; None for null, arrays, objects and everything else.
 
     `true`, `5`, `12345678.5`: the shortest text that reads back as the same number, without an exponent below 1e16.
-    Integers are exact at any size. A decimal that binary64 cannot hold keeps its digits as they were written.
+    Integers are exact at any size. A number that binary64 cannot hold keeps its digits as they were written.
     """
     if isinstance(value, str):
         return value
-    if value is True:
-        return "true"
-    if value is False:
-        return "false"
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
     if isinstance(value, float):
@@ -39,10 +39,23 @@ def _float_text(value: float) -> str:
     return format(Decimal(text), "f") if "e-" in text else text
 
 
-def _decimal_text(value: Decimal) -> str:
+def _decimal_text(value: Decimal) -> str | None:
     text = str(value)
-    if "E" not in text.upper():
+    if isinstance(value, SourceNumber):
+        return _plain(value) if "e" in text.lower() and _near_one(value) else text
+    if not value.is_finite():
+        return None
+    if not _near_one(value):
         return text
+    text = _plain(value)
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _plain(value: Decimal) -> str:
+    return format(value, "f")
+
+
+def _near_one(value: Decimal) -> bool:
+    """Whether its text without an exponent is of a bearable length."""
     exponent = value.as_tuple().exponent
-    plain = isinstance(exponent, int) and exponent >= -_LONGEST_FRACTION
-    return format(value, "f") if plain and value.adjusted() < _EXPONENT_FROM else text
+    return isinstance(exponent, int) and exponent >= -_LONGEST_FRACTION and value.adjusted() < _EXPONENT_FROM

@@ -42,7 +42,7 @@ def compile_condition(text: str) -> Callable[[list[Any]], list[Any]]:
             )
         position = match.end()
     from jsonpath_ng.exceptions import JSONPathError  # slow to import, and few paths have filters
-    from jsonpath_ng.ext import parse
+    from jsonpath_ng.ext.parser import parse
 
     try:
         parsed = parse(f"$[?{text}]")

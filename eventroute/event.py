@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from binascii import a2b_base64, b2a_base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import uuid4
 
 import attrs
@@ -15,8 +14,17 @@ import msgspec
 from eventroute import binding
 from eventroute.attributes import AttributeValue, check_attributes
 from eventroute.errors import InvalidEvent
-from eventroute.jsontext import check_json, decode_json, encode_json, raise_reason, same_json
-from eventroute.payload import Kind, codec_of, kind_of
+from eventroute.jsontext import MAX_DEPTH, check_json, decode_json, decode_members, encode_json, same_json, split_object
+from eventroute.payload import (
+    Kind,
+    Payload,
+    codec_of,
+    natural_type,
+    payload_member,
+    payload_of,
+    payload_of_body,
+    payload_of_members,
+)
 from eventroute.timestamps import parse_timestamp
 
 if TYPE_CHECKING:
@@ -24,43 +32,36 @@ if TYPE_CHECKING:
 
 __all__ = ["Event"]
 
-# JSON text (a part of the message that it came in, or its own), text, bytes, or no data
-Payload: TypeAlias = "msgspec.Raw | bytes | str | None"
-
 _UNSET: Final = object()
 _new = object.__new__
-_set = object.__setattr__
-_split_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_one_value = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 @attrs.frozen(init=False, eq=False, repr=False)
 class Event:
-    """A CloudEvent. Satisfies the CloudEvents SDK's `BaseCloudEvent` protocol.
+    """A CloudEvent. It satisfies the CloudEvents SDK's protocol `BaseCloudEvent`.
 
     `attributes` are checked against the specification: an aware datetime becomes RFC 3339 text, bytes become base64
     text, None is left out. `data` is what the content type says: a JSON value (or JSON text, as bytes) where
     `datacontenttype` is JSON, a string or bytes elsewhere; without `datacontenttype` bytes stay bytes and anything
-    else is a JSON value. None is no data; `b"null"` in a JSON type is null. Nothing of the caller's is kept or changed.
+    else is a JSON value. None is no data; `b"null"` in a JSON type is null. Nothing that the caller holds is kept or
+    changed.
 
     Raises InvalidEvent naming the attribute, or `data`.
     """
 
-    _attributes: dict[str, AttributeValue]
-    _kind: Kind
+    attributes: Mapping[str, AttributeValue]
+    """All attributes, read-only; `time` is the text that was received."""
+
     _payload: Payload
-    _document: bytes | None
-    _decoded: object
+    _document: bytes | None  # the event in JSON, once it is known
+    _decoded: object  # the value of JSON data, once it is known
 
     def __init__(self, attributes: Mapping[str, Any], data: object = None) -> None:
         checked = check_attributes(attributes)
-        kind, payload = _payload_of(data, cast("str | None", checked.get("datacontenttype")))
-        _fill(self, checked, kind, payload, None)
-
-    # -- ways to make one
+        _fill(self, MappingProxyType(checked), payload_of(data, _content_type(checked)), None)
 
     @classmethod
-    def create(
+    def create(  # noqa: PLR0913  # they are the attributes of the specification
         cls,
         *,
         type: str,
@@ -79,21 +80,21 @@ class Event:
         application/json. Raises InvalidEvent.
         """
         if datacontenttype is None and data is not None:
-            datacontenttype = _natural_type(data)
-        return cls(
-            {
-                **(extensions or {}),
-                "specversion": "1.0",
-                "id": str(uuid4()) if id is None else id,
-                "source": source,
-                "type": type,
-                "subject": subject,
-                "time": time,
-                "datacontenttype": datacontenttype,
-                "dataschema": dataschema,
-            },
-            data,
-        )
+            datacontenttype = natural_type(data)
+        attributes = {
+            "specversion": "1.0",
+            "id": str(uuid4()) if id is None else id,
+            "source": source,
+            "type": type,
+            "subject": subject,
+            "time": time,
+            "datacontenttype": datacontenttype,
+            "dataschema": dataschema,
+        }
+        for name in extensions or ():
+            if name in attributes:
+                raise InvalidEvent("this is no extension: give it as an argument of its own", where=name)
+        return cls({**attributes, **(extensions or {})}, data)
 
     @classmethod
     def from_json(cls, raw: bytes | bytearray | memoryview | str) -> Event:
@@ -103,24 +104,17 @@ class Event:
         The text is kept, and `to_json` gives it back. Raises InvalidEvent.
         """
         document = _as_bytes(raw)
-        members = _members(document)
-        data = members.pop("data", None)
-        encoded = members.pop("data_base64", None)
-        attributes = check_attributes({name: _decode(name, value) for name, value in members.items()})
-        content_type = cast("str | None", attributes.get("datacontenttype"))
-        kind, payload = _payload_of_members(data, encoded, content_type)
-        return _made(attributes, kind, payload, document)
+        try:
+            members = split_object(document)
+            check_json(document, levels=MAX_DEPTH + 1)
+        except ValueError as error:
+            raise InvalidEvent(f"an event is one JSON object: {error}") from None
+        return _from_members(document, members, check_attributes)
 
     @classmethod
     def from_log(cls, raw: bytes) -> Event:
-        """The event of JSON text that an Event wrote: as `from_json`, without checking the attributes again."""
-        members = _split_members(raw)
-        data = members.pop("data", None)
-        encoded = members.pop("data_base64", None)
-        attributes = {name: decode_json(value) for name, value in members.items()}
-        attributes = {name: value for name, value in attributes.items() if value is not None}
-        kind, payload = _payload_of_members(data, encoded, attributes.get("datacontenttype"))
-        return _made(attributes, kind, payload, raw)
+        """The event that `to_json` wrote: as `from_json`, without checking it again."""
+        return _from_members(raw, split_object(raw), _without_none)
 
     @classmethod
     def from_http(cls, headers: binding.Headers, body: bytes) -> list[Event]:
@@ -133,9 +127,9 @@ class Event:
 
     @classmethod
     def from_cloudevent(cls, event: BaseCloudEvent) -> Event:
-        """This event, or an Event of the same meaning for any other object of the SDK's protocol.
+        """The event itself if it is an Event, else one of the same meaning.
 
-        Raises InvalidEvent for an object that is none, or that breaks the specification.
+        Raises InvalidEvent for an object that is not of the SDK's protocol, or that breaks the specification.
         """
         if isinstance(event, Event):
             return event
@@ -143,7 +137,7 @@ class Event:
             attributes, data = event.get_attributes(), event.get_data()
         except AttributeError:
             raise InvalidEvent(
-                f"a {type(event).__name__} is not a CloudEvent: it has no get_attributes and get_data"
+                f"{type(event).__name__} is not a CloudEvent: it has no get_attributes and get_data"
             ) from None
         return cls(attributes, data)
 
@@ -152,143 +146,137 @@ class Event:
 
         Data that stays is read anew where `datacontenttype` changes. Raises InvalidEvent.
         """
-        changed = self._attributes if not attributes else check_attributes({**self._attributes, **attributes})
-        content_type = cast("str | None", changed.get("datacontenttype"))
+        changed = self.attributes
+        if attributes:
+            changed = MappingProxyType(check_attributes({**changed, **attributes}))
         if data is not _UNSET:
-            kind, payload = _payload_of(data, content_type)
-        elif content_type != self._attributes.get("datacontenttype"):
-            kind, payload = _payload_of(self.data_bytes, content_type)
+            payload = payload_of(data, _content_type(changed))
+        elif _content_type(changed) != self.datacontenttype:
+            payload = payload_of(self.data_bytes, _content_type(changed))
         else:
-            kind, payload = self._kind, self._payload
-        return _made(changed, kind, payload, None)
+            payload = self._payload
+        return _made(changed, payload, None)
 
     def fresh(self) -> Event:
         """A copy that shares all but the decoded data, so that nobody sees changes that others make to it."""
-        return _made(self._attributes, self._kind, self._payload, self._document)
-
-    # -- attributes
-
-    @property
-    def attributes(self) -> Mapping[str, AttributeValue]:
-        """All attributes, `time` as the text that was received; read-only."""
-        return MappingProxyType(self._attributes)
+        return _made(self.attributes, self._payload, self._document)
 
     @property
     def id(self) -> str:
-        return cast(str, self._attributes["id"])
+        """Names the event within its source."""
+        return cast(str, self.attributes["id"])
 
     @property
     def source(self) -> str:
-        return cast(str, self._attributes["source"])
+        """Where the event comes from, a URI reference."""
+        return cast(str, self.attributes["source"])
 
     @property
     def type(self) -> str:
-        return cast(str, self._attributes["type"])
+        """What happened."""
+        return cast(str, self.attributes["type"])
 
     @property
     def subject(self) -> str | None:
-        return cast("str | None", self._attributes.get("subject"))
+        """What it happened to, within the source."""
+        return cast("str | None", self.attributes.get("subject"))
 
     @property
     def time(self) -> str | None:
-        """RFC 3339 text as it was received; `get_time()` is the instant."""
-        return cast("str | None", self._attributes.get("time"))
+        """When it happened: RFC 3339 text as it was received; `get_time()` is the instant."""
+        return cast("str | None", self.attributes.get("time"))
 
     @property
     def datacontenttype(self) -> str | None:
-        return cast("str | None", self._attributes.get("datacontenttype"))
-
-    @property
-    def dataschema(self) -> str | None:
-        return cast("str | None", self._attributes.get("dataschema"))
-
-    # -- data
-
-    @property
-    def has_data(self) -> bool:
-        return self._kind is not Kind.NONE
+        """The media type of the data."""
+        return _content_type(self.attributes)
 
     @property
     def kind(self) -> Kind:
         """Whether the data is JSON, text or bytes, or there is none."""
-        return self._kind
+        payload = self._payload
+        if isinstance(payload, msgspec.Raw):
+            return Kind.JSON
+        if isinstance(payload, str):
+            return Kind.TEXT
+        return Kind.NONE if payload is None else Kind.BINARY
+
+    @property
+    def has_data(self) -> bool:
+        """Whether there is data; null is."""
+        return self._payload is not None
 
     @property
     def data(self) -> Any:
         """The data: a JSON value, a string, bytes, or None where there is none.
 
-        JSON is decoded at the first use and then kept: the same object each time.
+        JSON is decoded at the first use, and the same object is given each time.
         """
         if self._decoded is not _UNSET:
             return self._decoded
-        if self._kind is not Kind.JSON:
-            return self._payload
-        value = decode_json(cast("msgspec.Raw | bytes", self._payload))
-        _set(self, "_decoded", value)
+        payload = self._payload
+        value = decode_json(payload) if isinstance(payload, msgspec.Raw) else payload
+        _set_decoded(self, value)
         return value
 
     @property
     def data_text(self) -> str | None:
-        """The data as text: JSON as it was received, or text; None for bytes or no data."""
-        if self._kind is Kind.JSON:
-            return str(cast(bytes, self._payload), "utf-8")
-        return cast(str, self._payload) if self._kind is Kind.TEXT else None
+        """The data as text: JSON as it was received, or text; None for bytes and where there is no data."""
+        payload = self._payload
+        if isinstance(payload, msgspec.Raw):
+            return bytes(payload).decode("utf-8")
+        return payload if isinstance(payload, str) else None
 
     @property
     def data_bytes(self) -> bytes | None:
-        """The data as its content type encodes it, or None where there is none."""
+        """The data as its content type encodes it; None where there is none."""
         payload = self._payload
         if isinstance(payload, str):
-            content_type = self.datacontenttype
-            return payload.encode(codec_of(content_type) or "utf-8" if content_type else "utf-8")
-        return bytes(payload) if payload is not None else None
+            return payload.encode(codec_of(self.datacontenttype or "") or "utf-8")
+        return None if payload is None else bytes(payload)
 
     @property
     def wire_type(self) -> str | None:
         """The content type of `data_bytes`: JSON data without `datacontenttype` is application/json."""
         content_type = self.datacontenttype
-        return "application/json" if content_type is None and self._kind is Kind.JSON else content_type
+        return "application/json" if content_type is None and self.kind is Kind.JSON else content_type
 
     def to_json(self) -> bytes:
         """The event in structured mode: the very text that it was read from, or compact JSON."""
         document = self._document
         if document is None:
-            document = self._write()
-            _set(self, "_document", document)
+            document = encode_json(dict(self.attributes))[:-1] + payload_member(self._payload) + b"}"
+            _set_document(self, document)
         return document
 
-    def _write(self) -> bytes:
-        head = encode_json(self._attributes)[:-1]
-        payload = self._payload
-        if self._kind is Kind.NONE:
-            return head + b"}"
-        if self._kind is Kind.JSON:
-            return b'%b,"data":%b}' % (head, cast(bytes, payload))
-        if self._kind is Kind.TEXT:
-            return b'%b,"data":%b}' % (head, encode_json(payload))
-        return b'%b,"data_base64":"%b"}' % (head, b2a_base64(cast(bytes, payload), newline=False))
-
-    # -- the SDK's protocol
+    # The SDK's protocol
 
     def get_id(self) -> str:
+        """As `id`."""
         return self.id
 
     def get_source(self) -> str:
+        """As `source`."""
         return self.source
 
     def get_type(self) -> str:
+        """As `type`."""
         return self.type
 
     def get_specversion(self) -> str:
+        """Always 1.0."""
         return "1.0"
 
     def get_datacontenttype(self) -> str | None:
+        """As `datacontenttype`."""
         return self.datacontenttype
 
     def get_dataschema(self) -> str | None:
-        return self.dataschema
+        """The schema of the data, an absolute URI."""
+        return cast("str | None", self.attributes.get("dataschema"))
 
     def get_subject(self) -> str | None:
+        """As `subject`."""
         return self.subject
 
     def get_time(self) -> datetime | None:
@@ -297,52 +285,62 @@ class Event:
         return None if text is None else parse_timestamp(text)
 
     def get_extension(self, extension_name: str) -> Any:
-        return self._attributes.get(extension_name)
+        """The value of an attribute, or None."""
+        return self.attributes.get(extension_name)
 
     def get_data(self) -> Any:
+        """As `data`."""
         return self.data
 
     def get_attributes(self) -> dict[str, Any]:
-        """A copy of the attributes, with `time` as a datetime, as the SDK has it."""
-        attributes: dict[str, Any] = dict(self._attributes)
+        """A copy of all attributes, with `time` as a datetime as the SDK has it."""
+        attributes: dict[str, Any] = dict(self.attributes)
         if "time" in attributes:
             attributes["time"] = self.get_time()
         return attributes
 
-    # -- meaning
-
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Event):
             return NotImplemented
-        return same_json(self._attributes, other._attributes) and self._same_data(other)
-
-    def _same_data(self, other: Event) -> bool:
-        if self._kind is Kind.JSON and other._kind is Kind.JSON:
-            return same_json(self.data, other.data)
-        return self.data_bytes == other.data_bytes
+        return (
+            self.kind is other.kind
+            and same_json(dict(self.attributes), dict(other.attributes))
+            and same_json(self.data, other.data)
+        )
 
     def __hash__(self) -> int:
-        return hash((self._attributes["id"], self._attributes["source"], self._attributes["type"]))
+        return hash((self.id, self.source, self.type))
 
     def __repr__(self) -> str:
-        size = "" if self._kind is Kind.NONE else f", {self._kind.value} of {len(self.data_bytes or b'')} bytes"
-        return f"Event(id={self.id[:64]!r}, source={self.source[:64]!r}, type={self.type[:64]!r}{size})"
+        data = f", {len(self.data_bytes or b'')} bytes of {self.kind.value}" if self.has_data else ""
+        return f"Event(id={self.id[:64]!r}, source={self.source[:64]!r}, type={self.type[:64]!r}{data})"
+
+    def __reduce__(self) -> tuple[Callable[[bytes], Event], tuple[bytes]]:
+        return Event.from_log, (self.to_json(),)
 
 
-def _fill(
-    event: Event, attributes: dict[str, AttributeValue], kind: Kind, payload: Payload, document: bytes | None
-) -> None:
-    _set(event, "_attributes", attributes)
-    _set(event, "_kind", kind)
-    _set(event, "_payload", payload)
-    _set(event, "_document", document)
-    _set(event, "_decoded", _UNSET)
+# Writing to the slots themselves goes past the guard of the frozen class, at half the cost of object.__setattr__.
+_set_attributes, _set_payload, _set_document, _set_decoded = (
+    cast("Callable[[Event, object], None]", Event.__dict__[slot].__set__)
+    for slot in ("attributes", "_payload", "_document", "_decoded")
+)
 
 
-def _made(attributes: dict[str, AttributeValue], kind: Kind, payload: Payload, document: bytes | None) -> Event:
+def _fill(event: Event, attributes: Mapping[str, AttributeValue], payload: Payload, document: bytes | None) -> None:
+    _set_attributes(event, attributes)
+    _set_payload(event, payload)
+    _set_document(event, document)
+    _set_decoded(event, _UNSET)
+
+
+def _made(attributes: Mapping[str, AttributeValue], payload: Payload, document: bytes | None) -> Event:
     event = _new(Event)
-    _fill(event, attributes, kind, payload, document)
+    _fill(event, attributes, payload, document)
     return event
+
+
+def _content_type(attributes: Mapping[str, AttributeValue]) -> str | None:
+    return cast("str | None", attributes.get("datacontenttype"))
 
 
 def _as_bytes(raw: bytes | bytearray | memoryview | str) -> bytes:
@@ -354,128 +352,22 @@ def _as_bytes(raw: bytes | bytearray | memoryview | str) -> bytes:
     return bytes(raw)
 
 
-def _members(document: bytes) -> dict[str, msgspec.Raw]:
-    try:
-        try:
-            members = _split_members(document)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-            raise_reason(error)
-        check_json(document)
-    except ValueError as error:
-        raise InvalidEvent(f"an event is one JSON object: {error}") from None
-    return members
+def _from_members(
+    document: bytes,
+    members: dict[str, msgspec.Raw],
+    accept: Callable[[Mapping[str, Any]], dict[str, AttributeValue]],
+) -> Event:
+    data = members.pop("data", None)
+    data_base64 = members.pop("data_base64", None)
+    attributes = accept(decode_members(members))
+    payload = payload_of_members(data, data_base64, _content_type(attributes))
+    return _made(MappingProxyType(attributes), payload, document)
 
 
-def _decode(name: str, value: msgspec.Raw) -> Any:
-    try:
-        return decode_json(value)
-    except ValueError as error:
-        raise InvalidEvent(str(error), where=ascii(name)[1:-1]) from None
-
-
-def _payload_of_members(
-    data: msgspec.Raw | None, encoded: msgspec.Raw | None, content_type: str | None
-) -> tuple[Kind, Payload]:
-    """The payload of the members `data` and `data_base64` (JSON format, section 3.1.2)."""
-    if encoded is not None:
-        text = _decode("data_base64", encoded)
-        if text is not None:
-            if data is not None:
-                raise InvalidEvent("data and data_base64 are there both: send one", where="data_base64")
-            return _payload_of(_from_base64(text), content_type)
-    if data is None:
-        return Kind.NONE, None
-    if content_type is None or kind_of(content_type) is Kind.JSON:
-        return Kind.JSON, data
-    value = _decode("data", data)
-    if value is not None and not isinstance(value, str):
-        raise InvalidEvent(
-            f"data must be a string because datacontenttype is {content_type[:64]!r}: "
-            "send a string, or a JSON content type",
-            where="data",
-        )
-    return _payload_of(value, content_type)
-
-
-def _from_base64(text: object) -> bytes:
-    if not isinstance(text, str):
-        raise InvalidEvent("it must be a string of base64", where="data_base64")
-    try:
-        return a2b_base64(text, strict_mode=True)
-    except ValueError as error:
-        raise InvalidEvent(f"it is not base64: {error}", where="data_base64") from None
+def _without_none(attributes: Mapping[str, Any]) -> dict[str, AttributeValue]:
+    return {name: value for name, value in attributes.items() if value is not None}
 
 
 def _from_binary(attributes: dict[str, str], body: bytes) -> Event:
     checked = check_attributes(attributes)
-    content_type = cast("str | None", checked.get("datacontenttype"))
-    if not body:
-        return _made(checked, Kind.NONE, None, None)
-    if content_type is not None:
-        return _made(checked, *_payload_of(body, content_type), None)
-    try:
-        return _made(checked, *_json_payload(body), None)
-    except InvalidEvent:
-        return _made(checked, Kind.BINARY, body, None)
-
-
-def _natural_type(data: object) -> str:
-    if isinstance(data, str):
-        return "text/plain"
-    return "application/octet-stream" if isinstance(data, bytes | bytearray | memoryview) else "application/json"
-
-
-def _payload_of(data: object, content_type: str | None) -> tuple[Kind, Payload]:
-    if data is None:
-        return Kind.NONE, None
-    kind = Kind.JSON if content_type is None else kind_of(content_type)
-    if isinstance(data, bytes | bytearray | memoryview):
-        body = bytes(data)
-        if content_type is None or kind is Kind.BINARY:
-            return Kind.BINARY, body
-        return _json_payload(body) if kind is Kind.JSON else _text_payload(body, content_type)
-    if kind is Kind.JSON:
-        try:
-            return Kind.JSON, encode_json(data)
-        except ValueError as error:
-            raise InvalidEvent(f"it cannot be written as JSON: {error}", where="data") from None
-    if not isinstance(data, str):
-        raise InvalidEvent(
-            f"data of type {type(data).__name__} does not go with datacontenttype {content_type!r:.64}: "
-            "give a string or bytes, or a JSON content type",
-            where="data",
-        )
-    return Kind.TEXT, _checked_text(data, cast(str, content_type))
-
-
-def _json_payload(body: bytes) -> tuple[Kind, Payload]:
-    try:
-        try:
-            _one_value(body)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-            raise_reason(error)
-        check_json(body)
-    except ValueError as error:
-        raise InvalidEvent(f"it is not one JSON value: {error}", where="data") from None
-    return Kind.JSON, body
-
-
-def _text_payload(body: bytes, content_type: str) -> tuple[Kind, Payload]:
-    try:
-        return Kind.TEXT, body.decode(codec_of(content_type) or "utf-8")
-    except UnicodeDecodeError as error:
-        raise InvalidEvent(
-            f"it is not UTF-8 ({error.reason} at byte {error.start}): name its charset in the content type",
-            where="data",
-        ) from None
-
-
-def _checked_text(text: str, content_type: str) -> str:
-    codec = codec_of(content_type)
-    if codec is None:
-        raise InvalidEvent(f"text in the charset of {content_type[:64]!r} must be given as bytes", where="data")
-    try:
-        text.encode(codec)
-    except UnicodeEncodeError as error:
-        raise InvalidEvent(f"the text is not {codec}: {error.reason} at {error.start}", where="data") from None
-    return str.__str__(text)
+    return _made(MappingProxyType(checked), payload_of_body(body, _content_type(checked)), None)

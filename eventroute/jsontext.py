@@ -7,35 +7,53 @@ text of that float means the same number; where binary64 cannot hold it, it is a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from decimal import Context, Decimal
+from collections.abc import Callable, Mapping
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 from math import isfinite
-from typing import Any, NoReturn
+from typing import Any, TypeVar
 
 import msgspec
 
-__all__ = ["MAX_DEPTH", "MAX_DIGITS", "SourceNumber", "check_json", "decode_json", "encode_json", "same_json"]
+__all__ = [
+    "MAX_DEPTH",
+    "MAX_DIGITS",
+    "SourceNumber",
+    "check_json",
+    "decode_json",
+    "decode_members",
+    "encode_json",
+    "same_json",
+    "split_array",
+    "split_object",
+    "split_value",
+]
 
 MAX_DEPTH = 128
-"""How deep arrays and objects may nest: more would exhaust the interpreter's stack in some reader."""
+"""How deep arrays and objects may nest in a value: more would exhaust the interpreter's stack in some reader."""
 
 MAX_DIGITS = 4300
-"""How many digits in a row a number may have: Python's own bound on what it converts."""
+"""How many digits an integer may have: Python's own bound on what it converts."""
 
-_LENIENT = Context(prec=MAX_DIGITS * 2, traps=[])
+_LENIENT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[])
+_LONGEST_NUMBER = 3 * MAX_DIGITS + len("-.e+")
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _LONG_DIGITS = re.compile(rb"(?<![0-9])[0-9]{%d}" % (MAX_DIGITS + 1))
 
+T = TypeVar("T")
+
 
 class SourceNumber(Decimal):
-    """A decimal number that binary64 cannot hold. `text` is how it was written, and how it is written again."""
+    """A number that binary64 cannot hold. `text` is how it was written in JSON, and how it is written again.
+
+    Compare it and reckon with it as with any Decimal, but never turn it into an int: `1e999999999` is valid JSON.
+    """
 
     __slots__ = ("text",)
     text: str
 
     def __new__(cls, text: str) -> SourceNumber:
-        # An exponent beyond Decimal's own range compares as infinity or zero; the text stays exact.
+        """An exponent beyond Decimal's own range makes it infinity or zero; the text stays exact."""
         self = super().__new__(cls, _LENIENT.create_decimal(text))
         self.text = text
         return self
@@ -48,8 +66,8 @@ class SourceNumber(Decimal):
 
 
 def _number(text: str) -> float | SourceNumber:
-    if len(text) > MAX_DIGITS:
-        raise ValueError(f"a number has more than {MAX_DIGITS} characters")
+    if len(text) > _LONGEST_NUMBER:
+        raise ValueError(f"a number has more than {_LONGEST_NUMBER} characters")
     value = float(text)
     if len(text) <= 16 and "e" not in text and "E" not in text:
         return value  # binary64 holds any 15 significant digits
@@ -64,8 +82,11 @@ def _encode_other(value: object) -> object:
     raise TypeError(f"{type(value).__name__} is not a JSON value")
 
 
-_decode: Callable[[Any], Any] = msgspec.json.Decoder(float_hook=_number).decode
-_encode: Callable[[Any], bytes] = msgspec.json.Encoder(enc_hook=_encode_other, decimal_format="number").encode
+_decode = msgspec.json.Decoder(float_hook=_number).decode
+_decode_value = msgspec.json.Decoder(msgspec.Raw).decode
+_decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_encode = msgspec.json.Encoder(enc_hook=_encode_other, decimal_format="number").encode
 
 
 def decode_json(text: bytes | msgspec.Raw) -> Any:
@@ -73,43 +94,72 @@ def decode_json(text: bytes | msgspec.Raw) -> Any:
 
     Raises ValueError, saying what is wrong and where.
     """
+    return _guarded(_decode, text)
+
+
+def decode_members(members: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
+    """The values of members that `split_object` left undecoded. Raises ValueError as `decode_json`."""
+    return _guarded(_decode_members, members)
+
+
+def _decode_members(members: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
+    return {name: _decode(value) for name, value in members.items()}
+
+
+def split_value(text: bytes) -> msgspec.Raw:
+    """One JSON value, undecoded. Raises ValueError as `split_object`."""
+    return _guarded(_decode_value, text)
+
+
+def split_array(text: bytes) -> list[msgspec.Raw]:
+    """The elements of a JSON array, undecoded. Raises ValueError as `split_object`."""
+    return _guarded(_decode_array, text)
+
+
+def split_object(text: bytes) -> dict[str, msgspec.Raw]:
+    """The members of a JSON object, their values undecoded.
+
+    Raises ValueError where the text is no such object. Whether what is left undecoded can be decoded, only
+    `check_json` says.
+    """
+    return _guarded(_decode_object, text)
+
+
+def _guarded(decode: Callable[[Any], T], text: object) -> T:
     try:
-        return _decode(text)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise_reason(error)
-
-
-def raise_reason(error: Exception) -> NoReturn:
-    """Turns what msgspec raises while it decodes into a ValueError with a reason."""
-    if isinstance(error, RecursionError):
+        return decode(text)
+    except RecursionError:
         raise ValueError(f"arrays and objects nest deeper than {MAX_DEPTH}") from None
-    if isinstance(error, UnicodeDecodeError):
-        raise ValueError(f"it is not UTF-8: {error.reason} at byte {error.start}") from None
-    raise ValueError(str(error)) from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"it is not UTF-8: {error.reason}") from None
+    except msgspec.DecodeError as error:
+        raise ValueError(str(error)) from None
 
 
-def check_json(text: bytes) -> None:
+def check_json(text: bytes, *, levels: int = MAX_DEPTH) -> None:
     """Checks the bounds of well-formed JSON text, so that decoding any part of it later cannot fail.
 
-    Raises ValueError where it is not UTF-8, nests deeper than MAX_DEPTH or has numbers longer than MAX_DIGITS.
+    Raises ValueError where it is not UTF-8, nests deeper than `levels` or has numbers longer than MAX_DIGITS.
     """
     try:
         text.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise_reason(error)
-    if text.count(b"[") + text.count(b"{") > MAX_DEPTH and _deeper(text):
-        raise ValueError(f"arrays and objects nest deeper than {MAX_DEPTH}")
+        raise ValueError(f"it is not UTF-8: {error.reason} at byte {error.start}") from None
+    _check_depth(text, levels)
     if len(text) > MAX_DIGITS and _LONG_DIGITS.search(text) is not None:
         decode_json(text)  # the digits may be in a string, where they are harmless
 
 
-def _deeper(text: bytes) -> bool:
+def _check_depth(text: bytes, levels: int) -> None:
+    if text.count(b"[") + text.count(b"{") <= levels:
+        return
     brackets = _STRING.sub(b"", text).translate(None, _NOT_BRACKETS)
-    for _ in range(MAX_DEPTH):
+    for _ in range(levels):
         if not brackets:
-            return False
+            return
         brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
-    return bool(brackets)
+    if brackets:
+        raise ValueError(f"arrays and objects nest deeper than {MAX_DEPTH}")
 
 
 def encode_json(value: object) -> bytes:
@@ -124,13 +174,12 @@ def encode_json(value: object) -> bytes:
         raise ValueError(str(error)) from None
     if b"null" in text or b"NaN" in text or b"Infinity" in text:
         _refuse_unbounded(value)
-    if text.count(b"[") + text.count(b"{") > MAX_DEPTH and _deeper(text):
-        raise ValueError(f"arrays and objects nest deeper than {MAX_DEPTH}")
+    _check_depth(text, MAX_DEPTH)
     return text
 
 
 def _refuse_unbounded(value: object) -> None:
-    """msgspec writes a float that is not a number as null, and such a Decimal as its name."""
+    """A float that is not finite would be written as null, and such a Decimal as its name."""
     waiting = [value]
     while waiting:
         item = waiting.pop()
@@ -138,24 +187,29 @@ def _refuse_unbounded(value: object) -> None:
             waiting.extend(item.values())
         elif isinstance(item, list | tuple):
             waiting.extend(item)
-        elif isinstance(item, float) and not isfinite(item):
+        elif _is_unbounded(item):
             raise ValueError(f"{item!r} is not a JSON number")
-        elif isinstance(item, Decimal) and type(item) is Decimal and not item.is_finite():
-            raise ValueError(f"{item!r} is not a JSON number")
+
+
+def _is_unbounded(item: object) -> bool:
+    if isinstance(item, Decimal):
+        return not isinstance(item, SourceNumber) and not item.is_finite()
+    return isinstance(item, float) and not isfinite(item)
 
 
 def same_json(one: object, other: object) -> bool:
     """Whether two JSON values mean the same: numbers by value, whatever their type, and no number is a boolean."""
-    if isinstance(one, dict):
-        return (
-            isinstance(other, dict)
-            and one.keys() == other.keys()
-            and all(same_json(value, other[name]) for name, value in one.items())
-        )
-    if isinstance(one, list):
-        return (
-            isinstance(other, list)
-            and len(one) == len(other)
-            and all(same_json(left, right) for left, right in zip(one, other, strict=True))
-        )
-    return one == other and isinstance(one, bool) == isinstance(other, bool)
+    waiting = [(one, other)]
+    while waiting:
+        left, right = waiting.pop()
+        if isinstance(left, dict) and isinstance(right, dict):
+            if left.keys() != right.keys():
+                return False
+            waiting.extend((value, right[name]) for name, value in left.items())
+        elif isinstance(left, list) and isinstance(right, list):
+            if len(left) != len(right):
+                return False
+            waiting.extend(zip(left, right, strict=True))
+        elif left != right or isinstance(left, bool) is not isinstance(right, bool):
+            return False
+    return True

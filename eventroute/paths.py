@@ -16,7 +16,7 @@ import attrs
 from eventroute.conditions import compile_condition
 from eventroute.errors import InvalidPath
 from eventroute.event import Event
-from eventroute.pathsyntax import WILDCARD, Condition, Segment, Selector, Slice, parse_segments, path_text
+from eventroute.pathsyntax import Condition, Segment, Selector, Slice, parse_segments, path_text
 from eventroute.payload import Kind
 
 __all__ = ["MISSING", "Field", "Missing", "Path"]
@@ -68,6 +68,7 @@ class Path:
         return cls(parse_segments(text, 1))
 
     def __call__(self, event: Event) -> Any:
+        """What the path gives in an event."""
         return self._read_event(event)
 
     def read(self, document: object) -> Any:
@@ -112,6 +113,7 @@ class Field:
         return cls(None, steps)
 
     def __call__(self, event: Event) -> Any:
+        """The value of the field in an event, or MISSING."""
         return self._read(event)
 
     def __str__(self) -> str:
@@ -236,7 +238,6 @@ def _selection(selector: Selector) -> Select:
         return lambda node: iter(holds(list(_children(node))))
     if isinstance(selector, Slice):
         return _slicing(selector)
-    assert selector is WILDCARD
     return _children
 
 

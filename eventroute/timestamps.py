@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 __all__ = ["format_timestamp", "parse_timestamp"]
 
-_RFC3339 = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?"
+_rfc3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:(?:[0-5][0-9]|(60))(?:\.[0-9]+)?"
     r"(?:[Zz]|[+-][0-9]{2}:[0-5][0-9])"
 ).fullmatch
 
@@ -16,13 +16,14 @@ _RFC3339 = re.compile(
 def parse_timestamp(text: str) -> datetime:
     """The instant that an RFC 3339 date-time names, with its offset kept.
 
-    Digits below a microsecond are cut, and a leap second (`:60`) becomes the last microsecond before it,
-    because `datetime` holds neither. Raises ValueError for anything that is not an RFC 3339 date-time.
+    Digits below a microsecond are cut, and a leap second (`:60`) becomes the last microsecond before it, because
+    `datetime` holds neither. Raises ValueError for anything that is not an RFC 3339 date-time.
     """
-    if _RFC3339(text) is None:
+    found = _rfc3339(text)
+    if found is None:
         raise ValueError(f"{text[:64]!r} is not an RFC 3339 date-time such as 2018-04-05T17:31:00Z")
     plain = text.upper()
-    if plain[17:19] == "60":
+    if found[1]:
         plain = plain[:17] + "59.999999" + plain[19:].lstrip(".0123456789")
     return datetime.fromisoformat(plain)
 
@@ -33,6 +34,6 @@ def format_timestamp(moment: datetime) -> str:
     if offset is None:
         raise ValueError("a datetime needs a time zone: use datetime.now(timezone.utc), for instance")
     if offset.seconds % 60 or offset.microseconds:
-        moment = moment.astimezone(UTC)  # RFC 3339 has no offsets of less than a minute
+        moment = moment.astimezone(UTC)  # RFC 3339 has no offset of less than a minute
     text = moment.isoformat()
     return text[:-6] + "Z" if text.endswith("+00:00") else text
