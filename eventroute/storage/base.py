@@ -16,8 +16,10 @@ claim       A range of offsets that one session works on, for one reader.
 waiting     A delivery that was matched, is not settled, and lies behind its reader's position.
 
 A backend is thread-safe and may be used from several event loops, asyncio or trio, at once. Every call either has its
-whole effect, durably, or raises and has none; an error may leave it unknown only where that is said. Nothing here
-knows filters or sinks: a definition is bytes.
+whole effect, durably, or raises and has none; an error may leave it unknown only where that is said. A call that is
+cancelled has its whole effect or none, and a claim that nobody is told of is given back. A call that names a bus raises
+UnknownBus where there is none, and any call raises StorageClosed before `open` and after `aclose`, StorageError where
+the storage fails. Nothing here knows filters or sinks: a definition is bytes.
 """
 
 from __future__ import annotations
@@ -67,7 +69,8 @@ class Record(NamedTuple):
 
     offset: int
     time: float
-    """When it was appended, by the storage's clock, in seconds since the epoch."""
+    """When it was appended, by the storage's clock, in seconds since the epoch, to the microsecond. Never less than
+    that of the record before, even where the clock went back."""
     event: bytes
     """The event in the CloudEvents JSON format (structured mode)."""
 
@@ -124,7 +127,9 @@ class Span:
 class Changes:
     """What has changed on a bus after a version: the current rows of all that changed.
 
-    With `reset` true the rows are all there are, and what the caller knew is to be forgotten.
+    With `reset` true the rows are all there are, and what the caller knew is to be forgotten. Else each of
+    `subscriptions` has changed, and `spans` are all the spans that these have: they replace what the caller knew of
+    them. (So a removed one has none.)
     """
 
     version: int
@@ -158,6 +163,8 @@ class Reader:
     claimed: int
     until: int | None
     """Where it ends (it is then removed once it has got there), or None."""
+    subscription: str | None = None
+    """Whose own reader it is; None: the live one."""
 
 
 @frozen(slots=True)
@@ -277,14 +284,19 @@ class Storage(ABC):
     ) -> tuple[int, ...]:
         """Append all of `events` or none; durable on return. Returns their offsets, ascending, in the order given.
 
-        A repeat with the same `append_id`, after a lost answer, appends nothing and returns the same offsets, until that
-        id was in the `acknowledged` of a later call. Raises UnknownBus, StorageFull, StorageError.
+        A repeat with the same `append_id`, after a lost answer, appends nothing and returns the same offsets, until
+        that id was in the `acknowledged` of a later call (to any bus). A backend may bound how many ids it remembers,
+        at 100,000 or more. After StorageFull nothing was stored; after another StorageError or a cancellation that is
+        unknown, and a repeat settles it.
         """
 
     @abstractmethod
     async def read(self, bus: str, start: int, end: int, *, limit: int, max_bytes: int) -> list[Record]:
-        """Records with `start` <= offset < `end`, ascending: at most `limit` (1 or more), and no more than `max_bytes` bytes of events except
-        that one record is always returned where there is one. An empty list: there is none in that range."""
+        """Records with `start` <= offset < `end`, ascending: at most `limit` (1 or more), and no more than `max_bytes`
+        bytes of events, except that one record is always returned where there is one.
+
+        An empty list: there is none in that range. A backend may return fewer than would fit.
+        """
 
     @abstractmethod
     async def bounds(self, bus: str) -> Bounds:
@@ -296,9 +308,12 @@ class Storage(ABC):
 
     @abstractmethod
     async def watch(self, bus: str, *, end: int, version: int, timeout: float) -> None:
-        """Wait until the log reaches past `end` or the bus's version is above `version`, or `timeout` seconds
-        have passed, whichever is first. It may return early, for no reason; it must not miss a change for long:
-        at once within one process, 0.1 s across processes."""
+        """Wait until the log's end is above `end` or the bus's version above `version`, or `timeout` seconds have
+        passed, whichever is first.
+
+        It may return early, for no reason; it must not miss a change for long: at once within one process, 0.1 s
+        across processes. Other tasks get their turn even where it returns at once.
+        """
 
     # -- sessions --------------------------------------------------------------------------------------------------
 
@@ -320,23 +335,29 @@ class Storage(ABC):
     async def put_subscription(
         self, bus: str, subscription: str, definition: bytes, *, start: Start, rematch: bool
     ) -> StoredSubscription:
-        """Create or update; ids are unique across the buses of a storage. Holds for every event appended after the return.
+        """Create or update; ids are unique across the buses of a storage. Holds for every event appended after the
+        return.
 
         New: `latest` opens a span of the live reader at the end of the log; any other start makes a reader of its own
-        there (an offset or time below the first readable one starts at the first). Existing: keeps its place and `start` is ignored; an equal definition changes nothing. A
-        changed one raises revision and version; with `rematch` its open spans end at their reader's first
-        unclaimed offset, keep the old definition, and new ones begin there. Raises UnknownBus, and StorageConflict
-        where the id is taken on another bus.
+        there (an offset or time below the first readable one starts at the first; an offset above the end is kept).
+        Existing: keeps its place and `start` is ignored; an equal definition changes nothing. A changed one raises
+        revision and version. With `rematch` every span of it that reaches beyond its reader's first unclaimed offset is
+        parted there: what is claimed keeps the old definition, the new one begins there. Raises StorageConflict where
+        the id is taken on another bus.
         """
 
     @abstractmethod
     async def remove_subscription(self, subscription: str) -> None:
-        """Remove it with its spans, its reader and its waiting deliveries; dead letters stay. Raises UnknownSubscription."""
+        """Remove it with its spans, its own readers with their claims, and its waiting deliveries; dead letters stay.
+        Raises UnknownSubscription.
+        """
 
     @abstractmethod
     async def pause_subscription(self, subscription: str, reason: str) -> None:
-        """Pause: it leaves the live reader (see `leave_live`), and its own reader and waiting deliveries are to be left
-        alone by workers. Already paused: the reason is replaced. Raises UnknownSubscription."""
+        """Pause: it leaves the live reader (see `leave_live`), and nothing more is claimed for its own readers or of
+        its waiting deliveries. What is claimed already may still be completed. Already paused: the reason is replaced.
+        Raises UnknownSubscription.
+        """
 
     @abstractmethod
     async def resume_subscription(self, subscription: str) -> None:
@@ -346,7 +367,11 @@ class Storage(ABC):
     async def leave_live(self, subscription: str) -> None:
         """Give it a reader of its own: its live span ends at the live reader's first unclaimed offset, and a
         new reader begins there. A span of live that begins later (start `latest` behind a backlog) is simply moved,
-        begin and all. One that has a reader of its own already: nothing changes. Raises UnknownSubscription."""
+        begin and all. One that is served by a reader of its own already: nothing changes. Raises UnknownSubscription.
+
+        Readers' names are never used twice. A reader that has still to reach its end from an earlier `join_live`
+        stays beside the new one.
+        """
 
     @abstractmethod
     async def join_live(self, subscription: str, *, within: int) -> bool:
@@ -354,17 +379,22 @@ class Storage(ABC):
         the live one's: its own reader then ends at the live reader's first unclaimed offset (and is
         removed when it gets there), and a live span begins there. Where its own reader is already ahead of live, the
         live span begins at the own reader's first unclaimed offset and the own reader ends there. Returns whether
-        it is served by live now; false for a paused one."""
+        it is served by live now; false for a paused one. Raises UnknownSubscription.
+        """
 
     @abstractmethod
     async def changes(self, bus: str, after: int) -> Changes:
-        """What has changed after that version; `after` = 0 gives everything. Rows that no longer matter to anybody (spans
-        that ended before all claims, removed subscriptions) may be left out, but then a caller that could have
-        known them gets `reset`."""
+        """What has changed after that version; `after` = 0 gives everything.
+
+        Spans that ended before all open claims are dropped when their subscription next changes. Of removed
+        subscriptions a bounded number is remembered; a caller that may have missed one gets `reset`.
+        """
 
     @abstractmethod
     async def spans_at(self, bus: str, reader: str, offset: int) -> tuple[Span, ...]:
-        """The spans of a reader that hold at `offset`, each with its definition filled in. For a range taken over from another worker."""
+        """The spans of a reader that hold at `offset`, each with its definition filled in; none where the reader is
+        gone. Right for every offset from the reader's position on: for a range taken over from another worker.
+        """
 
     # -- the ledger ------------------------------------------------------------------------------------------------
 
@@ -382,23 +412,31 @@ class Storage(ABC):
         """
 
     @abstractmethod
-    async def claim_waiting(self, bus: str, subscription: str, session: Session, *, now: float, limit: int) -> list[Waiting]:
+    async def claim_waiting(
+        self, bus: str, subscription: str, session: Session, *, now: float, limit: int
+    ) -> list[Waiting]:
         """Take at most `limit` waiting deliveries of a subscription that are due (`due` <= `now`) and that no living
         session holds, the earliest due first; the session holds them until they are settled, buried or written again.
-        Nothing for a paused subscription. Raises LeaseLost."""
+        Nothing for a paused or unknown subscription, or one of another bus. Raises LeaseLost.
+
+        Need not survive a power loss, as `claim`.
+        """
 
     @abstractmethod
     async def write(self, bus: str, session: Session, entries: Sequence[Entry]) -> None:
         """Apply all entries, in order, in one change, durably; a repeat of the same call has no further effect.
 
-        The precondition is the session: LeaseLost where it has lapsed, or a `Complete` names a claim that it no longer holds;
-        then nothing is applied. Entries for a subscription that is gone are dropped, except `Complete`.
-        A reader that has reached its `until` with no claim left is removed.
+        The precondition is the session: LeaseLost where it has lapsed or was closed, or a `Complete` names a claim that
+        it does not hold; then nothing is applied. Entries for a subscription that is gone, or is on another bus, are
+        dropped; a `Complete` whose reader is gone does nothing. A reader that has reached its `until` with no claim
+        left is removed, which counts as a change of its subscription.
         """
 
     @abstractmethod
     async def waiting(self, bus: str, *, before: int | None = None) -> tuple[WaitingSummary, ...]:
-        """The waiting deliveries by subscription (those with any), only of offsets below `before` where given."""
+        """The waiting deliveries by subscription (those with any, sorted); where `before` is given, only of offsets
+        below it.
+        """
 
     # -- dead letters ----------------------------------------------------------------------------------------------
 
@@ -415,4 +453,7 @@ class Storage(ABC):
     @abstractmethod
     async def redrive(self, bus: str, letters: Sequence[tuple[str, int]], *, due: float) -> int:
         """Turn dead letters, named by (subscription, offset), into waiting deliveries due at `due`, with no attempts
-        counted and their event with them; one whose subscription is gone stays. Returns how many."""
+        counted and their event with them; one whose subscription is gone stays. Returns how many.
+
+        A waiting delivery of the same identity is overwritten. `watch` is not woken.
+        """

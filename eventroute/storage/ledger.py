@@ -1,0 +1,178 @@
+"""Sessions, claims, waiting deliveries and dead letters, decided over `Tables`.
+
+Every function checks before it writes: one that raises has written nothing. A session that has lapsed is removed by the
+first change after its time and its id never comes back; so "the session is there" is all that fencing needs.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+
+from attrs import evolve
+
+from eventroute.errors import LeaseLost, UnknownBus
+from eventroute.storage import placement
+from eventroute.storage.base import Bury, Claim, Complete, Entry, Session, Settle, Wait, Waiting
+from eventroute.storage.tables import Tables
+
+__all__ = [
+    "claim",
+    "claim_waiting",
+    "close_session",
+    "extend_session",
+    "open_session",
+    "redrive",
+    "release",
+    "release_waiting",
+    "write",
+]
+
+
+def open_session(tables: Tables, ttl: float, now: float) -> Session:
+    """See `Storage.open_session`."""
+    tables.drop_lapsed(now)
+    session = Session(secrets.token_hex(12), ttl)
+    tables.put_session(session.id, now + ttl)
+    return session
+
+
+def extend_session(tables: Tables, session: Session, now: float) -> None:
+    """See `Storage.extend_session`."""
+    _living(tables, session, now)
+    tables.put_session(session.id, now + session.ttl)
+
+
+def close_session(tables: Tables, session: Session) -> None:
+    """See `Storage.close_session`."""
+    tables.drop_session(session.id)
+
+
+def claim(tables: Tables, bus: str, reader: str, session: Session, limit: int, now: float) -> Claim | None:
+    """See `Storage.claim`."""
+    version = tables.version(bus)
+    _living(tables, session, now)
+    row = tables.reader(bus, reader)
+    if row is None or (row.subscription is not None and _asleep(tables, row.subscription, bus)):
+        return None
+    free = tables.free_claim(bus, reader)
+    if free is not None:
+        taken = evolve(free, session=session.id)
+    else:
+        end = min(row.claimed + limit, tables.bounds(bus).end)
+        if row.until is not None:
+            end = min(end, row.until)
+        if end <= row.claimed:
+            return None
+        taken = Claim(bus, reader, row.claimed, end, version, session.id)
+        tables.put_reader(evolve(row, claimed=end))
+    tables.put_claim(taken)
+    return taken
+
+
+def release(tables: Tables, taken: Claim) -> None:
+    """Give a claim back, free for anybody, where its session still holds it."""
+    if tables.claim_at(taken.bus, taken.reader, taken.start) == taken:
+        tables.put_claim(evolve(taken, session=""))
+
+
+def claim_waiting(
+    tables: Tables, bus: str, subscription: str, session: Session, now: float, limit: int, lease_now: float
+) -> list[Waiting]:
+    """See `Storage.claim_waiting`; `lease_now` is the time that leases run by."""
+    tables.version(bus)
+    _living(tables, session, lease_now)
+    if _asleep(tables, subscription, bus):
+        return []
+    taken = tables.free_waiting(subscription, now, limit)
+    tables.hold_waiting(taken, session.id)
+    return taken
+
+
+def release_waiting(tables: Tables, taken: Sequence[Waiting], session: Session) -> None:
+    """Give waiting deliveries back that the session has just taken."""
+    tables.let_go_waiting(taken, session.id)
+
+
+def write(tables: Tables, bus: str, session: Session, entries: Sequence[Entry], now: float) -> None:
+    """See `Storage.write`."""
+    tables.version(bus)
+    _living(tables, session, now)
+    for entry in entries:
+        if isinstance(entry, Complete):
+            _check(tables, bus, entry.claim, session)
+    there: dict[str, bool] = {}
+    for entry in entries:
+        _apply(tables, bus, session, entry, there)
+
+
+def redrive(tables: Tables, bus: str, letters: Sequence[tuple[str, int]], due: float) -> int:
+    """See `Storage.redrive`."""
+    tables.version(bus)
+    there: dict[str, bool] = {}
+    count = 0
+    for subscription, offset in letters:
+        letter = tables.dead_letter(bus, subscription, offset)
+        if letter is None or not _served(tables, bus, subscription, there):
+            continue
+        tables.drop_dead_letter(bus, subscription, offset)
+        tables.put_waiting(Waiting(subscription, offset, due, event=letter.event), None)
+        count += 1
+    return count
+
+
+def _living(tables: Tables, session: Session, now: float) -> None:
+    tables.drop_lapsed(now)
+    if not tables.has_session(session.id):
+        raise LeaseLost(f"the session {session.id} has lapsed or was closed")
+
+
+def _asleep(tables: Tables, subscription: str, bus: str) -> bool:
+    stored = tables.subscription(subscription)
+    return stored is None or stored.bus != bus or stored.paused is not None
+
+
+def _served(tables: Tables, bus: str, subscription: str, known: dict[str, bool]) -> bool:
+    """Whether the subscription exists on the bus; asked once a call."""
+    if subscription not in known:
+        stored = tables.subscription(subscription)
+        known[subscription] = stored is not None and stored.bus == bus
+    return known[subscription]
+
+
+def _check(tables: Tables, bus: str, done: Claim, session: Session) -> None:
+    """A claim that is gone was completed by this session before: nobody else can, while it lives."""
+    if done.bus != bus:
+        raise UnknownBus(done.bus)
+    held = tables.claim_at(bus, done.reader, done.start)
+    if done.session != session.id or (held is not None and held.session != session.id):
+        raise LeaseLost(f"offsets {done.start} to {done.end} of the reader {done.reader!r} are another's now")
+
+
+def _apply(tables: Tables, bus: str, session: Session, entry: Entry, there: dict[str, bool]) -> None:
+    match entry:
+        case Complete(done):
+            _complete(tables, done)
+        case Wait(waiting, held):
+            if _served(tables, bus, waiting.subscription, there):
+                tables.put_waiting(waiting, session.id if held else None)
+        case Settle(subscription, offset):
+            if _served(tables, bus, subscription, there):
+                tables.drop_waiting(subscription, offset)
+        case Bury(letter):
+            if _served(tables, bus, letter.subscription, there):
+                tables.drop_waiting(letter.subscription, letter.offset)
+                tables.put_dead_letter(bus, letter)
+
+
+def _complete(tables: Tables, done: Claim) -> None:
+    reader = tables.reader(done.bus, done.reader)
+    if reader is None or tables.claim_at(done.bus, done.reader, done.start) is None:
+        return
+    tables.drop_claim(done)
+    first = tables.first_claim(done.bus, done.reader)
+    reader = evolve(reader, position=reader.claimed if first is None else first)
+    if reader.until is not None and reader.position >= reader.until:
+        placement.reader_done(tables, reader)
+    else:
+        tables.put_reader(reader)

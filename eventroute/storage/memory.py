@@ -1,0 +1,253 @@
+"""The storage that lives in memory and goes with the process: for tests, and for what need not outlive a restart."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import anyio.lowlevel
+
+from eventroute.clock import Clock, SystemClock
+from eventroute.errors import StorageClosed, StorageFull
+from eventroute.storage import ledger, placement
+from eventroute.storage.base import (
+    DEFAULT_BUS,
+    Bounds,
+    Changes,
+    Claim,
+    DeadLetter,
+    Entry,
+    Reader,
+    Record,
+    Session,
+    Span,
+    Start,
+    Storage,
+    StoredSubscription,
+    Waiting,
+    WaitingSummary,
+)
+from eventroute.storage.memory_tables import MemoryTables
+from eventroute.storage.threads import Watchers, current_home
+
+__all__ = ["MemoryStorage"]
+
+
+class MemoryStorage(Storage):
+    """A storage in memory. What it holds stays while the object lives, also when it is closed and opened again.
+
+    `max_bytes` bounds the events of all buses together (1 or more; default 1 GiB): beyond it `append` raises
+    StorageFull. `max_append_ids` bounds how many append ids that nobody has acknowledged are remembered.
+    """
+
+    def __init__(self, clock: Clock | None = None, *, max_bytes: int = 1 << 30, max_append_ids: int = 100_000) -> None:
+        self._clock: Clock = SystemClock() if clock is None else clock
+        self._max_bytes = max_bytes
+        self._max_append_ids = max_append_ids
+        self._lock = threading.Lock()
+        self._tables = MemoryTables()
+        self._tables.create_bus(DEFAULT_BUS)
+        self._appended: OrderedDict[str, tuple[int, ...]] = OrderedDict()
+        self._bytes = 0
+        self._watchers = Watchers()
+        self._opened = 0
+
+    # -- lifecycle -------------------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """See `Storage.open`."""
+        with self._lock:
+            self._opened += 1
+
+    async def aclose(self) -> None:
+        """See `Storage.aclose`."""
+        with self._lock:
+            if not self._opened:
+                raise StorageClosed("the storage is not open")
+            self._opened -= 1
+
+    @contextmanager
+    def _open(self) -> Iterator[MemoryTables]:
+        with self._lock:
+            if not self._opened:
+                raise StorageClosed("the storage is not open: use it inside `async with storage:`")
+            yield self._tables
+            touched, self._tables.touched = self._tables.touched, set()
+        if touched and self._watchers:
+            self._watchers.wake(touched, here=current_home())
+
+    # -- the log ---------------------------------------------------------------------------------------------------
+
+    async def create_bus(self, bus: str) -> None:
+        """See `Storage.create_bus`."""
+        with self._open() as tables:
+            tables.create_bus(bus)
+
+    async def buses(self) -> tuple[str, ...]:
+        """See `Storage.buses`."""
+        with self._open() as tables:
+            return tables.buses()
+
+    async def append(
+        self, bus: str, events: Sequence[bytes], *, append_id: str, acknowledged: Sequence[str] = ()
+    ) -> tuple[int, ...]:
+        """See `Storage.append`. It lets other tasks run, so that one that publishes in a loop starves nobody."""
+        await anyio.lowlevel.checkpoint()
+        with self._open() as tables:
+            tables.version(bus)
+            for done in acknowledged:
+                self._appended.pop(done, None)
+            if append_id in self._appended:
+                return self._appended[append_id]
+            size = sum(map(len, events))
+            if self._bytes + size > self._max_bytes:
+                raise StorageFull(f"{size} bytes more would pass the storage's max_bytes of {self._max_bytes}")
+            offsets = tables.append(bus, events, self._now())
+            self._bytes += size
+            self._appended[append_id] = offsets
+            if len(self._appended) > self._max_append_ids:
+                self._appended.popitem(last=False)
+            return offsets
+
+    async def read(self, bus: str, start: int, end: int, *, limit: int, max_bytes: int) -> list[Record]:
+        """See `Storage.read`."""
+        with self._open() as tables:
+            return tables.read(bus, start, end, limit, max_bytes)
+
+    async def bounds(self, bus: str) -> Bounds:
+        """See `Storage.bounds`."""
+        with self._open() as tables:
+            return tables.bounds(bus)
+
+    async def offset_at(self, bus: str, time: float) -> int:
+        """See `Storage.offset_at`."""
+        with self._open() as tables:
+            return tables.offset_at(bus, time)
+
+    async def watch(self, bus: str, *, end: int, version: int, timeout: float) -> None:
+        """See `Storage.watch`."""
+        await anyio.lowlevel.checkpoint()
+        waiter = self._watchers.add(bus)
+        try:
+            with self._open() as tables:
+                news = tables.bounds(bus).end > end or tables.version(bus) > version
+            if not news:
+                with self._clock.move_on_after(timeout):
+                    await waiter.event.wait()
+        finally:
+            self._watchers.discard(bus, waiter)
+
+    # -- sessions --------------------------------------------------------------------------------------------------
+
+    async def open_session(self, ttl: float) -> Session:
+        """See `Storage.open_session`."""
+        with self._open() as tables:
+            return ledger.open_session(tables, ttl, self._clock.monotonic())
+
+    async def extend_session(self, session: Session) -> None:
+        """See `Storage.extend_session`."""
+        with self._open() as tables:
+            ledger.extend_session(tables, session, self._clock.monotonic())
+
+    async def close_session(self, session: Session) -> None:
+        """See `Storage.close_session`."""
+        with self._open() as tables:
+            ledger.close_session(tables, session)
+
+    # -- subscriptions ---------------------------------------------------------------------------------------------
+
+    async def put_subscription(
+        self, bus: str, subscription: str, definition: bytes, *, start: Start, rematch: bool
+    ) -> StoredSubscription:
+        """See `Storage.put_subscription`."""
+        with self._open() as tables:
+            return placement.put(tables, bus, subscription, definition, start, rematch)
+
+    async def remove_subscription(self, subscription: str) -> None:
+        """See `Storage.remove_subscription`."""
+        with self._open() as tables:
+            placement.remove(tables, subscription)
+
+    async def pause_subscription(self, subscription: str, reason: str) -> None:
+        """See `Storage.pause_subscription`."""
+        with self._open() as tables:
+            placement.pause(tables, subscription, reason)
+
+    async def resume_subscription(self, subscription: str) -> None:
+        """See `Storage.resume_subscription`."""
+        with self._open() as tables:
+            placement.resume(tables, subscription)
+
+    async def leave_live(self, subscription: str) -> None:
+        """See `Storage.leave_live`."""
+        with self._open() as tables:
+            placement.leave_live(tables, subscription)
+
+    async def join_live(self, subscription: str, *, within: int) -> bool:
+        """See `Storage.join_live`."""
+        with self._open() as tables:
+            return placement.join_live(tables, subscription, within)
+
+    async def changes(self, bus: str, after: int) -> Changes:
+        """See `Storage.changes`."""
+        with self._open() as tables:
+            return tables.changes(bus, after)
+
+    async def spans_at(self, bus: str, reader: str, offset: int) -> tuple[Span, ...]:
+        """See `Storage.spans_at`."""
+        with self._open() as tables:
+            return tables.spans_at(bus, reader, offset)
+
+    # -- the ledger ------------------------------------------------------------------------------------------------
+
+    async def readers(self, bus: str) -> tuple[Reader, ...]:
+        """See `Storage.readers`."""
+        with self._open() as tables:
+            return tables.readers(bus)
+
+    async def claim(self, bus: str, reader: str, session: Session, *, limit: int) -> Claim | None:
+        """See `Storage.claim`."""
+        with self._open() as tables:
+            return ledger.claim(tables, bus, reader, session, limit, self._clock.monotonic())
+
+    async def claim_waiting(
+        self, bus: str, subscription: str, session: Session, *, now: float, limit: int
+    ) -> list[Waiting]:
+        """See `Storage.claim_waiting`."""
+        with self._open() as tables:
+            lease_now = self._clock.monotonic()
+            return ledger.claim_waiting(tables, bus, subscription, session, now, limit, lease_now)
+
+    async def write(self, bus: str, session: Session, entries: Sequence[Entry]) -> None:
+        """See `Storage.write`."""
+        with self._open() as tables:
+            ledger.write(tables, bus, session, entries, self._clock.monotonic())
+
+    async def waiting(self, bus: str, *, before: int | None = None) -> tuple[WaitingSummary, ...]:
+        """See `Storage.waiting`."""
+        with self._open() as tables:
+            return tables.waiting(bus, before, self._clock.monotonic())
+
+    # -- dead letters ----------------------------------------------------------------------------------------------
+
+    async def dead_letters(
+        self, bus: str, *, subscription: str | None = None, after: tuple[str, int] | None = None, limit: int = 100
+    ) -> list[DeadLetter]:
+        """See `Storage.dead_letters`."""
+        with self._open() as tables:
+            return tables.dead_letters(bus, subscription, after, limit)
+
+    async def count_dead_letters(self, bus: str) -> dict[tuple[str, str], int]:
+        """See `Storage.count_dead_letters`."""
+        with self._open() as tables:
+            return tables.count_dead_letters(bus)
+
+    async def redrive(self, bus: str, letters: Sequence[tuple[str, int]], *, due: float) -> int:
+        """See `Storage.redrive`."""
+        with self._open() as tables:
+            return ledger.redrive(tables, bus, letters, due)
+
+    def _now(self) -> float:
+        return round(self._clock.time() * 1e6) / 1e6

@@ -1,0 +1,350 @@
+"""The log and the ledger in dictionaries."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+
+from attrs import define, evolve, field
+
+from eventroute.errors import UnknownBus
+from eventroute.storage.base import (
+    LIVE,
+    Bounds,
+    Changes,
+    Claim,
+    DeadLetter,
+    Reader,
+    Record,
+    Span,
+    StoredSubscription,
+    Waiting,
+    WaitingSummary,
+)
+from eventroute.storage.tables import FIRST_OFFSET, REMOVED_KEPT
+
+__all__ = ["MemoryTables"]
+
+
+@define
+class _Bus:
+    records: list[Record] = field(factory=list)
+    version: int = 0
+    changed: dict[str, int] = field(factory=dict)
+    """Subscription -> the version it last changed at, the latest change last."""
+    removed: dict[str, int] = field(factory=dict)
+    """The same of those that are gone."""
+    horizon: int = 0
+    """Who knows the bus only before this version may have missed a removal."""
+    readers: dict[str, Reader] = field(factory=dict)
+    claims: dict[str, dict[int, Claim]] = field(factory=dict)
+    """Reader -> the open claims by start, ascending (they are made so)."""
+    letters: dict[tuple[str, int], DeadLetter] = field(factory=dict)
+
+
+@define
+class _Row:
+    waiting: Waiting
+    session: str | None
+
+
+class MemoryTables:
+    """`Tables` in memory. Not thread-safe: its owner holds a lock."""
+
+    def __init__(self) -> None:
+        self._buses: dict[str, _Bus] = {}
+        self._subscriptions: dict[str, StoredSubscription] = {}
+        self._spans: dict[str, tuple[Span, ...]] = {}
+        self._own: dict[str, dict[str, Reader]] = {}
+        self._waiting: dict[str, dict[int, _Row]] = {}
+        self._sessions: dict[str, float] = {}
+        self.touched: set[str] = set()
+        """The buses whose log or version has changed; the owner empties it."""
+
+    # -- buses and the log -----------------------------------------------------------------------------------------
+
+    def create_bus(self, bus: str) -> None:
+        """Make a bus with its live reader, where there is none."""
+        if bus not in self._buses:
+            live = Reader(bus, LIVE, FIRST_OFFSET, FIRST_OFFSET, None)
+            self._buses[bus] = _Bus(readers={LIVE: live}, claims={LIVE: {}})
+
+    def buses(self) -> tuple[str, ...]:
+        """The names, sorted."""
+        return tuple(sorted(self._buses))
+
+    def append(self, bus: str, events: Sequence[bytes], now: float) -> tuple[int, ...]:
+        """Append to a bus."""
+        records = self._bus(bus).records
+        begin = FIRST_OFFSET + len(records)
+        if records:
+            now = max(now, records[-1].time)
+        offsets = tuple(range(begin, begin + len(events)))
+        records.extend(map(Record, offsets, [now] * len(events), events))
+        self.touched.add(bus)
+        return offsets
+
+    def read(self, bus: str, start: int, end: int, limit: int, max_bytes: int) -> list[Record]:
+        """See `Storage.read`."""
+        records = self._bus(bus).records
+        begin = max(start - FIRST_OFFSET, 0)
+        page = records[begin : min(begin + limit, max(end - FIRST_OFFSET, 0))]
+        size = 0
+        for count, record in enumerate(page):
+            size += len(record.event)
+            if size > max_bytes and count:
+                return page[:count]
+        return page
+
+    def bounds(self, bus: str) -> Bounds:
+        """What is readable."""
+        return Bounds(FIRST_OFFSET, FIRST_OFFSET + len(self._bus(bus).records))
+
+    def offset_at(self, bus: str, time: float) -> int:
+        """The first record of that time or later."""
+        return FIRST_OFFSET + bisect_left(self._bus(bus).records, time, key=_time)
+
+    def version(self, bus: str) -> int:
+        """The bus's version."""
+        return self._bus(bus).version
+
+    def raise_version(self, bus: str) -> int:
+        """Count it up."""
+        self.touched.add(bus)
+        self._bus(bus).version += 1
+        return self._bus(bus).version
+
+    # -- subscriptions ---------------------------------------------------------------------------------------------
+
+    def subscription(self, subscription: str) -> StoredSubscription | None:
+        """One subscription."""
+        return self._subscriptions.get(subscription)
+
+    def put_subscription(self, stored: StoredSubscription, version: int) -> None:
+        """Insert or overwrite."""
+        self._subscriptions[stored.id] = stored
+        state = self._bus(stored.bus)
+        state.removed.pop(stored.id, None)
+        state.changed.pop(stored.id, None)
+        state.changed[stored.id] = version
+
+    def drop_subscription(self, stored: StoredSubscription, version: int) -> None:
+        """Remove, and remember that it was there."""
+        del self._subscriptions[stored.id]
+        self._spans.pop(stored.id, None)
+        self._waiting.pop(stored.id, None)
+        self._own.pop(stored.id, None)
+        state = self._bus(stored.bus)
+        del state.changed[stored.id]
+        state.removed[stored.id] = version
+        if len(state.removed) > REMOVED_KEPT:
+            state.removed.clear()
+            state.horizon = version
+
+    def spans(self, subscription: str) -> list[Span]:
+        """Its spans."""
+        return list(self._spans.get(subscription, ()))
+
+    def put_spans(self, subscription: str, spans: Sequence[Span]) -> None:
+        """Replace its spans."""
+        self._spans[subscription] = tuple(spans)
+
+    def changes(self, bus: str, after: int) -> Changes:
+        """What has changed."""
+        state = self._bus(bus)
+        if after <= 0 or after < state.horizon or after > state.version:
+            everything = [self._subscriptions[subscription] for subscription in state.changed]
+            return Changes(state.version, True, tuple(everything), self._spans_of(everything))
+        changed = [self._subscriptions[subscription] for subscription in _after(state.changed, after)]
+        gone = [_gone(subscription, bus) for subscription in _after(state.removed, after)]
+        return Changes(state.version, False, (*changed, *gone), self._spans_of(changed))
+
+    def _spans_of(self, rows: Iterable[StoredSubscription]) -> tuple[Span, ...]:
+        return tuple(span for row in rows for span in self._spans[row.id])
+
+    def spans_at(self, bus: str, reader: str, offset: int) -> tuple[Span, ...]:
+        """Those that hold there, definitions filled in."""
+        self._bus(bus)
+        return tuple(
+            span if span.definition is not None else evolve(span, definition=stored.definition)
+            for stored in self._subscriptions.values()
+            if stored.bus == bus
+            for span in self._spans[stored.id]
+            if span.reader == reader and span.start <= offset and (span.until is None or offset < span.until)
+        )
+
+    # -- readers and claims ----------------------------------------------------------------------------------------
+
+    def readers(self, bus: str) -> tuple[Reader, ...]:
+        """The live one, then the others by name."""
+        return tuple(sorted(self._bus(bus).readers.values(), key=_live_first))
+
+    def readers_of(self, subscription: str) -> list[Reader]:
+        """Its own readers."""
+        return list(self._own.get(subscription, {}).values())
+
+    def reader(self, bus: str, name: str) -> Reader | None:
+        """One reader."""
+        return self._bus(bus).readers.get(name)
+
+    def put_reader(self, reader: Reader) -> None:
+        """Insert or overwrite."""
+        state = self._bus(reader.bus)
+        state.readers[reader.name] = reader
+        state.claims.setdefault(reader.name, {})
+        if reader.subscription is not None:
+            self._own.setdefault(reader.subscription, {})[reader.name] = reader
+
+    def drop_reader(self, reader: Reader) -> None:
+        """Remove."""
+        state = self._bus(reader.bus)
+        del state.readers[reader.name]
+        del state.claims[reader.name]
+        if reader.subscription is not None:
+            del self._own[reader.subscription][reader.name]
+
+    def claim_at(self, bus: str, reader: str, start: int) -> Claim | None:
+        """The claim that starts there."""
+        return self._bus(bus).claims.get(reader, {}).get(start)
+
+    def free_claim(self, bus: str, reader: str) -> Claim | None:
+        """The first whose session is gone."""
+        for claim in self._bus(bus).claims[reader].values():
+            if claim.session not in self._sessions:
+                return claim
+        return None
+
+    def first_claim(self, bus: str, reader: str) -> int | None:
+        """Where the first starts."""
+        return next(iter(self._bus(bus).claims[reader]), None)
+
+    def put_claim(self, claim: Claim) -> None:
+        """Insert or overwrite."""
+        self._bus(claim.bus).claims[claim.reader][claim.start] = claim
+
+    def drop_claim(self, claim: Claim) -> None:
+        """Remove."""
+        del self._bus(claim.bus).claims[claim.reader][claim.start]
+
+    # -- sessions --------------------------------------------------------------------------------------------------
+
+    def has_session(self, session: str) -> bool:
+        """Whether it is there."""
+        return session in self._sessions
+
+    def put_session(self, session: str, lapses: float) -> None:
+        """Insert or overwrite."""
+        self._sessions[session] = lapses
+
+    def drop_session(self, session: str) -> None:
+        """Remove."""
+        self._sessions.pop(session, None)
+
+    def drop_lapsed(self, now: float) -> None:
+        """Remove the lapsed ones."""
+        for session in [session for session, lapses in self._sessions.items() if lapses <= now]:
+            del self._sessions[session]
+
+    # -- waiting deliveries and dead letters -----------------------------------------------------------------------
+
+    def put_waiting(self, waiting: Waiting, session: str | None) -> None:
+        """Insert or overwrite."""
+        self._waiting.setdefault(waiting.subscription, {})[waiting.offset] = _Row(waiting, session)
+
+    def drop_waiting(self, subscription: str, offset: int) -> None:
+        """Remove."""
+        self._waiting.get(subscription, {}).pop(offset, None)
+
+    def free_waiting(self, subscription: str, now: float, limit: int) -> list[Waiting]:
+        """Those due and free."""
+        rows = self._waiting.get(subscription, {}).values()
+        free = (row.waiting for row in rows if row.waiting.due <= now and row.session not in self._sessions)
+        return heapq.nsmallest(limit, free, key=_due)
+
+    def hold_waiting(self, waiting: Iterable[Waiting], session: str) -> None:
+        """Let the session hold them."""
+        for item in waiting:
+            self._waiting[item.subscription][item.offset].session = session
+
+    def let_go_waiting(self, waiting: Iterable[Waiting], session: str) -> None:
+        """Free them."""
+        for item in waiting:
+            row = self._waiting.get(item.subscription, {}).get(item.offset)
+            if row is not None and row.session == session:
+                row.session = None
+
+    def waiting(self, bus: str, before: int | None, now: float) -> tuple[WaitingSummary, ...]:
+        """By subscription."""
+        self._bus(bus)
+        return tuple(self._summaries(bus, before, now))
+
+    def _summaries(self, bus: str, before: int | None, now: float) -> Iterator[WaitingSummary]:
+        living = {session for session, lapses in self._sessions.items() if lapses > now}
+        for subscription, rows in sorted(self._waiting.items()):
+            if self._subscriptions[subscription].bus != bus:
+                continue
+            counted = [row for offset, row in rows.items() if before is None or offset < before]
+            free = [row.waiting.due for row in counted if row.session not in living]
+            if counted:
+                yield WaitingSummary(subscription, len(counted), len(free), min(free, default=None))
+
+    def dead_letter(self, bus: str, subscription: str, offset: int) -> DeadLetter | None:
+        """One dead letter."""
+        return self._bus(bus).letters.get((subscription, offset))
+
+    def put_dead_letter(self, bus: str, letter: DeadLetter) -> None:
+        """Insert or overwrite."""
+        self._bus(bus).letters[letter.subscription, letter.offset] = letter
+
+    def drop_dead_letter(self, bus: str, subscription: str, offset: int) -> None:
+        """Remove."""
+        self._bus(bus).letters.pop((subscription, offset), None)
+
+    def dead_letters(
+        self, bus: str, subscription: str | None, after: tuple[str, int] | None, limit: int
+    ) -> list[DeadLetter]:
+        """A page of them."""
+        letters = self._bus(bus).letters
+        keys = (
+            key
+            for key in letters
+            if (subscription is None or key[0] == subscription) and (after is None or key > after)
+        )
+        return [letters[key] for key in heapq.nsmallest(limit, keys)]
+
+    def count_dead_letters(self, bus: str) -> dict[tuple[str, str], int]:
+        """How many."""
+        counts: dict[tuple[str, str], int] = {}
+        for letter in self._bus(bus).letters.values():
+            key = (letter.subscription, letter.reason)
+            counts[key] = counts.get(key, 0) + 1
+        return counts
+
+    def _bus(self, bus: str) -> _Bus:
+        try:
+            return self._buses[bus]
+        except KeyError:
+            raise UnknownBus(bus) from None
+
+
+def _time(record: Record) -> float:
+    return record.time
+
+
+def _due(waiting: Waiting) -> tuple[float, int]:
+    return waiting.due, waiting.offset
+
+
+def _live_first(reader: Reader) -> tuple[bool, str]:
+    return reader.name != LIVE, reader.name
+
+
+def _after(versions: dict[str, int], after: int) -> Iterator[str]:
+    """Those above a version, of a mapping in ascending order."""
+    return itertools.takewhile(lambda subscription: versions[subscription] > after, reversed(versions))
+
+
+def _gone(subscription: str, bus: str) -> StoredSubscription:
+    return StoredSubscription(subscription, bus, b"", 0, None, LIVE, removed=True)

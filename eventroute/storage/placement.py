@@ -1,0 +1,179 @@
+"""Which reader serves which subscription: every change of a subscription, decided over `Tables`.
+
+A span's definition is None while the subscription's own holds. Spans that all claims have passed are pruned when their
+subscription next changes, so that `Changes`, which always carries all spans of a changed subscription, stays exact.
+"""
+
+from __future__ import annotations
+
+from attrs import evolve
+
+from eventroute.errors import StorageConflict, StorageError, UnknownSubscription
+from eventroute.storage.base import LIVE, Reader, Span, Start, StoredSubscription
+from eventroute.storage.tables import Tables
+
+__all__ = ["join_live", "leave_live", "pause", "put", "reader_done", "remove", "resume"]
+
+
+def put(
+    tables: Tables, bus: str, subscription: str, definition: bytes, start: Start, rematch: bool
+) -> StoredSubscription:
+    """See `Storage.put_subscription`."""
+    tables.version(bus)
+    stored = tables.subscription(subscription)
+    if stored is None:
+        return _create(tables, bus, subscription, definition, start)
+    if stored.bus != bus:
+        raise StorageConflict(f"the subscription {subscription!r} is on the bus {stored.bus!r}, not on {bus!r}")
+    if stored.definition == definition:
+        return stored
+    spans = tables.spans(subscription)
+    if rematch:
+        spans = [part for span in spans for part in _rematched(tables, bus, span, stored.definition)]
+    changed = evolve(stored, definition=definition, revision=stored.revision + 1)
+    _store(tables, changed, spans)
+    return changed
+
+
+def remove(tables: Tables, subscription: str) -> None:
+    """See `Storage.remove_subscription`."""
+    stored = _known(tables, subscription)
+    for reader in tables.readers_of(subscription):
+        tables.drop_reader(reader)
+    tables.drop_subscription(stored, tables.raise_version(stored.bus))
+
+
+def pause(tables: Tables, subscription: str, reason: str) -> None:
+    """See `Storage.pause_subscription`."""
+    stored = _known(tables, subscription)
+    if stored.paused == reason:
+        return
+    stored = evolve(stored, paused=reason)
+    if stored.reader == LIVE:
+        _leave(tables, stored)
+    else:
+        _store(tables, stored, tables.spans(subscription))
+
+
+def resume(tables: Tables, subscription: str) -> None:
+    """See `Storage.resume_subscription`."""
+    stored = _known(tables, subscription)
+    if stored.paused is not None:
+        _store(tables, evolve(stored, paused=None), tables.spans(subscription))
+
+
+def leave_live(tables: Tables, subscription: str) -> None:
+    """See `Storage.leave_live`."""
+    stored = _known(tables, subscription)
+    if stored.reader == LIVE:
+        _leave(tables, stored)
+
+
+def join_live(tables: Tables, subscription: str, within: int) -> bool:
+    """See `Storage.join_live`."""
+    stored = _known(tables, subscription)
+    if stored.paused is not None or stored.reader == LIVE:
+        return stored.paused is None
+    own, live = _reader(tables, stored.bus, stored.reader), _reader(tables, stored.bus, LIVE)
+    if live.claimed - own.claimed > within:
+        return False
+    seam = max(own.claimed, live.claimed)
+    spans = []
+    for span in tables.spans(subscription):
+        if span.reader != own.name or (span.until is not None and span.until <= seam):
+            spans.append(span)
+        elif span.start < seam:
+            spans.append(evolve(span, until=seam))
+    spans.append(Span(LIVE, subscription, seam, None, None))
+    own = evolve(own, until=seam)
+    if own.position >= seam:
+        tables.drop_reader(own)
+    else:
+        tables.put_reader(own)
+    _store(tables, evolve(stored, reader=LIVE), spans)
+    return True
+
+
+def reader_done(tables: Tables, reader: Reader) -> None:
+    """A reader has reached its end: take it and its spans away."""
+    tables.drop_reader(reader)
+    if reader.subscription is not None:
+        stored = _known(tables, reader.subscription)
+        _store(tables, stored, tables.spans(stored.id))
+
+
+def _create(tables: Tables, bus: str, subscription: str, definition: bytes, start: Start) -> StoredSubscription:
+    bounds = tables.bounds(bus)
+    if start == "latest":
+        name, at = LIVE, bounds.end
+    else:
+        name = _own_name(tables, bus, subscription)
+        if start == "earliest":
+            at = bounds.first
+        else:
+            at = tables.offset_at(bus, start) if isinstance(start, float) else max(start, bounds.first)
+        tables.put_reader(Reader(bus, name, at, at, None, subscription))
+    stored = StoredSubscription(subscription, bus, definition, 1, None, name)
+    _store(tables, stored, [Span(name, subscription, at, None, None)])
+    return stored
+
+
+def _leave(tables: Tables, stored: StoredSubscription) -> None:
+    claimed = _reader(tables, stored.bus, LIVE).claimed
+    name = _own_name(tables, stored.bus, stored.id)
+    begin = claimed
+    spans = []
+    for span in tables.spans(stored.id):
+        if span.reader != LIVE or span.until is not None:
+            spans.append(span)
+            continue
+        begin = max(claimed, span.start)
+        if span.start < claimed:
+            spans.append(evolve(span, until=claimed))
+    spans.append(Span(name, stored.id, begin, None, None))
+    tables.put_reader(Reader(stored.bus, name, begin, begin, None, stored.id))
+    _store(tables, evolve(stored, reader=name), spans)
+
+
+def _rematched(tables: Tables, bus: str, span: Span, before: bytes) -> list[Span]:
+    """What a change of matching makes of a span: what is claimed keeps the definition from before."""
+    if span.definition is not None:
+        return [span]
+    claimed = _reader(tables, bus, span.reader).claimed
+    if span.start >= claimed:
+        return [span]
+    if span.until is not None and span.until <= claimed:
+        return [evolve(span, definition=before)]
+    return [evolve(span, until=claimed, definition=before), evolve(span, start=claimed)]
+
+
+def _store(tables: Tables, stored: StoredSubscription, spans: list[Span]) -> None:
+    """Write a changed subscription with its spans, without those that nobody can need any more."""
+    positions = {reader.name: reader.position for reader in tables.readers_of(stored.id)}
+    positions[LIVE] = _reader(tables, stored.bus, LIVE).position
+    kept = [
+        span
+        for span in spans
+        if span.reader in positions and (span.until is None or span.until > positions[span.reader])
+    ]
+    tables.put_subscription(stored, tables.raise_version(stored.bus))
+    tables.put_spans(stored.id, kept)
+
+
+def _own_name(tables: Tables, bus: str, subscription: str) -> str:
+    """A name that no reader of the bus ever had: each new reader comes with a new version."""
+    return f"{subscription}@{tables.version(bus) + 1}"
+
+
+def _known(tables: Tables, subscription: str) -> StoredSubscription:
+    stored = tables.subscription(subscription)
+    if stored is None:
+        raise UnknownSubscription(subscription)
+    return stored
+
+
+def _reader(tables: Tables, bus: str, name: str) -> Reader:
+    reader = tables.reader(bus, name)
+    if reader is None:
+        raise StorageError(f"the storage is damaged: the bus {bus!r} has lost its reader {name!r}")
+    return reader

@@ -1,0 +1,190 @@
+"""The rows of the ledger, as a backend that works step by step keeps them.
+
+`ledger.py` and `placement.py` hold the meaning of the interface once; a backend brings these tables and makes each
+call one atomic change: SQL tables inside a transaction, dictionaries under a lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from eventroute.storage.base import (
+    Bounds,
+    Changes,
+    Claim,
+    DeadLetter,
+    Reader,
+    Span,
+    StoredSubscription,
+    Waiting,
+    WaitingSummary,
+)
+
+__all__ = ["FIRST_OFFSET", "REMOVED_KEPT", "Tables"]
+
+FIRST_OFFSET = 1
+"""The first offset of a bus."""
+
+REMOVED_KEPT = 1_000
+"""How many removed subscriptions a bus remembers; at one more it forgets them all, and `changes` gives a reset."""
+
+
+class Tables(Protocol):
+    """Rows read and written one by one. A method that takes a bus raises UnknownBus only where it says so."""
+
+    # -- buses and the log -----------------------------------------------------------------------------------------
+
+    def version(self, bus: str) -> int:
+        """The bus's version. Raises UnknownBus."""
+        ...
+
+    def raise_version(self, bus: str) -> int:
+        """Count the bus's version up by one and return it."""
+        ...
+
+    def bounds(self, bus: str) -> Bounds:
+        """What is readable. Raises UnknownBus."""
+        ...
+
+    def offset_at(self, bus: str, time: float) -> int:
+        """See `Storage.offset_at`."""
+        ...
+
+    # -- subscriptions ---------------------------------------------------------------------------------------------
+
+    def subscription(self, subscription: str) -> StoredSubscription | None:
+        """One subscription."""
+        ...
+
+    def put_subscription(self, stored: StoredSubscription, version: int) -> None:
+        """Insert or overwrite, as changed at this version."""
+        ...
+
+    def drop_subscription(self, stored: StoredSubscription, version: int) -> None:
+        """Remove it with its spans and waiting deliveries; remember that it went, for `changes`."""
+        ...
+
+    def spans(self, subscription: str) -> list[Span]:
+        """Its spans."""
+        ...
+
+    def put_spans(self, subscription: str, spans: Sequence[Span]) -> None:
+        """Replace its spans."""
+        ...
+
+    def changes(self, bus: str, after: int) -> Changes:
+        """See `Storage.changes`. Raises UnknownBus."""
+        ...
+
+    def spans_at(self, bus: str, reader: str, offset: int) -> tuple[Span, ...]:
+        """See `Storage.spans_at`."""
+        ...
+
+    # -- readers and claims ----------------------------------------------------------------------------------------
+
+    def readers(self, bus: str) -> tuple[Reader, ...]:
+        """Every reader of the bus, `live` first."""
+        ...
+
+    def readers_of(self, subscription: str) -> list[Reader]:
+        """The subscription's own readers."""
+        ...
+
+    def reader(self, bus: str, name: str) -> Reader | None:
+        """One reader."""
+        ...
+
+    def put_reader(self, reader: Reader) -> None:
+        """Insert or overwrite."""
+        ...
+
+    def drop_reader(self, reader: Reader) -> None:
+        """Remove it with its claims."""
+        ...
+
+    def claim_at(self, bus: str, reader: str, start: int) -> Claim | None:
+        """The open claim that starts there."""
+        ...
+
+    def free_claim(self, bus: str, reader: str) -> Claim | None:
+        """The first open claim whose session is not there any more."""
+        ...
+
+    def first_claim(self, bus: str, reader: str) -> int | None:
+        """Where the first open claim starts."""
+        ...
+
+    def put_claim(self, claim: Claim) -> None:
+        """Insert or overwrite."""
+        ...
+
+    def drop_claim(self, claim: Claim) -> None:
+        """Remove it."""
+        ...
+
+    # -- sessions --------------------------------------------------------------------------------------------------
+
+    def has_session(self, session: str) -> bool:
+        """Whether the session is there."""
+        ...
+
+    def put_session(self, session: str, lapses: float) -> None:
+        """Insert or overwrite."""
+        ...
+
+    def drop_session(self, session: str) -> None:
+        """Remove it."""
+        ...
+
+    def drop_lapsed(self, now: float) -> None:
+        """Remove every session that lapses at `now` or before."""
+        ...
+
+    # -- waiting deliveries and dead letters -----------------------------------------------------------------------
+
+    def put_waiting(self, waiting: Waiting, session: str | None) -> None:
+        """Insert or overwrite."""
+        ...
+
+    def drop_waiting(self, subscription: str, offset: int) -> None:
+        """Remove it, if it is there."""
+        ...
+
+    def free_waiting(self, subscription: str, now: float, limit: int) -> list[Waiting]:
+        """Those due at `now` whose session is not there, in the order of (due, offset)."""
+        ...
+
+    def hold_waiting(self, waiting: Iterable[Waiting], session: str) -> None:
+        """Let the session hold these."""
+        ...
+
+    def let_go_waiting(self, waiting: Iterable[Waiting], session: str) -> None:
+        """Free those of them that the session holds."""
+        ...
+
+    def waiting(self, bus: str, before: int | None, now: float) -> tuple[WaitingSummary, ...]:
+        """See `Storage.waiting`; a session that lapses at `now` or before does not count."""
+        ...
+
+    def dead_letter(self, bus: str, subscription: str, offset: int) -> DeadLetter | None:
+        """One dead letter."""
+        ...
+
+    def put_dead_letter(self, bus: str, letter: DeadLetter) -> None:
+        """Insert or overwrite."""
+        ...
+
+    def drop_dead_letter(self, bus: str, subscription: str, offset: int) -> None:
+        """Remove it, if it is there."""
+        ...
+
+    def dead_letters(
+        self, bus: str, subscription: str | None, after: tuple[str, int] | None, limit: int
+    ) -> list[DeadLetter]:
+        """See `Storage.dead_letters`."""
+        ...
+
+    def count_dead_letters(self, bus: str) -> dict[tuple[str, str], int]:
+        """See `Storage.count_dead_letters`."""
+        ...
