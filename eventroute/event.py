@@ -61,7 +61,7 @@ class Event:
         _fill(self, MappingProxyType(checked), payload_of(data, _content_type(checked)), None)
 
     @classmethod
-    def create(  # noqa: PLR0913  # they are the attributes of the specification
+    def create(
         cls,
         *,
         type: str,
