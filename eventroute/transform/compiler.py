@@ -1,9 +1,15 @@
-"""The compiler of templates: from the frozen parts to one Python function, with nothing left to look up by name."""
+"""The compiler of templates: from the frozen parts to one Python function, with nothing left to look up by name.
+
+The source that is compiled has names made here and nothing else. Whatever comes from a template or a path is a value
+that one of these names is bound to, so nothing of it can run, and templates of one shape share one code object.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from types import CodeType
+from typing import Any, Final, TypeAlias, cast
 
 import msgspec
 
@@ -16,11 +22,12 @@ from eventroute.transform.define import Constant, Variable
 from eventroute.transform.limits import Limits
 from eventroute.transform.template import Hole, Members, Part, Place, Template
 
-__all__ = ["Render", "compile_template"]
+__all__ = ["SHAPES", "Render", "compile_template"]
+
+SHAPES: Final = 256
+"""How many shapes of templates are kept compiled, for other templates of the same shape."""
 
 Render: TypeAlias = Callable[[Event], bytes]
-_Write: TypeAlias = "Callable[[Sequence[Any], int], bytes]"
-"""Writes a part, given the values of all paths and the bytes that the output has room for."""
 
 
 def compile_template(template: Template, define: Mapping[str, Variable], limits: Limits) -> Render:
@@ -30,99 +37,138 @@ def compile_template(template: Template, define: Mapping[str, Variable], limits:
     Raises InvalidTransformer where the output would always be too long.
     """
     compiler = _Compiler(define)
-    write = compiler.joined(template.parts)
+    result = compiler.joined(template.parts, 2)
     room = limits.output - compiler.fixed
     if room < 0:
         raise InvalidTransformer(
             f"it makes at least {compiler.fixed} bytes, more than output={limits.output}", where="template"
         )
-    reads = tuple(compiler.reads)
-
-    def render(event: Event) -> bytes:
-        return write([read(event) for read in reads], room)
-
+    names = {**_NAMES, **compiler.names, "limit": room}
+    exec(_code(compiler.source(result)), names)  # noqa: S102  # it has no name but ours
+    render: Render = names["render"]
     return render
 
 
+@lru_cache(maxsize=SHAPES)
+def _code(source: str) -> CodeType:
+    return compile(source, "<template>", "exec", dont_inherit=True)
+
+
 class _Compiler:
-    """Compiles one template; each path in it is read once an event."""
+    """Compiles one template; each path in it is read once an event.
+
+    Names: `v` a value that was read, `t` a text that was made of one, `k` what is bound.
+    """
 
     def __init__(self, define: Mapping[str, Variable]) -> None:
         self.define = define
-        self.reads: dict[Path, int] = {}
+        self.names: dict[str, Any] = {}
+        self.reads: dict[Path, str] = {}
+        self.head = ["def render(event):", "    room = limit", "    at = None"]
+        self.body: list[str] = []
+        self.texts = 0
         self.fixed = 0
+        """The bytes that the output has whatever the event."""
 
-    def joined(self, parts: Sequence[Part]) -> _Write:
-        fixed: list[bytes] = []
-        slots: list[tuple[int, int, Callable[[Any], bytes], Hole]] = []
-        groups: list[tuple[int, _Write]] = []
-        for position, part in enumerate(parts):
-            if isinstance(part, Members):
-                groups.append((position, self.members(part)))
-                fixed.append(b"")
-            elif isinstance(part, str):
-                fixed.append(part.encode())
-            else:
-                text, index = self.hole(part)
-                fixed.append(text)
-                if index is not None:
-                    slots.append((position, index, _TEXT_OF[part.place], part))
-        self.fixed += sum(map(len, fixed))
+    def source(self, result: str) -> str:
+        catch = ["    except ValueError as error:", "        raise failed(error, at) from error"]
+        return "\n".join([*self.head, "    try:", *self.body, f"        return {result}", *catch])
 
-        def write(values: Sequence[Any], room: int) -> bytes:
-            texts = fixed.copy()
-            for position, index, text_of, hole in slots:
-                try:
-                    text = texts[position] = text_of(values[index])
-                except ValueError as error:
-                    raise _failed(str(error), hole) from error
-                room -= len(text)
-                if room < 0:
-                    raise _failed("the output grows too long here (the limit is named output)", hole)
-            for position, members in groups:
-                text = texts[position] = members(values, room)
-                room -= len(text)
-            return b"".join(texts)
+    def emit(self, indent: int, *lines: str) -> None:
+        self.body += ["    " * indent + line for line in lines]
 
-        return write
+    def bind(self, value: object) -> str:
+        name = f"k{len(self.names)}"
+        self.names[name] = value
+        return name
 
-    def hole(self, hole: Hole) -> tuple[bytes, int | None]:
-        """The text of a constant, or the number of the path that is to be read."""
-        source = self.define[hole.source] if isinstance(hole.source, str) else hole.source
+    def joined(self, parts: Iterable[Part], indent: int) -> str:
+        """An expression for the parts in a row, the code before it made."""
+        return f"join(({''.join(self.text(part, indent) + ', ' for part in parts)}))"
+
+    def text(self, part: Part, indent: int) -> str:
+        if isinstance(part, Members):
+            return self.members(part, indent)
+        if isinstance(part, str):
+            return self.constant(part.encode())
+        source = self.define[part.source] if isinstance(part.source, str) else part.source
         if isinstance(source, Constant):
-            return _TEXT_OF[hole.place](source.value), None
-        return b"", self.reads.setdefault(source, len(self.reads))
+            return self.constant(_TEXT_OF[part.place](source.value))
+        return self.written(part, self.read(source), indent)
 
-    def members(self, members: Members) -> _Write:
-        items = [(self.hole(member.hole)[1], self.joined(member.parts)) for member in members.items]
-        self.fixed += len(items) - 1
+    def constant(self, text: bytes) -> str:
+        self.fixed += len(text)
+        return self.bind(text)
 
-        def write(values: Sequence[Any], room: int) -> bytes:
-            texts = []
-            for index, write_member in items:
-                if index is not None and values[index] is not MISSING:
-                    texts.append(write_member(values, room))
-                    room -= len(texts[-1])
-            return b",".join(texts)
+    def read(self, path: Path) -> str:
+        """The name of the value of a path. One of names only is read right here, without a call."""
+        if path in self.reads:
+            return self.reads[path]
+        value = self.reads[path] = f"v{len(self.reads)}"
+        steps = _names_below_data(path)
+        if steps:
+            place = "".join(f"[{self.bind(step)}]" for step in steps)
+            self.head += [f"    try: {value} = event.data{place}", f"    except unlike: {value} = MISSING"]
+        else:
+            self.head.append(f"    {value} = {self.bind(path)}(event)")
+        return value
 
-        return write
+    def written(self, hole: Hole, value: str, indent: int) -> str:
+        text = self.new_text()
+        self.emit(
+            indent,
+            f"at = {self.bind(hole)}",
+            f"{text} = {_SOURCE_OF[hole.place].format(value)}",
+            f"room -= len({text})",
+            "if room < 0: raise ValueError(too_long)",
+        )
+        return text
+
+    def members(self, members: Members, indent: int) -> str:
+        """The name of the text of members of which each may be missing."""
+        texts = []
+        for member in members.items:
+            text = self.new_text()
+            value = self.read(cast(Path, member.hole.source))
+            self.emit(indent, f"if {value} is MISSING: {text} = nothing", "else:")
+            self.emit(indent + 1, f"{text} = {self.joined(member.parts, indent + 1)}")
+            texts.append(text)
+        if len(texts) == 1:
+            return texts[0]
+        self.fixed += len(texts) - 1
+        together = self.new_text()
+        self.emit(indent, f"{together} = comma([t for t in ({', '.join(texts)}) if t])")
+        return together
+
+    def new_text(self) -> str:
+        self.texts += 1
+        return f"t{self.texts}"
 
 
-def _failed(reason: str, hole: Hole) -> TransformError:
-    return TransformError(reason, where=f"template line {hole.line}, column {hole.column}")
+_MOST_STEPS: Final = 32
+
+
+def _names_below_data(path: Path) -> list[str]:
+    """The names of a path such as `$.data.repository.name`, from `repository` on; none for any other path."""
+    steps = [segment.selectors[0] for segment in path.segments]
+    names = [step for step in steps[1:] if isinstance(step, str)]
+    plain = path.singular and steps[:1] == ["data"] and len(names) == len(steps) - 1 <= _MOST_STEPS
+    return names if plain else []
+
+
+def _failed(error: ValueError, hole: Hole) -> TransformError:
+    return TransformError(str(error), where=f"template line {hole.line}, column {hole.column}")
 
 
 _encode_string: Final = msgspec.json.Encoder().encode
 
 
 def _json_value(value: object) -> bytes:
-    if type(value) is str:
-        return _encode_string(value)
     return b"null" if value is MISSING else encode_json(value)
 
 
 def _in_string(value: object) -> bytes:
-    return _encode_string(value if type(value) is str else _text(value))[1:-1]
+    return _encode_string(_text(value))[1:-1]
 
 
 def _in_text(value: object) -> bytes:
@@ -138,3 +184,22 @@ def _text(value: object) -> str:
 
 
 _TEXT_OF: Final = {Place.VALUE: _json_value, Place.STRING: _in_string, Place.TEXT: _in_text}
+_SOURCE_OF: Final = {
+    Place.VALUE: "encode({0}) if {0}.__class__ is str else json_value({0})",
+    Place.STRING: "encode({0})[1:-1] if {0}.__class__ is str else in_string({0})",
+    Place.TEXT: "{0}.encode() if {0}.__class__ is str else in_text({0})",
+}
+_NAMES: Final = {
+    "__builtins__": {"ValueError": ValueError, "len": len, "str": str},
+    "MISSING": MISSING,
+    "comma": b",".join,
+    "encode": _encode_string,
+    "failed": _failed,
+    "in_string": _in_string,
+    "in_text": _in_text,
+    "join": b"".join,
+    "json_value": _json_value,
+    "nothing": b"",
+    "too_long": "the output grows longer than the limit named output allows",
+    "unlike": (KeyError, TypeError),
+}
