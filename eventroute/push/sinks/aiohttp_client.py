@@ -1,0 +1,121 @@
+"""The HTTP client on asyncio: aiohttp, held to checked addresses (docs/decisions/http-client.md)."""
+
+from __future__ import annotations
+
+import socket
+from ipaddress import ip_address
+from typing import Any, NoReturn
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from eventroute.push.addresses import ForbiddenAddress, Lookup, resolve
+from eventroute.push.sinks.client import Answer, HttpSettings, NoAnswer, Request
+
+__all__ = ["AiohttpClient"]
+
+_UNSENT = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
+"""Headers that aiohttp would add: what is not said here, the event says; and no answer needs to be decompressed."""
+
+
+class _CheckedResolver(AbstractResolver):
+    """Hands out only what the policy allows. aiohttp asks it for names, not for addresses that stand in a URL."""
+
+    def __init__(self, settings: HttpSettings, lookup: Lookup) -> None:
+        self._settings = settings
+        self._lookup = lookup
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        return [
+            ResolveResult(
+                hostname=host,
+                host=str(address),
+                port=port,
+                family=socket.AF_INET if address.version == 4 else socket.AF_INET6,
+                proto=0,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for address in await resolve(self._settings.addresses, host, port, self._lookup)
+        ]
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+class AiohttpClient:
+    """One aiohttp session. Make it on the running event loop."""
+
+    def __init__(self, settings: HttpSettings, lookup: Lookup) -> None:
+        self._settings = settings
+        connector = aiohttp.TCPConnector(
+            resolver=_CheckedResolver(settings, lookup),
+            socket_factory=self._checked_socket,
+            ssl=settings.tls or True,
+            limit=settings.connections,
+            keepalive_timeout=settings.idle_timeout,
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": "eventroute"},
+            skip_auto_headers=_UNSENT,
+            auto_decompress=False,
+            trust_env=False,
+        )
+
+    def _checked_socket(self, address_info: tuple[Any, ...]) -> socket.socket:
+        """The last check, on the very address that the socket is about to connect to."""
+        family, kind, protocol, _, address = address_info
+        self._settings.addresses.check(address[0], ip_address(address[0]))
+        return socket.socket(family, kind, protocol)
+
+    async def send(self, request: Request) -> Answer:
+        """Send one request; see HttpClient."""
+        try:
+            async with self._session.request(
+                request.method,
+                URL(request.url, encoded=True),
+                headers=request.headers,
+                data=request.body,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=request.timeout),
+            ) as answer:
+                return Answer(answer.status, answer.headers, await self._read(answer.content))
+        except (aiohttp.ClientError, TimeoutError) as error:
+            _explain(error, request.timeout)
+
+    async def _read(self, content: aiohttp.StreamReader) -> bytes:
+        """At most `answer_limit` bytes. The status has decided already, so a body that breaks off changes nothing."""
+        parts: list[bytes] = []
+        left = self._settings.answer_limit
+        try:
+            while left and (part := await content.read(left)):
+                parts.append(part)
+                left -= len(part)
+        except (aiohttp.ClientError, TimeoutError):
+            pass
+        return b"".join(parts)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._session.close()
+
+
+def _explain(error: aiohttp.ClientError | TimeoutError, timeout: float) -> NoReturn:
+    text = str(error) or type(error).__name__
+    match error:
+        case TimeoutError():
+            raise NoAnswer("timeout", f"no answer within {timeout:g} s") from error
+        case aiohttp.ClientConnectorError(os_error=ForbiddenAddress() as forbidden):
+            raise forbidden
+        case aiohttp.ClientConnectorDNSError():
+            raise NoAnswer("dns-error", text) from error
+        case aiohttp.ClientSSLError():
+            raise NoAnswer("tls-error", text) from error
+        case aiohttp.ClientConnectionError():
+            raise NoAnswer("connection-error", text) from error
+        case _:
+            raise NoAnswer("bad-answer", text) from error

@@ -1,0 +1,84 @@
+"""What HTTP sinks ask of an HTTP client, so that another client can take the place of the default one."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import attrs
+from attrs import field, frozen
+
+from eventroute.errors import EventrouteError, InvalidConfiguration
+from eventroute.push.addresses import AddressPolicy
+
+__all__ = ["Answer", "HttpClient", "HttpSettings", "NoAnswer", "Request"]
+
+
+def _positive(_instance: object, attribute: attrs.Attribute[Any], value: float) -> None:
+    if not value > 0:
+        raise InvalidConfiguration(f"{value!r} is not above 0", where=f"http.{attribute.name}")
+
+
+@frozen(kw_only=True)
+class HttpSettings:
+    """What holds for all HTTP sinks of a router. Raises InvalidConfiguration naming the setting."""
+
+    addresses: AddressPolicy = field(factory=AddressPolicy)
+    """Where events may be pushed to."""
+
+    tls: ssl.SSLContext | None = field(default=None, repr=False)
+    """How servers are verified over https; None: by the certificate authorities that the system trusts."""
+
+    connections: int = field(default=1_024, validator=_positive)
+    """Connections at once; beyond them an attempt waits for one, and its time runs."""
+
+    idle_timeout: float = field(default=15.0, validator=_positive)
+    """Seconds for which a connection is kept for the next event."""
+
+    answer_limit: int = field(default=65_536, validator=_positive)
+    """Bytes of an answer's body that are read; after them the connection is closed."""
+
+
+@frozen
+class Request:
+    """One HTTP request; `timeout` bounds all of it, in seconds."""
+
+    method: str
+    url: str
+    headers: Sequence[tuple[str, str]]
+    body: bytes
+    timeout: float
+
+
+@frozen
+class Answer:
+    """One HTTP answer; header names are looked up in any case. The body may be cut at the limit, or by a failure."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class NoAnswer(EventrouteError):
+    """A request that got no answer. `reason`: `timeout`, `dns-error`, `tls-error`, `connection-error`, `bad-answer`."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class HttpClient(Protocol):
+    """Sends requests over a pool of connections. It follows no redirect and uses no proxy."""
+
+    async def send(self, request: Request) -> Answer:
+        """Send one request.
+
+        Each new connection goes to an address that the policy allows. Raises ForbiddenAddress where there is none,
+        NoAnswer where nothing comes back that is HTTP. May be cancelled; the pool stays usable.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        ...
