@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
+from itertools import accumulate
 from math import isfinite
+from operator import sub
 from typing import Any, TypeVar
 
 import msgspec
@@ -37,6 +39,8 @@ MAX_DIGITS = 4300
 _LENIENT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[])
 _LONGEST_NUMBER = 3 * MAX_DIGITS + len("-.e+")
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_ONE_PER_OPENING = bytes.maketrans(b"[{]}", b"\1\1\0\0")
+_ONE_PER_CLOSING = bytes.maketrans(b"[{]}", b"\0\0\1\1")
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _LONG_DIGITS = re.compile(rb"(?<![0-9])[0-9]{%d}" % (MAX_DIGITS + 1))
 
@@ -71,9 +75,9 @@ def _number(text: str) -> float | SourceNumber:
     value = float(text)
     if len(text) <= 16 and "e" not in text and "E" not in text:
         return value  # binary64 holds any 15 significant digits
-    if isfinite(value) and Decimal(repr(value)) == _LENIENT.create_decimal(text):
-        return value
-    return SourceNumber(text)
+    if not isfinite(value) or (value == 0 and text.lower().partition("e")[0].strip("-0.")):
+        return SourceNumber(text)
+    return value if Decimal(repr(value)) == _LENIENT.create_decimal(text) else SourceNumber(text)
 
 
 def _encode_other(value: object) -> object:
@@ -154,11 +158,9 @@ def _check_depth(text: bytes, levels: int) -> None:
     if text.count(b"[") + text.count(b"{") <= levels:
         return
     brackets = _STRING.sub(b"", text).translate(None, _NOT_BRACKETS)
-    for _ in range(levels):
-        if not brackets:
-            return
-        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
-    if brackets:
+    opened = accumulate(brackets.translate(_ONE_PER_OPENING))
+    closed = accumulate(brackets.translate(_ONE_PER_CLOSING))
+    if max(map(sub, opened, closed), default=0) > levels:
         raise ValueError(f"arrays and objects nest deeper than {MAX_DEPTH}")
 
 

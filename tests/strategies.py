@@ -56,7 +56,7 @@ def json_values(max_leaves: int = 12) -> st.SearchStrategy[Any]:
 @st.composite
 def attribute_sets(draw: st.DrawFn) -> dict[str, Any]:
     """The attributes of a valid event, all but `datacontenttype`."""
-    attributes = {
+    attributes: dict[str, Any] = {
         "specversion": "1.0",
         "id": draw(attribute_text.filter(bool)),
         "source": draw(sources),
@@ -78,6 +78,7 @@ def events(draw: st.DrawFn, data: st.SearchStrategy[Any] | None = None) -> Event
         if data is not None
         else st.one_of(
             st.tuples(json_types, json_values()),
+            st.tuples(st.just("application/json"), st.just(b"null")),
             st.tuples(text_types, st.text(max_size=20)),
             st.tuples(binary_types, st.binary(max_size=20)),
             st.tuples(st.none(), st.binary(max_size=20)),
