@@ -10,7 +10,7 @@ from attrs import frozen
 from eventroute.event import Event
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.push.sinks.base import Sink
-from eventroute.storage.base import Changes, Claim, Span
+from eventroute.storage.base import Changes, Claim
 
 __all__ = ["Matcher", "Route", "RoutingTable"]
 
@@ -37,6 +37,11 @@ class Route:
 class Matcher(Protocol):
     """Which subscriptions get the event at an offset."""
 
+    @property
+    def empty(self) -> bool:
+        """Whether no event can match, so that none needs to be read."""
+        ...
+
     def __call__(self, offset: int, raw: bytes) -> Collection[str]:
         """The ids of the subscriptions that match the event, in its JSON form."""
         ...
@@ -51,21 +56,16 @@ class RoutingTable(Protocol):
         ...
 
     def apply(self, changes: Changes) -> list[tuple[str, str]]:
-        """Take changes in. Returns (subscription, reason) for each whose definition cannot be understood here."""
+        """Take changes in. Returns (subscription, reason) for each whose definition cannot be understood here.
+
+        Such a one is held, and matches everything until it has been paused: so nothing of it is lost.
+        """
         ...
 
     def route(self, subscription: str) -> Route | None:
         """The route of a subscription, or None where it is not known (gone)."""
         ...
 
-    def readers(self) -> dict[str, str]:
-        """The own readers that have work or may get some: reader -> subscription."""
-        ...
-
-    def matcher(self, claim: Claim) -> Matcher | None:
-        """The matcher for a claimed range, or None where a span that may be needed is not known any more."""
-        ...
-
-    def matcher_of(self, spans: Collection[Span]) -> Matcher:
-        """A matcher of just these spans, whose definitions are given."""
+    def matcher(self, claim: Claim) -> Matcher:
+        """The matcher for a claimed range; changes up to the claim's version must have been applied."""
         ...

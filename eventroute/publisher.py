@@ -1,0 +1,61 @@
+"""The synchronous face: publish from code that has no event loop (Django, scripts, threads)."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, ExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from eventroute.errors import StorageClosed
+from eventroute.router import Router
+from eventroute.storage.base import Storage
+
+if TYPE_CHECKING:
+    from cloudevents.core.base import BaseCloudEvent
+
+__all__ = ["Publisher"]
+
+
+class Publisher:
+    """Publishes from synchronous code: `with Publisher(storage) as publisher:` runs an event loop in its own thread.
+
+    It may be used from many threads at once. Open it after a fork, not before.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        self._router = Router(storage, push=False)
+        self._stack: ExitStack | None = None
+        self._portal: BlockingPortal | None = None
+
+    def __enter__(self) -> Self:
+        """Open the storage. Raises StorageError."""
+        with ExitStack() as stack:
+            self._portal = stack.enter_context(start_blocking_portal())
+            router: AbstractContextManager[Router] = self._portal.wrap_async_context_manager(self._router)
+            stack.enter_context(router)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the storage."""
+        stack, self._stack, self._portal = self._stack, None, None
+        if stack is not None:
+            stack.close()
+
+    def publish(self, *events: BaseCloudEvent, bus: str = "default") -> list[int]:
+        """Append events to a bus: all or none, durable on return. Returns one offset an event, in order.
+
+        Raises what `Router.publish` raises.
+        """
+        portal = self._portal
+        if portal is None:
+            raise StorageClosed("this publisher is not open: use it as `with Publisher(storage) as publisher:`")
+
+        async def publish() -> list[int]:
+            return await self._router.publish(*events, bus=bus)
+
+        return portal.call(publish)

@@ -1,0 +1,175 @@
+"""A lane: the deliveries of one subscription that are in memory, with bounds of its own, and the attempts under way."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+
+from anyio.abc import TaskGroup
+from attrs import define
+
+from eventroute.clock import Clock
+from eventroute.errors import BackendUnsupported, TransformError
+from eventroute.event import Event
+from eventroute.push.bell import Bell
+from eventroute.push.delivery import Delivery
+from eventroute.push.outcome import Outcome, Rejected, RetryLater
+from eventroute.push.route import Route
+from eventroute.timestamps import parse_timestamp
+
+__all__ = ["Lane", "Load"]
+
+_log = logging.getLogger("eventroute.push")
+
+QUEUE_EVENTS = 1_000
+"""The most deliveries that a lane keeps in memory, waiting for their attempt."""
+
+QUEUE_BYTES = 16 * 1_048_576
+"""The most bytes of events that a lane keeps in memory; one event is always taken."""
+
+
+@define
+class Load:
+    """What all lanes of a worker have in memory together."""
+
+    queued: int = 0
+
+
+class Lane:
+    """Makes the attempts of one subscription: at most `policy.concurrency` at once, and never waits for another lane.
+
+    `settle` is called with each attempt's outcome. A worker task lives while there is something to do.
+    """
+
+    def __init__(
+        self,
+        route: Route,
+        clock: Clock,
+        tasks: TaskGroup,
+        load: Load,
+        settle: Callable[[Lane, Delivery, Outcome], None],
+        blocked: Callable[[], bool],
+    ) -> None:
+        self.route = route
+        self.waiting = 0
+        """Rows in the ledger, those of deliveries in memory included."""
+        self.in_flight = 0
+        self.held_until = 0.0
+        """No attempt begins before this (monotonic) time."""
+        self.settled = Bell()
+        """Rings when an attempt has ended, for the own reader that waits for room."""
+        self._clock = clock
+        self._tasks = tasks
+        self._load = load
+        self._settle = settle
+        self._blocked = blocked
+        self._queue: deque[Delivery] = deque()
+        self._queued_bytes = 0
+        self._workers = 0
+
+    @property
+    def room(self) -> int:
+        """How many more deliveries the lane takes before it reads no further."""
+        return min(self.queue_room, self.route.policy.max_waiting - self.waiting)
+
+    @property
+    def queue_room(self) -> int:
+        """How many deliveries that wait in the ledger already may be brought into memory."""
+        return 0 if self.route.held or self._queued_bytes >= QUEUE_BYTES else QUEUE_EVENTS - len(self._queue)
+
+    @property
+    def over(self) -> bool:
+        """Whether so much waits that the subscription has to leave the shared reader."""
+        return self.waiting >= self.route.policy.max_waiting
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing of the lane is in memory."""
+        return self.in_flight == 0 and not self._queue
+
+    @property
+    def calm(self) -> bool:
+        """Whether so little waits that it can go back to the shared reader."""
+        return not self.route.held and self.waiting + len(self._queue) <= self.route.policy.max_waiting // 4
+
+    @property
+    def ready(self) -> bool:
+        """Whether an attempt may begin now, as far as the lane is concerned."""
+        return not self.route.held and self._clock.monotonic() >= self.held_until
+
+    def offer(self, delivery: Delivery) -> bool:
+        """Take a delivery; False where there is no room, and it has to wait in the ledger."""
+        if self.queue_room <= 0:
+            return False
+        self._queue.append(delivery)
+        self._queued_bytes += len(delivery.raw)
+        self._load.queued += 1
+        self.start()
+        return True
+
+    def start(self) -> None:
+        """Have as many workers as are wanted and allowed."""
+        wanted = min(len(self._queue) + self.in_flight, self.route.policy.concurrency)
+        while self._workers < wanted and self.ready and not self._blocked():
+            self._workers += 1
+            self._tasks.start_soon(self._work)
+
+    def clear(self) -> None:
+        """Forget what is queued (whoever asks has written it down)."""
+        self._load.queued -= len(self._queue)
+        self._queue.clear()
+        self._queued_bytes = 0
+
+    async def _work(self) -> None:
+        try:
+            while self._queue and self.ready and self._workers <= self.route.policy.concurrency and not self._blocked():
+                delivery = self._queue.popleft()
+                self._queued_bytes -= len(delivery.raw)
+                self._load.queued -= 1
+                self.in_flight += 1
+                try:
+                    outcome = await self._attempt(delivery)
+                finally:
+                    self.in_flight -= 1
+                self._settle(self, delivery, outcome)
+        finally:
+            self._workers -= 1
+
+    async def _attempt(self, delivery: Delivery) -> Outcome:
+        route = self.route
+        now = self._clock.time()
+        event = Event.from_log(delivery.raw)
+        if _expired(event, now):
+            return Rejected("expired", f"expirytime was {event.attributes['expirytime']}")
+        sink = route.sink
+        if sink is None:  # gone since the delivery was queued: whoever can reach the sink will take it
+            return RetryLater("no-sink")
+        delivery.attempts += 1
+        if delivery.first_attempt is None:
+            delivery.first_attempt = now
+        try:
+            event = route.transform(event)
+        except TransformError as error:
+            return Rejected("transform-error", str(error))
+        with self._clock.move_on_after(route.policy.timeout) as attempt:
+            try:
+                outcome = await sink.send(event)
+            except BackendUnsupported:
+                raise
+            except Exception as error:  # noqa: BLE001 - a sink with a fault must not take the others down with it
+                _log.exception("subscription %s: its sink has a fault", route.subscription)
+                outcome = RetryLater("sink-fault", f"{type(error).__name__}: {error}")
+        if attempt.cancelled_caught:
+            return RetryLater("timeout", f"no answer within {route.policy.timeout:g} s")
+        return outcome
+
+
+def _expired(event: Event, now: float) -> bool:
+    expiry = event.attributes.get("expirytime")
+    if not isinstance(expiry, str):
+        return False
+    try:
+        return parse_timestamp(expiry).timestamp() <= now
+    except ValueError:  # not a time, so no expiry: the extension's type is not ours to enforce at delivery
+        return False

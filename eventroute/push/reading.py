@@ -1,0 +1,157 @@
+"""Reading: one task a reader claims ranges of the log, has them matched, and hands the deliveries to the lanes."""
+
+from __future__ import annotations
+
+from eventroute.errors import UnknownSubscription
+from eventroute.push.delivery import Delivery, Range
+from eventroute.push.patience import patiently
+from eventroute.push.route import Matcher
+from eventroute.push.worker import RECORD_AFTER, Worker
+from eventroute.storage.base import Claim
+
+__all__ = ["Reading"]
+
+CLAIM = 1_000
+"""The most offsets in one claim."""
+
+PAGE_BYTES = 4 * 1_048_576
+"""The most bytes of events that are read at once."""
+
+JOIN_WITHIN = 1_000
+"""How many offsets behind the shared reader an own reader may be to hand over to it."""
+
+
+class Reading:
+    """Reads for one reader: `live`, or the own reader of one subscription, by the same code.
+
+    The own reader waits for room in its lane; the shared one waits for nobody: what a lane has no room for goes to the
+    ledger, and a subscription of which too much waits there leaves.
+    """
+
+    def __init__(self, worker: Worker, reader: str, subscription: str | None) -> None:
+        self.reader = reader
+        self._worker = worker
+        self._subscription = subscription
+        self._seen_end = 0
+
+    async def run(self) -> None:
+        """Read until the worker stops, the subscription is held, or the reader is gone."""
+        worker = self._worker
+        while not worker.stopping and self._wanted():
+            limit = await self._room()
+            if limit <= 0:
+                continue
+            claim = await patiently(
+                worker.clock,
+                worker.storage.claim,
+                worker.bus,
+                self.reader,
+                worker.session,
+                limit=limit,
+            )
+            if claim is not None:
+                await self._take(claim)
+            elif not await self._caught_up():
+                return
+
+    def _wanted(self) -> bool:
+        if self._subscription is None:
+            return True
+        route = self._worker.table.route(self._subscription)
+        return route is not None and not route.held
+
+    async def _room(self) -> int:
+        """How many offsets to claim; for an own reader it waits until there is room, and may return 0 then."""
+        if self._subscription is None:
+            return CLAIM
+        lane = self._worker.lane(self._subscription)
+        if lane is None:
+            return 0
+        if lane.room > 0:
+            return min(lane.room, CLAIM)
+        await self._worker.rest(self._subscription, lane.settled.wait)
+        return 0
+
+    async def _take(self, claim: Claim) -> None:
+        worker = self._worker
+        if claim.version > worker.table.version:
+            await worker.refresh()
+        claimed = Range(claim, worker.clock.monotonic() + RECORD_AFTER)
+        worker.open_range(claimed)
+        matcher = worker.table.matcher(claim)
+        if not matcher.empty:
+            await self._match(claimed, matcher)
+        worker.matched(claimed)
+        if self._subscription is None:
+            await self._part()
+
+    async def _match(self, claimed: Range, matcher: Matcher) -> None:
+        worker, claim = self._worker, claimed.claim
+        start = claim.start
+        while start < claim.end:
+            records = await patiently(
+                worker.clock,
+                worker.storage.read,
+                worker.bus,
+                start,
+                claim.end,
+                limit=CLAIM,
+                max_bytes=PAGE_BYTES,
+            )
+            if not records:
+                return
+            for record in records:
+                for subscription in matcher(record.offset, record.event):
+                    worker.enter(Delivery(subscription, record.offset, record.event, claimed))
+            start = records[-1].offset + 1
+
+    async def _part(self) -> None:
+        """Give each subscription of which too much waits a reader of its own."""
+        worker = self._worker
+        if not worker.overfull:
+            return
+        while worker.overfull:
+            subscription = worker.overfull.pop()
+            try:
+                await patiently(worker.clock, worker.storage.leave_live, subscription)
+            except UnknownSubscription:
+                continue  # removed meanwhile, which is a way of leaving too
+        await worker.refresh()
+
+    async def _caught_up(self) -> bool:
+        """Nothing to claim now: hand over to the shared reader, or wait. False: the reader is gone."""
+        worker = self._worker
+        if self._subscription is None:
+            await worker.refresh()
+        else:
+            lane = worker.lane(self._subscription)
+            if lane is not None and lane.calm:
+                await self._join(self._subscription)
+            readers = await patiently(worker.clock, worker.storage.readers, worker.bus)
+            if self.reader not in {reader.name for reader in readers}:
+                return False
+        bounds = await patiently(worker.clock, worker.storage.bounds, worker.bus)
+        if bounds.end > self._seen_end:
+            self._seen_end = bounds.end  # claimed by somebody else, or appended just now: look once more
+            return True
+        await worker.rest(self._subscription, self._watch)
+        return True
+
+    async def _join(self, subscription: str) -> None:
+        worker = self._worker
+        try:
+            await patiently(worker.clock, worker.storage.join_live, subscription, within=JOIN_WITHIN)
+        except UnknownSubscription:
+            return  # removed meanwhile: the reader is gone with it
+        await worker.refresh()
+
+    async def _watch(self) -> None:
+        worker = self._worker
+        await patiently(
+            worker.clock,
+            worker.storage.watch,
+            worker.bus,
+            end=self._seen_end,
+            version=worker.table.version,
+            timeout=worker.session.ttl / 2,
+        )

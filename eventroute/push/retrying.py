@@ -1,0 +1,141 @@
+"""Retrying: one task brings waiting deliveries back into their lanes when they are due."""
+
+from __future__ import annotations
+
+from eventroute.push.delivery import Delivery
+from eventroute.push.lane import Lane
+from eventroute.push.patience import patiently
+from eventroute.push.worker import Worker
+from eventroute.storage.base import Bury, DeadLetter, Wait, Waiting
+
+__all__ = ["Retrying"]
+
+FETCH = 100
+"""The most waiting deliveries of one subscription that are claimed at once."""
+
+SURVEY_EVERY = 1.0
+"""How often the waiting deliveries are counted, in seconds; other processes may have written some."""
+
+SURVEY_SHARE = 0.02
+"""The most of the time that counting may take: where it is slow it is done less often."""
+
+READ_BYTES = 4 * 1_048_576
+
+
+class Retrying:
+    """Wakes when a delivery is due, claims a few for each subscription that has room, and offers them to its lane."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._next_survey = 0.0
+
+    async def run(self) -> None:
+        """Run until cancelled; what was claimed and not yet offered is freed with the session."""
+        worker, clock = self._worker, self._worker.clock
+        while True:
+            if worker.resurvey or clock.monotonic() >= self._next_survey:
+                await self._survey()
+            now = clock.time()
+            for subscription in [one for one, due in worker.due_times.items() if due <= now]:
+                del worker.due_times[subscription]
+                await self._bring(subscription)
+            upcoming = min(worker.due_times.values(), default=float("inf")) - clock.time()
+            wait = min(upcoming, self._next_survey - clock.monotonic())
+            with clock.move_on_after(max(wait, 0.0)):
+                await worker.due.wait()
+
+    async def _survey(self) -> None:
+        worker, clock = self._worker, self._worker.clock
+        worker.resurvey = False
+        began = clock.monotonic()
+        summaries = await patiently(clock, worker.storage.waiting, worker.bus)
+        for summary in summaries:
+            lane = worker.lane(summary.subscription)
+            if lane is None:
+                continue
+            if lane.idle:
+                lane.waiting = summary.count
+                lane.settled.ring()
+            if summary.next_due is not None and not lane.route.held:
+                worker.expect(summary.subscription, summary.next_due)
+        now = clock.monotonic()
+        self._next_survey = now + max(SURVEY_EVERY, (now - began) / SURVEY_SHARE)
+
+    async def _bring(self, subscription: str) -> None:
+        worker, clock = self._worker, self._worker.clock
+        lane = worker.lane(subscription)
+        if lane is None or lane.route.held or worker.stopping:
+            return
+        lane.start()
+        if not lane.ready:
+            worker.expect(subscription, clock.time() + lane.held_until - clock.monotonic())
+            return
+        limit = min(lane.queue_room, FETCH)
+        if limit <= 0:
+            worker.starved.add(subscription)
+            return
+        rows = await patiently(
+            clock,
+            worker.storage.claim_waiting,
+            worker.bus,
+            subscription,
+            worker.session,
+            now=clock.time(),
+            limit=limit,
+        )
+        if len(rows) == limit:
+            worker.expect(subscription, clock.time())
+        await self._offer(lane, rows)
+
+    async def _offer(self, lane: Lane, rows: list[Waiting]) -> None:
+        events = await self._events(rows)
+        for row in rows:
+            raw = events.get(row.offset)
+            if raw is None:
+                self._bury_missing(lane, row)
+                continue
+            delivery = Delivery(
+                row.subscription,
+                row.offset,
+                raw,
+                attempts=row.attempts,
+                first_attempt=row.first_attempt,
+                recorded=True,
+            )
+            if not lane.offer(delivery):
+                self._worker.journal.add(Wait(row, held=False))
+                self._worker.starved.add(row.subscription)
+
+    def _bury_missing(self, lane: Lane, row: Waiting) -> None:
+        """The log no longer holds the event: that is said, not passed over."""
+        now = self._worker.clock.time()
+        error = f"the log no longer holds offset {row.offset}"
+        letter = DeadLetter(row.subscription, row.offset, now, "event-missing", error, row.attempts, b"")
+        self._worker.journal.add(Bury(letter))
+        lane.waiting -= 1
+
+    async def _events(self, rows: list[Waiting]) -> dict[int, bytes]:
+        """The events of waiting deliveries, by offset: their own copy, else from the log, run by run of offsets."""
+        worker = self._worker
+        events = {row.offset: row.event for row in rows if row.event is not None}
+        wanted = sorted(row.offset for row in rows if row.event is None)
+        while wanted:
+            first = wanted[0]
+            last = first
+            for offset in wanted[1:]:
+                if offset > last + 1:
+                    break
+                last = offset
+            records = await patiently(
+                worker.clock,
+                worker.storage.read,
+                worker.bus,
+                first,
+                last + 1,
+                limit=len(rows),
+                max_bytes=READ_BYTES,
+            )
+            events.update((record.offset, record.event) for record in records)
+            read_to = records[-1].offset if records else last
+            wanted = [offset for offset in wanted if offset > read_to]
+        return events

@@ -1,0 +1,161 @@
+"""The scheduler of one bus: runs a worker under a lease, a new one when the lease is lost, and stops without losing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import anyio
+from anyio.abc import TaskGroup
+
+from eventroute.clock import Clock
+from eventroute.errors import LeaseLost
+from eventroute.push.patience import patiently
+from eventroute.push.reading import Reading
+from eventroute.push.retrying import Retrying
+from eventroute.push.route import RoutingTable
+from eventroute.push.worker import Worker
+from eventroute.storage.base import Reader, Session, Storage
+
+__all__ = ["Scheduler"]
+
+_log = logging.getLogger("eventroute.push")
+
+FLUSH_WITHIN = 10.0
+"""How long a stop waits for a storage that fails, in seconds, before it leaves."""
+
+
+class Scheduler:
+    """Pushes the events of one bus until it is told to stop.
+
+    `lease` is how long, in seconds, this process may be silent before others take over its work.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        bus: str,
+        clock: Clock,
+        table: RoutingTable,
+        *,
+        lease: float,
+        progress: Callable[[], None],
+    ) -> None:
+        self.clean = True
+        """After `run`: whether no attempt had to be cut off."""
+        self._storage = storage
+        self._bus = bus
+        self._clock = clock
+        self._table = table
+        self._lease = lease
+        self._progress = progress
+        self._stop = anyio.Event()
+        self._grace = 0.0
+        self._worker: Worker | None = None
+
+    def stop(self, grace: float) -> None:
+        """Have `run` return: attempts in flight get `grace` seconds to end."""
+        self._grace = grace
+        self._stop.set()
+
+    async def refresh(self) -> None:
+        """Take in what has changed on the bus, now."""
+        worker = self._worker
+        if worker is not None and not worker.stopping:
+            await worker.refresh()
+
+    def look(self) -> None:
+        """Look anew at the routes and at what waits: something has changed that the bus's version does not tell."""
+        if self._worker is not None:
+            self._worker.reroute()
+
+    async def run(self) -> None:
+        """Push until stopped; what is cut off or not begun by then waits in the storage.
+
+        Cancellation from outside does not reach it: only `stop` ends it, so that nothing is torn.
+        """
+        with anyio.CancelScope(shield=True):
+            while not self._stop.is_set():
+                session = await patiently(self._clock, self._storage.open_session, self._lease)
+                try:
+                    await self._work(session)
+                except* LeaseLost:
+                    _log.warning("bus %s: the lease was lost, and what was in flight with it: begins anew", self._bus)
+                    self.clean = False
+                finally:
+                    self._worker = None
+                    with self._clock.move_on_after(FLUSH_WITHIN):
+                        await patiently(self._clock, self._storage.close_session, session)
+
+    async def _work(self, session: Session) -> None:
+        worker = Worker(self._storage, self._bus, session, self._clock, self._table, self._progress)
+        async with anyio.create_task_group() as leasing:
+            leasing.start_soon(self._keep_lease, session)
+            async with anyio.create_task_group() as writing:
+                writing.start_soon(worker.journal.run)
+                async with anyio.create_task_group() as pushing:
+                    worker.attach(pushing)
+                    await worker.refresh()
+                    self._worker = worker
+                    pushing.start_soon(worker.sweep)
+                    pushing.start_soon(Retrying(worker).run)
+                    pushing.start_soon(self._read, worker, pushing)
+                    await self._stop.wait()
+                    await self._end_attempts(worker)
+                    pushing.cancel_scope.cancel()
+                worker.let_go()
+                worker.journal.close()
+                writing.start_soon(self._give_up_flushing, writing.cancel_scope, worker)
+                await worker.journal.done.wait()
+                writing.cancel_scope.cancel()
+            leasing.cancel_scope.cancel()
+
+    async def _keep_lease(self, session: Session) -> None:
+        while True:
+            await self._clock.sleep(session.ttl / 3)
+            await patiently(self._clock, self._storage.extend_session, session)
+
+    async def _read(self, worker: Worker, tasks: TaskGroup) -> None:
+        """Have one reading task for each reader of the bus that this process can work for."""
+        reading = worker.reading
+
+        async def read(one: Reading) -> None:
+            try:
+                await one.run()
+            finally:
+                reading.discard(one.reader)
+                worker.changed.ring()
+                worker.quiet.ring()
+
+        while not worker.stopping:
+            readers = await patiently(self._clock, self._storage.readers, self._bus)
+            for reader in readers:
+                if reader.name not in reading and self._is_served(reader):
+                    reading.add(reader.name)
+                    tasks.start_soon(read, Reading(worker, reader.name, reader.subscription))
+            await worker.changed.wait()
+
+    def _is_served(self, reader: Reader) -> bool:
+        """Whether this process works for a reader: the shared one, or the own one of a subscription it can serve."""
+        if reader.subscription is None:
+            return True
+        route = self._table.route(reader.subscription)
+        return route is not None and not route.held
+
+    async def _end_attempts(self, worker: Worker) -> None:
+        worker.stop()
+        worker.changed.ring()
+        with self._clock.move_on_after(self._grace):
+            while worker.in_flight or worker.reading:
+                await worker.quiet.wait()
+        if worker.in_flight or worker.reading:
+            _log.warning("bus %s: %d attempts were cut off after %g s", self._bus, worker.in_flight, self._grace)
+            self.clean = False
+
+    async def _give_up_flushing(self, scope: anyio.CancelScope, worker: Worker) -> None:
+        await self._clock.sleep(FLUSH_WITHIN)
+        _log.error(
+            "bus %s: the storage took no more for %g s; what was sent may be sent again", self._bus, FLUSH_WITHIN
+        )
+        self.clean = False
+        scope.cancel()

@@ -1,0 +1,80 @@
+"""Which provider makes the sinks of which URL scheme; a provider is opened when its first event is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import anyio
+
+from eventroute.errors import InvalidSubscription
+from eventroute.event import Event
+from eventroute.push.outcome import Outcome
+from eventroute.push.policy import DeliveryPolicy
+from eventroute.push.sinks.base import Sink, SinkProvider
+
+__all__ = ["SinkRegistry"]
+
+
+class SinkRegistry:
+    """The sink providers of one router, for one event loop."""
+
+    def __init__(self, providers: Iterable[SinkProvider]) -> None:
+        self._providers: dict[str, SinkProvider] = {}
+        for provider in providers:
+            for scheme in provider.schemes:
+                self._providers[scheme] = provider
+        self._opened: list[SinkProvider] = []
+        self._opening = anyio.Lock()
+
+    def check(self, address: str, policy: DeliveryPolicy) -> None:
+        """Refuse an address that can never work; raises InvalidSubscription."""
+        self._provider(address).check(address, policy)
+
+    def sink(self, address: str, policy: DeliveryPolicy) -> Sink | None:
+        """The sink at an address, or None where this process cannot reach it. Raises InvalidSubscription."""
+        provider = self._provider(address)
+        sink = provider.sink(address, policy)
+        return None if sink is None else _OpenedOnFirstUse(self, provider, sink)
+
+    async def prepare(self, address: str) -> None:
+        """Open the provider of an address now; raises BackendUnsupported where it cannot work on this event loop."""
+        await self.opened(self._provider(address))
+
+    async def opened(self, provider: SinkProvider) -> None:
+        """Have a provider open; raises BackendUnsupported where it cannot work on the running event loop."""
+        if provider in self._opened:
+            return
+        async with self._opening:
+            if provider not in self._opened:
+                await provider.open()
+                self._opened.append(provider)
+
+    async def aclose(self) -> None:
+        """Close the providers that were opened."""
+        while self._opened:
+            await self._opened.pop().aclose()
+
+    def _provider(self, address: str) -> SinkProvider:
+        scheme = address.partition(":")[0].lower()
+        provider = self._providers.get(scheme)
+        if provider is None:
+            known = ", ".join(sorted(self._providers))
+            raise InvalidSubscription(f"nothing here sends to {scheme!r} addresses; known: {known}", where="sink")
+        return provider
+
+
+class _OpenedOnFirstUse:
+    """A sink whose provider is opened before its first event, and not before."""
+
+    __slots__ = ("_provider", "_registry", "_sink", "send")
+
+    def __init__(self, registry: SinkRegistry, provider: SinkProvider, sink: Sink) -> None:
+        self._registry = registry
+        self._provider = provider
+        self._sink = sink
+        self.send = self._first
+
+    async def _first(self, event: Event) -> Outcome:
+        await self._registry.opened(self._provider)
+        self.send = self._sink.send
+        return await self._sink.send(event)

@@ -1,0 +1,290 @@
+"""One worker: what a process does for one bus under one lease, from claiming ranges to writing what became of them."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Awaitable, Callable
+
+import anyio
+from anyio.abc import TaskGroup
+
+from eventroute.clock import Clock
+from eventroute.errors import UnknownSubscription
+from eventroute.push.attempt import entry_after
+from eventroute.push.bell import Bell
+from eventroute.push.delivery import Delivery, Range
+from eventroute.push.journal import Journal
+from eventroute.push.lane import Lane, Load
+from eventroute.push.outcome import Outcome, Rejected, RetryLater
+from eventroute.push.patience import patiently
+from eventroute.push.route import RoutingTable
+from eventroute.storage.base import LIVE, Bury, Complete, Session, Settle, Storage, Wait, Waiting
+
+__all__ = ["Worker"]
+
+_log = logging.getLogger("eventroute.push")
+
+RECORD_AFTER = 0.05
+"""How long a claimed range waits for the attempts in flight, in seconds, before the rest is written down as waiting."""
+
+DELIVERIES = 100_000
+"""The most deliveries that a worker keeps in memory, over all lanes; what is matched beyond waits in the ledger."""
+
+
+class Worker:
+    """The shared state of the tasks that read, attempt, retry and write for one bus under one session.
+
+    Everything here runs on one event loop and decides synchronously; only reading and writing the storage waits.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        bus: str,
+        session: Session,
+        clock: Clock,
+        table: RoutingTable,
+        progress: Callable[[], None],
+    ) -> None:
+        self.storage = storage
+        self.bus = bus
+        self.session = session
+        self.clock = clock
+        self.table = table
+        self.lanes: dict[str, Lane] = {}
+        self.stopping = False
+        self.changed = Bell()
+        """Rings when routes have changed, for whoever starts and stops readers."""
+        self.due = Bell()
+        """Rings when a waiting delivery has a new due time, or a lane can take more."""
+        self.due_times: dict[str, float] = {}
+        """When the earliest waiting delivery of a subscription is due, as far as is known here."""
+        self.quiet = Bell()
+        """Rings when an attempt or a reading task has ended, for whoever waits for all of them to end."""
+        self.reading: set[str] = set()
+        """The readers that have a reading task here."""
+        self.starved: set[str] = set()
+        """Subscriptions with waiting deliveries that are due, for which there was no room."""
+        self.overfull: set[str] = set()
+        """Subscriptions that have to leave the shared reader, because too much of theirs waits."""
+        self.resurvey = True
+        """Whether the waiting deliveries are to be counted anew at once."""
+        self._resting: dict[str | None, anyio.CancelScope] = {}
+        self._progress = progress
+        self._choked = False
+        self._load = Load()
+        self._ranges: set[Range] = set()
+        self._deadlines = Bell()
+        self._tasks: TaskGroup | None = None
+        self._refreshing = anyio.Lock()
+        self.journal = Journal(storage, bus, session, clock, self._written)
+
+    # -- lanes and routes ------------------------------------------------------------------------------------------
+
+    def attach(self, tasks: TaskGroup) -> None:
+        """Run the attempts in this task group from now on."""
+        self._tasks = tasks
+
+    def lane(self, subscription: str) -> Lane | None:
+        """The lane of a subscription, made on first use; None where the subscription is gone."""
+        lane = self.lanes.get(subscription)
+        if lane is None and self._tasks is not None:
+            route = self.table.route(subscription)
+            if route is None:
+                return None
+            lane = Lane(route, self.clock, self._tasks, self._load, self._settle, self._blocked)
+            self.lanes[subscription] = lane
+        return lane
+
+    async def refresh(self) -> None:
+        """Bring the table up to the bus's version, and the lanes with it."""
+        async with self._refreshing:
+            changes = await patiently(self.clock, self.storage.changes, self.bus, self.table.version)
+            faults = self.table.apply(changes)
+            for subscription, reason in faults:
+                _log.error("bus %s: subscription %s is paused: %s", self.bus, subscription, reason)
+                await self._pause(subscription, reason)
+        if changes.subscriptions or changes.reset:
+            self.reroute()
+        if faults:
+            await self.refresh()
+
+    def reroute(self) -> None:
+        """Give the lanes their routes anew, and wake whoever depends on them."""
+        for subscription, lane in list(self.lanes.items()):
+            route = self.table.route(subscription)
+            if route is None:
+                self._forget(subscription, lane)
+            elif route is not lane.route:
+                lane.route = route
+                lane.start()
+                self._wake(subscription)
+        self.changed.ring()
+        self.resurvey = True
+        self.due.ring()
+
+    async def rest(self, subscription: str | None, wait: Callable[[], Awaitable[None]]) -> None:
+        """Wait, for the reader of a subscription (None: the shared one), till the worker stops or the route changes."""
+        if self.stopping:
+            return
+        with anyio.CancelScope() as scope:
+            self._resting[subscription] = scope
+            await wait()
+        self._resting.pop(subscription, None)
+
+    def _wake(self, subscription: str | None) -> None:
+        scope = self._resting.get(subscription)
+        if scope is not None:
+            scope.cancel()
+
+    def stop(self) -> None:
+        """Begin no attempt and claim nothing from now on."""
+        self.stopping = True
+        for scope in self._resting.values():
+            scope.cancel()
+
+    def _forget(self, subscription: str, lane: Lane) -> None:
+        lane.clear()
+        del self.lanes[subscription]
+        self.due_times.pop(subscription, None)
+        for open_range in list(self._ranges):
+            open_range.pending = {one for one in open_range.pending if one.subscription != subscription}
+            self._close_if_done(open_range)
+
+    async def _pause(self, subscription: str, reason: str) -> None:
+        try:
+            await patiently(self.clock, self.storage.pause_subscription, subscription, reason)
+        except UnknownSubscription:
+            _log.info("bus %s: subscription %s was removed before it could be paused", self.bus, subscription)
+
+    def _blocked(self) -> bool:
+        self._choked = self._choked or self.journal.full
+        return self.stopping or self.journal.full
+
+    # -- ranges ----------------------------------------------------------------------------------------------------
+
+    def open_range(self, claimed: Range) -> None:
+        """Keep an eye on a claimed range: it is completed once nothing of it is pending, or at its deadline."""
+        self._ranges.add(claimed)
+        self._deadlines.ring()
+
+    def enter(self, delivery: Delivery) -> None:
+        """Bring a matched delivery on its way: into its lane, or into the ledger where the lane has no room."""
+        lane = self.lane(delivery.subscription)
+        if lane is None:
+            return
+        if delivery.range is not None:
+            delivery.range.pending.add(delivery)
+        if self._load.queued >= DELIVERIES or not lane.offer(delivery):
+            self._record(lane, delivery, held=False)
+
+    def matched(self, claimed: Range) -> None:
+        """All of a range has been entered."""
+        claimed.matched = True
+        self._close_if_done(claimed)
+
+    def _close_if_done(self, claimed: Range) -> None:
+        if claimed.done and claimed in self._ranges:
+            self._ranges.remove(claimed)
+            self.journal.add(Complete(claimed.claim))
+
+    def _record(self, lane: Lane, delivery: Delivery, *, held: bool) -> None:
+        now = self.clock.time()
+        row = Waiting(delivery.subscription, delivery.offset, now, delivery.attempts, delivery.first_attempt)
+        self.journal.add(Wait(row, held))
+        self._count(lane, delivery, Wait(row, held))
+        if not held:
+            self.expect(delivery.subscription, now)
+        self._release(delivery)
+
+    def _release(self, delivery: Delivery) -> None:
+        claimed = delivery.range
+        if claimed is not None:
+            delivery.range = None
+            claimed.pending.discard(delivery)
+            self._close_if_done(claimed)
+
+    async def sweep(self) -> None:
+        """Record what is pending in each range at its deadline, so that one slow attempt holds up no progress."""
+        while True:
+            now = self.clock.monotonic()
+            for claimed in [one for one in self._ranges if one.matched and one.deadline <= now]:
+                self._record_pending(claimed, held=True)
+            upcoming = min((one.deadline for one in self._ranges), default=None)
+            if upcoming is None:
+                await self._deadlines.wait()
+            else:
+                await self.clock.sleep(max(upcoming - now, RECORD_AFTER / 10))
+
+    def _record_pending(self, claimed: Range, *, held: bool) -> None:
+        for delivery in list(claimed.pending):
+            lane = self.lanes.get(delivery.subscription)
+            if lane is not None:
+                self._record(lane, delivery, held=held)
+
+    # -- what comes of attempts ------------------------------------------------------------------------------------
+
+    def _settle(self, lane: Lane, delivery: Delivery, outcome: Outcome) -> None:
+        entry = entry_after(
+            delivery,
+            outcome,
+            lane.route.policy,
+            now=self.clock.time(),
+            draw=random.random(),  # noqa: S311 - jitter
+        )
+        if entry is not None:
+            self.journal.add(entry)
+            self._count(lane, delivery, entry)
+        if isinstance(entry, Wait):
+            self.expect(delivery.subscription, entry.waiting.due)
+        if isinstance(outcome, RetryLater) and outcome.hold_lane and outcome.after is not None:
+            lane.held_until = max(lane.held_until, self.clock.monotonic() + outcome.after)
+            self.expect(delivery.subscription, self.clock.time() + outcome.after)
+        if isinstance(outcome, Rejected) and outcome.pause is not None and self._tasks is not None:
+            self._tasks.start_soon(self._pause_and_refresh, delivery.subscription, outcome.pause)
+        self._release(delivery)
+        if delivery.subscription in self.starved:
+            self.starved.discard(delivery.subscription)
+            self.expect(delivery.subscription, self.clock.time())
+        lane.settled.ring()
+        self.quiet.ring()
+
+    async def _pause_and_refresh(self, subscription: str, reason: str) -> None:
+        _log.warning("bus %s: subscription %s is paused: %s", self.bus, subscription, reason)
+        await self._pause(subscription, reason)
+        await self.refresh()
+
+    def _count(self, lane: Lane, delivery: Delivery, entry: Settle | Wait | Bury) -> None:
+        if isinstance(entry, Wait):
+            lane.waiting += not delivery.recorded
+            delivery.recorded = True
+            if lane.over and delivery.range is not None and delivery.range.claim.reader == LIVE:
+                self.overfull.add(delivery.subscription)
+        elif delivery.recorded:
+            lane.waiting -= 1
+
+    def expect(self, subscription: str, due: float) -> None:
+        """Look after a subscription's waiting deliveries at that time (of the wall clock)."""
+        if due < self.due_times.get(subscription, float("inf")):
+            self.due_times[subscription] = due
+            self.due.ring()
+
+    def _written(self) -> None:
+        if self._choked and not self.journal.full:
+            self._choked = False
+            for lane in self.lanes.values():
+                lane.start()
+        self._progress()
+
+    # -- the end ---------------------------------------------------------------------------------------------------
+
+    @property
+    def in_flight(self) -> int:
+        """Attempts under way."""
+        return sum(lane.in_flight for lane in self.lanes.values())
+
+    def let_go(self) -> None:
+        """Write down all that is not settled as waiting for whoever comes next, and complete every range."""
+        for claimed in [one for one in self._ranges if one.matched]:
+            self._record_pending(claimed, held=False)

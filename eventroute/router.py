@@ -1,0 +1,359 @@
+"""The router: where log, filters, transformers and push are put together."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterable
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+from uuid import uuid4
+
+import anyio
+from anyio.abc import TaskGroup
+
+from eventroute.clock import Clock, SystemClock
+from eventroute.errors import InvalidEvent, StorageClosed, StorageError, StorageFull
+from eventroute.event import Event
+from eventroute.idle import IdleWatch
+from eventroute.push.scheduler import Scheduler
+from eventroute.push.sinks.base import SinkProvider
+from eventroute.push.sinks.callable import CallableSinks
+from eventroute.push.sinks.client import HttpSettings
+from eventroute.push.sinks.http import HttpSinks
+from eventroute.push.sinks.registry import SinkRegistry
+from eventroute.routing import Dialects, Table, compile_subscription, definition_of
+from eventroute.storage.base import DeadLetter, Start, Storage, StoredSubscription
+from eventroute.subscription import Subscription, check_name
+
+if TYPE_CHECKING:
+    from cloudevents.core.base import BaseCloudEvent
+
+__all__ = ["Router"]
+
+_log = logging.getLogger("eventroute")
+
+MAX_EVENT_BYTES = 1_048_576
+"""The default bound on one event in its JSON form, in bytes (1 MiB)."""
+
+APPEND_TRIES = 3
+"""How often an append whose answer was lost is repeated; the repeat cannot double it."""
+
+ACKNOWLEDGED = 1_000
+"""The most finished appends that are remembered, to be acknowledged by the next one."""
+
+LOOK_EVERY = 1.0
+"""How often a router looks for buses that others have made, in seconds."""
+
+
+class Router:
+    """Keeps events and pushes them to their subscriptions while its `async with` block is open.
+
+    Leaving the block stops claiming, lets attempts in flight end within `grace` seconds (default: the largest timeout
+    among the subscriptions), and writes down where everything stands; the backlog stays in the storage. `clean` then
+    tells whether no attempt had to be cut off.
+
+    With `push=False` it publishes and manages only. `dialects` are filter dialects of the application, by name;
+    `sinks` are sink providers for further URL schemes; `http` says which addresses may be sent to over HTTP, and how; `lease` is how
+    many seconds this process may be silent before others take over its work. A router serves one event loop.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        push: bool = True,
+        clock: Clock | None = None,
+        dialects: Dialects | None = None,
+        sinks: Iterable[SinkProvider] = (),
+        http: HttpSettings | None = None,
+        lease: float = 5.0,
+        grace: float | None = None,
+        max_event_bytes: int = MAX_EVENT_BYTES,
+    ) -> None:
+        self.storage = storage
+        self.clean = True
+        """After the block: whether no attempt was cut off."""
+        self._push = push
+        self._clock = SystemClock() if clock is None else clock
+        self._dialects = dialects
+        self._functions = CallableSinks()
+        self._given_sinks = tuple(sinks)
+        self._http = HttpSettings() if http is None else http
+        self._lease = lease
+        self._grace = grace
+        self._max_event_bytes = max_event_bytes
+        self._acknowledged: deque[str] = deque(maxlen=ACKNOWLEDGED)
+        self._schedulers: dict[str, Scheduler] = {}
+        self._tables: dict[str, Table] = {}
+        self._tasks: TaskGroup | None = None
+        self._moved = anyio.Event()
+
+    # -- the block -------------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        """Open the storage and begin to push."""
+        await self.storage.open()
+        self._registry = SinkRegistry(
+            (self._functions, HttpSinks(settings=self._http, clock=self._clock), *self._given_sinks)
+        )
+        tasks = anyio.create_task_group()
+        self._tasks = await tasks.__aenter__()
+        if self._push:
+            for bus in await self.storage.buses():
+                self._serve(bus)
+            tasks.start_soon(self._look_for_buses)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        """Stop pushing, let go of the storage."""
+        tasks, self._tasks = self._tasks, None
+        if tasks is None:
+            raise StorageClosed("this router is not open: use it as `async with Router(storage) as router:`")
+        grace = self._longest_timeout() if self._grace is None else self._grace
+        try:
+            for scheduler in self._schedulers.values():
+                scheduler.stop(grace)
+            tasks.cancel_scope.cancel()  # the schedulers are shielded and end by themselves; all else ends here
+            swallow = await tasks.__aexit__(kind, error, trace)
+        finally:
+            with anyio.CancelScope(shield=True):
+                self.clean = all(scheduler.clean for scheduler in self._schedulers.values())
+                self._schedulers.clear()
+                self._tables.clear()
+                await self._registry.aclose()
+                await self.storage.aclose()
+        return swallow
+
+    def _longest_timeout(self) -> float:
+        routes = (route for table in self._tables.values() for route in table.routes().values())
+        return max((route.policy.timeout for route in routes), default=0.0)
+
+    def _serve(self, bus: str) -> None:
+        if self._tasks is None or bus in self._schedulers:
+            return
+        table = Table(self._registry, self._dialects)
+        scheduler = Scheduler(self.storage, bus, self._clock, table, lease=self._lease, progress=self._progress)
+        self._tables[bus] = table
+        self._schedulers[bus] = scheduler
+        self._tasks.start_soon(scheduler.run)
+
+    async def _look_for_buses(self) -> None:
+        while True:
+            await self._clock.sleep(LOOK_EVERY)
+            try:
+                buses = await self.storage.buses()
+            except StorageError as error:
+                _log.warning("the storage does not tell its buses: %s", error)
+                continue
+            for bus in buses:
+                self._serve(bus)
+
+    def _progress(self) -> None:
+        self._moved.set()
+        self._moved = anyio.Event()
+
+    # -- publishing ------------------------------------------------------------------------------------------------
+
+    async def publish(self, *events: BaseCloudEvent, bus: str = "default") -> list[int]:
+        """Append events to a bus: all or none, durable on return. Returns one offset an event, in order.
+
+        Takes any object of the CloudEvents SDK's protocol. Raises InvalidEvent, UnknownBus, StorageFull (nothing was
+        stored), StorageError (after several tries it is not known whether they were stored).
+        """
+        self._check_open()
+        if not events:
+            return []
+        raws = [self._encode(Event.from_cloudevent(event)) for event in events]
+        append_id = str(uuid4())
+        acknowledged = list(self._acknowledged)
+        offsets = await self._append(bus, raws, append_id, acknowledged)
+        for known in acknowledged:
+            if self._acknowledged and self._acknowledged[0] == known:
+                self._acknowledged.popleft()
+        self._acknowledged.append(append_id)
+        return list(offsets)
+
+    async def _append(self, bus: str, raws: list[bytes], append_id: str, acknowledged: list[str]) -> tuple[int, ...]:
+        for attempt in range(1, APPEND_TRIES + 1):
+            try:
+                return await self.storage.append(bus, raws, append_id=append_id, acknowledged=acknowledged)
+            except (StorageFull, StorageClosed):
+                raise
+            except StorageError as error:
+                if attempt == APPEND_TRIES:
+                    raise
+                _log.warning("bus %s: an append failed, it is repeated: %s", bus, error)
+                await self._clock.sleep(0.05 * attempt)
+        raise AssertionError("unreachable")
+
+    def _encode(self, event: Event) -> bytes:
+        for name in ("deliverafter", "xvanusdeliverytime"):
+            if name in event.attributes:
+                raise InvalidEvent("delayed events are not supported by this version: leave it out", where=name)
+        raw = event.to_json()
+        if len(raw) > self._max_event_bytes:
+            raise InvalidEvent(
+                f"the event takes {len(raw)} bytes in its JSON form, the bound is {self._max_event_bytes}", where="data"
+            )
+        return raw
+
+    async def create_bus(self, bus: str) -> None:
+        """Make a bus; one that exists is left as it is. Raises InvalidSubscription where the name is none."""
+        self._check_open()
+        await self.storage.create_bus(check_name(bus, "bus"))
+        if self._push:
+            self._serve(bus)
+
+    async def buses(self) -> tuple[str, ...]:
+        """The names of the buses, sorted."""
+        self._check_open()
+        return await self.storage.buses()
+
+    # -- subscriptions ---------------------------------------------------------------------------------------------
+
+    async def subscribe(self, subscription: Subscription) -> StoredSubscription:
+        """Create or update a subscription by its id; one that exists keeps its place.
+
+        On return it is in force for every event published from then on, in every process. Raises InvalidSubscription,
+        InvalidFilter, InvalidTransformer, UnknownBus, StorageConflict (the id is taken on another bus),
+        BackendUnsupported (the sink cannot work on this event loop).
+        """
+        self._check_open()
+        compile_subscription(subscription, self._dialects)
+        self._registry.check(subscription.address, subscription.policy)
+        if self._push:
+            await self._registry.prepare(subscription.address)
+        if not isinstance(subscription.sink, str):
+            self._functions.hold(subscription.address, subscription.sink)
+        stored = await self.storage.put_subscription(
+            subscription.bus,
+            subscription.id,
+            definition_of(subscription),
+            start=_start_of(subscription.start),
+            rematch=True,
+        )
+        if not isinstance(subscription.sink, str) and subscription.bus in self._tables:
+            self._tables[subscription.bus].renew(subscription.id)
+            self._schedulers[subscription.bus].look()
+        await self._refresh()
+        return stored
+
+    async def unsubscribe(self, subscription: str) -> None:
+        """Remove a subscription with all that waits for it; its dead letters stay. Raises UnknownSubscription."""
+        self._check_open()
+        await self.storage.remove_subscription(subscription)
+        self._functions.drop(f"callable:{subscription}")
+        await self._refresh()
+
+    async def pause(self, subscription: str, reason: str = "paused") -> None:
+        """Make no more attempts for a subscription; it keeps its place. Raises UnknownSubscription."""
+        self._check_open()
+        await self.storage.pause_subscription(subscription, reason)
+        await self._refresh()
+
+    async def resume(self, subscription: str) -> None:
+        """Go on with a paused subscription where it stands. Raises UnknownSubscription."""
+        self._check_open()
+        await self.storage.resume_subscription(subscription)
+        await self._refresh()
+
+    async def subscriptions(self, bus: str | None = None) -> list[StoredSubscription]:
+        """All subscriptions, of one bus or of all. Raises UnknownBus."""
+        self._check_open()
+        buses = await self.storage.buses() if bus is None else (bus,)
+        found: list[StoredSubscription] = []
+        for name in buses:
+            changes = await self.storage.changes(name, 0)
+            found.extend(stored for stored in changes.subscriptions if not stored.removed)
+        return found
+
+    async def _refresh(self) -> None:
+        for scheduler in self._schedulers.values():
+            await scheduler.refresh()
+
+    # -- what became of events -------------------------------------------------------------------------------------
+
+    async def idle(self) -> int:
+        """Wait until every event that is in the log now is delivered, dead-lettered or expired, for each subscription.
+
+        Waits for retries. Does not wait for subscriptions that are paused or whose function no process here holds, and
+        returns how many deliveries are so held.
+        """
+        self._check_open()
+        watches = []
+        for bus in await self.storage.buses():
+            end = (await self.storage.bounds(bus)).end
+            watches.append(await self._watch(bus, end))
+        return sum([await watch.wait(self._wait_moved) for watch in watches])
+
+    async def _watch(self, bus: str, end: int) -> IdleWatch:
+        table = self._tables.get(bus)
+        if table is None:
+            table = Table(self._registry, self._dialects)
+        table_is_mine = bus not in self._tables
+        if table_is_mine:
+            table.apply(await self.storage.changes(bus, 0))
+
+        def held(subscription: str) -> bool:
+            route = table.route(subscription)
+            return route is not None and (route.paused is not None if table_is_mine else route.held)
+
+        return IdleWatch(self.storage, bus, end, table, held)
+
+    async def _wait_moved(self) -> None:
+        with self._clock.move_on_after(0.25):  # another process may move it without a sign
+            await self._moved.wait()
+
+    async def deadletters(
+        self,
+        bus: str = "default",
+        *,
+        subscription: str | None = None,
+        after: tuple[str, int] | None = None,
+        limit: int = 100,
+    ) -> list[DeadLetter]:
+        """Dead letters in the order of (subscription, offset), at most `limit`, those behind `after`."""
+        self._check_open()
+        return await self.storage.dead_letters(bus, subscription=subscription, after=after, limit=limit)
+
+    async def redrive(
+        self,
+        bus: str = "default",
+        *,
+        subscription: str | None = None,
+        reason: str | None = None,
+        offset: int | None = None,
+    ) -> int:
+        """Deliver dead letters again, all or those that fit what is given; their attempts count from none.
+
+        Returns how many. They use the sink, the transformer and the policy in force then.
+        """
+        self._check_open()
+        redriven, after = 0, None
+        while letters := await self.storage.dead_letters(bus, subscription=subscription, after=after, limit=1_000):
+            chosen = [
+                (letter.subscription, letter.offset)
+                for letter in letters
+                if reason in (None, letter.reason) and offset in (None, letter.offset)
+            ]
+            redriven += await self.storage.redrive(bus, chosen, due=self._clock.time())
+            after = (letters[-1].subscription, letters[-1].offset)
+        if bus in self._schedulers:
+            self._schedulers[bus].look()
+        return redriven
+
+    def _check_open(self) -> None:
+        if self._tasks is None:
+            raise StorageClosed("this router is not open: use it as `async with Router(storage) as router:`")
+
+
+def _start_of(start: str | int | datetime) -> Start:
+    if isinstance(start, datetime):
+        return start.timestamp()
+    if isinstance(start, int):
+        return start
+    return "earliest" if start == "earliest" else "latest"

@@ -1,0 +1,179 @@
+"""The routing table of one bus: which subscription gets which event, and how its events go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+import msgspec
+from attrs import evolve, frozen
+from eventroute.filters import Filter, FilterIndex
+
+from eventroute.errors import EventrouteError
+from eventroute.event import Event
+from eventroute.push.policy import DeliveryPolicy
+from eventroute.push.route import Matcher, Route
+from eventroute.push.sinks.registry import SinkRegistry
+from eventroute.storage.base import Changes, Claim, Span, StoredSubscription
+from eventroute.subscription import Subscription
+from eventroute.transform import Transformer
+
+__all__ = ["Compiled", "Table", "compile_subscription", "definition_of"]
+
+Dialects = Mapping[str, Callable[..., Any]]
+"""Filter dialects that the application hands in, by name."""
+
+
+@frozen(eq=False)
+class Compiled:
+    """A subscription with its filter and transformer ready to run."""
+
+    subscription: Subscription
+    filter: Filter
+    transform: Callable[[Event], Event]
+
+
+def _unchanged(event: Event) -> Event:
+    return event
+
+
+def compile_subscription(subscription: Subscription, dialects: Dialects | None) -> Compiled:
+    """Read a subscription's filters and transformer. Raises InvalidFilter, InvalidTransformer."""
+    transformer = subscription.transformer
+    transform = _unchanged if transformer is None else Transformer.parse(transformer)
+    return Compiled(subscription, Filter.parse(subscription.rules, dialects=dialects), transform)
+
+
+def definition_of(subscription: Subscription) -> bytes:
+    """What is stored of a subscription: its JSON form, without where it started."""
+    document = subscription.to_dict()
+    document.pop("start", None)
+    return msgspec.json.encode(document, order="sorted")
+
+
+@frozen(eq=False)
+class _ReaderIndex:
+    """The spans that one reader serves, and the index over their filters; callable as a `Matcher`."""
+
+    index: FilterIndex
+    spans: dict[tuple[str, int], Span]
+
+    @property
+    def empty(self) -> bool:
+        return not self.spans
+
+    def __call__(self, offset: int, raw: bytes) -> Collection[str]:
+        matched = []
+        for key in self.index.match_json(raw):
+            span = self.spans[key]
+            if span.start <= offset and (span.until is None or offset < span.until):
+                matched.append(span.subscription)
+        return matched
+
+
+class Table:
+    """The subscriptions of one bus as this process knows them (a `RoutingTable`)."""
+
+    def __init__(self, sinks: SinkRegistry, dialects: Dialects | None) -> None:
+        self._sinks = sinks
+        self._dialects = dialects
+        self._version = 0
+        self._routes: dict[str, Route] = {}
+        self._addresses: dict[str, str] = {}
+        self._spans: dict[str, tuple[Span, ...]] = {}
+        self._readers: dict[str, _ReaderIndex] = {}
+
+    @property
+    def version(self) -> int:
+        """The version of the bus up to which changes have been applied."""
+        return self._version
+
+    def route(self, subscription: str) -> Route | None:
+        """The route of a subscription, or None where it is not known."""
+        return self._routes.get(subscription)
+
+    def routes(self) -> Mapping[str, Route]:
+        """All routes, by subscription."""
+        return self._routes
+
+    def matcher(self, claim: Claim) -> Matcher:
+        """The matcher for a claimed range."""
+        return self.reader(claim.reader)
+
+    def reader(self, name: str) -> _ReaderIndex:
+        """The spans of a reader; none where nothing is known of it."""
+        known = self._readers.get(name)
+        return _ReaderIndex(FilterIndex(), {}) if known is None else known
+
+    def renew(self, subscription: str) -> None:
+        """Look anew for the sink of a subscription: this process may hold its function now."""
+        route, address = self._routes.get(subscription), self._addresses.get(subscription)
+        if route is not None and address is not None:
+            self._routes[subscription] = evolve(route, sink=self._sinks.sink(address, route.policy))
+
+    def apply(self, changes: Changes) -> list[tuple[str, str]]:
+        """Take changes in; returns (subscription, reason) for each that cannot be understood and is not paused yet."""
+        if changes.reset:
+            self._routes.clear()
+            self._addresses.clear()
+            self._spans.clear()
+            self._readers.clear()
+        faults = []
+        spans: dict[str, list[Span]] = {}
+        for span in changes.spans:
+            spans.setdefault(span.subscription, []).append(span)
+        for stored in changes.subscriptions:
+            self._forget(stored.id)
+            if not stored.removed:
+                fault = self._learn(stored, tuple(spans.get(stored.id, ())))
+                if fault is not None and stored.paused is None:
+                    faults.append((stored.id, fault))
+        self._version = changes.version
+        return faults
+
+    def _forget(self, subscription: str) -> None:
+        self._routes.pop(subscription, None)
+        self._addresses.pop(subscription, None)
+        for span in self._spans.pop(subscription, ()):
+            reader = self._readers[span.reader]
+            key = (subscription, span.start)
+            del reader.spans[key]
+            reader.index.discard(key)
+            if not reader.spans:
+                del self._readers[span.reader]
+
+    def _learn(self, stored: StoredSubscription, spans: tuple[Span, ...]) -> str | None:
+        """Take one subscription in; the return is why it cannot be understood, or None."""
+        fault = None
+        try:
+            self._routes[stored.id], everything_else = self._route(stored)
+        except EventrouteError as error:
+            fault = f"invalid: {error}"
+            self._routes[stored.id] = Route(stored.id, DeliveryPolicy(), None, _unchanged, stored.paused or fault)
+            everything_else = Filter.parse([])
+        self._spans[stored.id] = spans
+        for span in spans:
+            chosen = everything_else if span.definition is None else self._filter(span.definition)
+            reader = self._readers.setdefault(span.reader, _ReaderIndex(FilterIndex(), {}))
+            key = (stored.id, span.start)
+            reader.spans[key] = span
+            reader.index.add(key, chosen)
+        return fault
+
+    def _route(self, stored: StoredSubscription) -> tuple[Route, Filter]:
+        compiled = self._compiled(stored.definition)
+        subscription = compiled.subscription
+        sink = self._sinks.sink(subscription.address, subscription.policy)
+        self._addresses[stored.id] = subscription.address
+        return Route(stored.id, subscription.policy, sink, compiled.transform, stored.paused), compiled.filter
+
+    def _compiled(self, definition: bytes) -> Compiled:
+        subscription = Subscription.from_dict(msgspec.json.decode(definition))
+        return compile_subscription(subscription, self._dialects)
+
+    def _filter(self, definition: bytes) -> Filter:
+        """The filter of an earlier definition; one that cannot be understood matches everything, so nothing is lost."""
+        try:
+            return self._compiled(definition).filter
+        except EventrouteError:
+            return Filter.parse([])
