@@ -39,13 +39,13 @@ python_maximum_signature_line_length = 90
 # Without a network no link can lead to another project's pages; a link to a name of ours must lead somewhere.
 nitpick_ignore_regex = [("py:.*", r"(?!eventroute\b).*")]
 
-CODE = re.compile(r"(`+)(.+?)\1", re.DOTALL)
+MEANT = re.compile(r"(?P<tick>`+)(?P<code>.+?)(?P=tick)|(?<!\S)\*\w[^*\n]*\*(?!\w)", re.DOTALL)
 MARKUP = re.compile(r"[*|\\]|_\b")
 DRAWN = re.compile(r"^(?!- )\S.*\n +\S|[│├└]", re.MULTILINE)  # hanging indents and trees
 
 
 def plain_text(_app: Sphinx, _what: str, _name: str, _object: Any, _options: Any, lines: list[str]) -> None:
-    """Our docstrings are plain text with `code` and lists in it; make reStructuredText of that."""
+    """Our docstrings are plain text with `code`, *stress* and lists in it; make reStructuredText of that."""
     paragraphs = re.split(r"\n(?:[ ]*\n)+", "\n".join(lines).strip("\n"))
     lines[:] = "\n\n".join(map(_paragraph, paragraphs)).split("\n")
 
@@ -54,9 +54,9 @@ def _paragraph(text: str) -> str:
     if DRAWN.search(text) and not text.startswith("- "):
         return "::\n\n" + textwrap.indent(text, "    ")
     place, parts = 0, list[str]()
-    for code in CODE.finditer(text):
-        parts += MARKUP.sub(r"\\\g<0>", text[place : code.start()]), f"``{code[2]}``"
-        place = code.end()
+    for span in MEANT.finditer(text):
+        parts += MARKUP.sub(r"\\\g<0>", text[place : span.start()]), f"``{span['code']}``" if span["code"] else span[0]
+        place = span.end()
     return "".join([*parts, MARKUP.sub(r"\\\g<0>", text[place:])])
 
 
