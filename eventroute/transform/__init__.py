@@ -7,7 +7,8 @@ of its paths and the joining of texts.
 
 from __future__ import annotations
 
+from eventroute.transform.explain import Explanation
 from eventroute.transform.limits import Limits
 from eventroute.transform.transformer import Transformer
 
-__all__ = ["Limits", "Transformer"]
+__all__ = ["Explanation", "Limits", "Transformer"]

@@ -229,9 +229,10 @@ class _Reader:
         name = str(token)
         if name in self.defined:
             return name
-        near = get_close_matches(name, self.defined, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"add {name!r} to define"
-        raise self.wrong(f"the variable {name!r} is not defined; {hint}", _start(token))
+        shown = name[:_EXCERPT]
+        near = get_close_matches(shown, self.defined, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"add {shown!r} to define"
+        raise self.wrong(f"the variable {shown!r} is not defined; {hint}", _start(token))
 
     def container(self, tree: Tree[Token]) -> None:
         """Visits the members, and wraps up those that a missing path leaves out.

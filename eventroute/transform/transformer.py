@@ -13,6 +13,7 @@ from eventroute.errors import InvalidEvent, InvalidTransformer, TransformError
 from eventroute.event import Event
 from eventroute.transform.compiler import Render, compile_template
 from eventroute.transform.define import Constant, Variable, parse_define
+from eventroute.transform.explain import Explanation
 from eventroute.transform.limits import DEFAULT_LIMITS, Limits
 from eventroute.transform.template import Syntax, Template, TemplateType, parse_template
 
@@ -23,6 +24,7 @@ __all__ = ["Transformer"]
 
 _KEYS: Final = ("define", "pipeline", "template", "template_type", "template_syntax")
 _CONTENT_TYPES: Final = {TemplateType.JSON: "application/json", TemplateType.TEXT: "text/plain"}
+_BARE_EVENT: Final = Event({"specversion": "1.0", "id": "1", "source": "/", "type": "t"})
 _E = TypeVar("_E", bound=Enum)
 
 
@@ -62,7 +64,7 @@ class Transformer:
         define = parse_define(spec.get("define", {}), limits)
         syntax = _choice(Syntax, spec.get("template_syntax", Syntax.DOLLAR.value), "template_syntax")
         template = _template(spec, syntax, define, limits)
-        return cls(
+        transformer = cls(
             define=MappingProxyType(define),
             template=None if template is None else template.text,
             template_type=TemplateType.NONE if template is None else template.type,
@@ -70,6 +72,11 @@ class Transformer:
             limits=limits,
             render=None if template is None else compile_template(template, define, limits),
         )
+        try:
+            transformer(_BARE_EVENT)
+        except TransformError as error:  # what fails where every path is missing fails on every event
+            raise InvalidTransformer(error.reason, where=error.where) from error
+        return transformer
 
     def __call__(self, event: BaseCloudEvent) -> Event:
         """The event in its new shape; the same attributes, but for `datacontenttype` where there is a template.
@@ -86,6 +93,21 @@ class Transformer:
             return source.replace(changes, data)
         except InvalidEvent as error:
             raise TransformError(str(error), where="template") from error
+
+    def explain(self, event: BaseCloudEvent) -> Explanation:
+        """The variables with their values, and the result or why there is none.
+
+        Raises InvalidEvent where it is no CloudEvent.
+        """
+        source = Event.from_cloudevent(event)
+        variables = {
+            name: variable.value if isinstance(variable, Constant) else variable(source)
+            for name, variable in self.define.items()
+        }
+        try:
+            return Explanation(variables, self(source), None)
+        except TransformError as error:
+            return Explanation(variables, None, error)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form, without what is the default; `parse` makes an equal transformer of it."""
