@@ -55,8 +55,9 @@ class Router:
     tells whether no attempt had to be cut off.
 
     With `push=False` it publishes and manages only. `dialects` are filter dialects of the application, by name;
-    `sinks` are sink providers for further URL schemes; `http` says which addresses may be sent to over HTTP, and how; `lease` is how
-    many seconds this process may be silent before others take over its work. A router serves one event loop.
+    `sinks` are sink providers for further URL schemes; `http` says which addresses may be sent to over HTTP, and how;
+    `lease` is how many seconds this process may be silent before others take over its work. A router serves one event
+    loop.
     """
 
     def __init__(
@@ -95,9 +96,8 @@ class Router:
     async def __aenter__(self) -> Self:
         """Open the storage and begin to push."""
         await self.storage.open()
-        self._registry = SinkRegistry(
-            (self._functions, HttpSinks(settings=self._http, clock=self._clock), *self._given_sinks)
-        )
+        http = HttpSinks(settings=self._http, clock=self._clock)
+        self._registry = SinkRegistry((self._functions, http, *self._given_sinks))
         tasks = anyio.create_task_group()
         self._tasks = await tasks.__aenter__()
         if self._push:
