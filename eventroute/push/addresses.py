@@ -78,11 +78,11 @@ _SPECIAL_6 = {
         "ff00::/8": "a multicast",
         "2001::/23": "a reserved",  # Teredo among them, which hides an IPv4 address
         "2001:db8::/32": "a documentation",
+        "2002::/16": "a 6to4",  # retired (RFC 7526), and hides an IPv4 address
         "3fff::/20": "a documentation",
     }.items()
 }
 _NAT64 = IPv6Network("64:ff9b::/96")
-_SIX_TO_FOUR = IPv6Network("2002::/16")
 
 
 def _kind(address: IPAddress) -> str | None:
@@ -91,8 +91,6 @@ def _kind(address: IPAddress) -> str | None:
         return next((kind for network, kind in _SPECIAL_4.items() if address in network), None)
     if address in _NAT64:
         return _kind(IPv4Address(int(address) & 0xFFFF_FFFF))
-    if address in _SIX_TO_FOUR:
-        return _kind(IPv4Address(int(address) >> 80 & 0xFFFF_FFFF))
     kind = next((kind for network, kind in _SPECIAL_6.items() if address in network), None)
     return kind or (None if address in _GLOBAL_6 else "a reserved")
 
@@ -193,10 +191,12 @@ def _networks(values: Iterable[str | IPNetwork]) -> tuple[IPNetwork, ...]:
         raise InvalidConfiguration(str(error), where="addresses.networks") from None
 
 
-def _check_ports(_instance: object, _attribute: object, ports: frozenset[int]) -> None:
+def _ports(values: Iterable[int]) -> frozenset[int]:
+    ports = frozenset(values)
     for port in ports:
         if not 0 < port < 65_536:
             raise InvalidConfiguration(f"there is no port {port}", where="addresses.ports")
+    return ports
 
 
 @frozen(kw_only=True)
@@ -212,7 +212,7 @@ class AddressPolicy:
     hosts: frozenset[str] = field(default=frozenset(), converter=_hosts)
     """The only hosts that are allowed, `*.example.com` for every name below one; empty: any host."""
 
-    ports: frozenset[int] = field(default=frozenset(), converter=frozenset, validator=_check_ports)
+    ports: frozenset[int] = field(default=frozenset(), converter=_ports)
     """The only ports that are allowed; empty: any port."""
 
     networks: tuple[IPNetwork, ...] = field(default=(), converter=_networks)
@@ -234,8 +234,8 @@ class AddressPolicy:
     def check(self, host: str, address: IPAddress) -> None:
         """Refuse an address that is not public and in none of the allowed networks; raises ForbiddenAddress.
 
-        An IPv4-mapped IPv6 address is the IPv4 address. One that reaches IPv4 through NAT64 or 6to4 must be public
-        there, or be allowed as an IPv6 address: behind a translator, 10.0.0.1 is somebody else's.
+        An IPv4-mapped IPv6 address is the IPv4 address. One that reaches IPv4 through NAT64 must be public there, or be
+        allowed as an IPv6 address: behind a translator, 10.0.0.1 is somebody else's.
         """
         mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
         plain = mapped or address
