@@ -53,6 +53,7 @@ class AiohttpClient:
         connector = aiohttp.TCPConnector(
             resolver=_CheckedResolver(settings, lookup),
             socket_factory=self._checked_socket,
+            ttl_dns_cache=0,  # each new connection asks again, and those that ask at once share the answer
             ssl=settings.tls or True,
             limit=settings.connections,
             keepalive_timeout=settings.idle_timeout,

@@ -1,0 +1,565 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+import anyio
+import pytest
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eventroute.errors import BackendUnsupported, InvalidConfiguration, InvalidSubscription
+from eventroute.event import Event
+from eventroute.push.addresses import AddressPolicy, Lookup
+from eventroute.push.outcome import DEFAULT_OUTCOMES, MAX_RETRY_AFTER, Delivered, Outcome, Rejected, RetryLater
+from eventroute.push.policy import DeliveryPolicy
+from eventroute.push.sinks.client import HttpSettings
+from eventroute.push.sinks.http import HttpSinks, retry_after
+from eventroute.testing.clock import VirtualClock
+
+CERTIFICATE = Path(__file__).with_name("certificate.pem")  # for sink.test, signed by itself; its key guards nothing
+EVENT = Event.create(id="1", type="t", source="/s", data={"n": 1})
+OK = b"HTTP/1.1 204 No Content\r\n\r\n"
+LOOPBACK = HttpSettings(addresses=AddressPolicy(networks=["127.0.0.0/8"]))
+POLICY = DeliveryPolicy(timeout=20)
+HASTY = DeliveryPolicy(timeout=0.03)
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    """HTTP sinks are refused on trio: see the test that says so."""
+    return "asyncio"
+
+
+def answer(status: int, *headers: str, body: bytes = b"") -> bytes:
+    lines = [f"HTTP/1.1 {status} Whatever", f"Content-Length: {len(body)}", *headers]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+class Receiver:
+    """A bare HTTP server: answers the next request with the next of `answers`, and with the last one from then on.
+
+    An answer that ends in HANG leaves the client waiting for the rest, one that ends in CLOSE goes away.
+    """
+
+    HANG = b"<hang>"
+    CLOSE = b"<close>"
+
+    def __init__(self, *answers: bytes) -> None:
+        self.answers = list(answers) or [OK]
+        self.requests: list[tuple[str, dict[str, str], bytes]] = []
+        self.connections = 0
+        self.closed = 0
+        self.port = 0
+        self.changed = asyncio.Event()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            while await self._exchange(reader, writer):
+                pass
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+            self.closed += 1
+            self.changed.set()
+
+    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")[:-2]
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])}
+        body = await reader.readexactly(int(headers["content-length"]))
+        self.requests.append((head[0], headers, body))
+        self.changed.set()
+        now = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        hang, close = now.endswith(self.HANG), now.endswith(self.CLOSE)
+        writer.write(now.removesuffix(self.HANG).removesuffix(self.CLOSE))
+        await writer.drain()
+        if hang:
+            await reader.read()  # until the client goes
+        return not (hang or close)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        with anyio.fail_after(10):
+            while not condition():
+                self.changed.clear()
+                await self.changed.wait()
+
+
+@asynccontextmanager
+async def receiver(
+    *answers: bytes, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Receiver]:
+    receiving = Receiver(*answers)
+    server = await asyncio.start_server(receiving.serve, host, 0, ssl=tls)
+    receiving.port = server.sockets[0].getsockname()[1]
+    try:
+        yield receiving
+    finally:
+        server.close()
+        await receiving.until(lambda: receiving.closed == receiving.connections)
+        await server.wait_closed()
+
+
+def answering(*found: str) -> Lookup:
+    """A name's addresses: each lookup takes the next one, and the last one from then on."""
+    left = list(found)
+
+    async def lookup(host: str, port: int) -> Sequence[str]:
+        return [left.pop(0) if len(left) > 1 else left[0]]
+
+    return lookup
+
+
+HOME = answering("127.0.0.1")
+
+
+@asynccontextmanager
+async def sinks(settings: HttpSettings = LOOPBACK, lookup: Lookup = HOME) -> AsyncIterator[HttpSinks]:
+    provider = HttpSinks(settings=settings, lookup=lookup, clock=VirtualClock())
+    await provider.open()
+    try:
+        yield provider
+    finally:
+        await provider.aclose()
+
+
+async def push(*answers: bytes, policy: DeliveryPolicy = POLICY, event: Event = EVENT) -> tuple[Outcome, Receiver]:
+    async with receiver(*answers) as receiving, sinks() as provider:
+        outcome = await provider.sink(f"http://127.0.0.1:{receiving.port}/a?b=c", policy).send(event)
+    return outcome, receiving
+
+
+# -- the request
+
+
+@pytest.mark.anyio
+async def test_binary_mode() -> None:
+    policy = DeliveryPolicy(method="PUT", headers={"X-Tenant": "7"})
+    outcome, receiving = await push(policy=policy)
+    assert outcome == Delivered()
+    [(line, headers, body)] = receiving.requests
+    assert line == "PUT /a?b=c HTTP/1.1"
+    assert headers == {
+        "host": f"127.0.0.1:{receiving.port}",
+        "ce-specversion": "1.0",
+        "ce-id": "1",
+        "ce-type": "t",
+        "ce-source": "/s",
+        "content-type": "application/json",
+        "content-length": "7",
+        "user-agent": "eventroute",
+        "x-tenant": "7",
+    }
+    assert body == b'{"n":1}'
+
+
+@pytest.mark.anyio
+async def test_structured_mode() -> None:
+    outcome, receiving = await push(policy=DeliveryPolicy(mode="structured", headers={"User-Agent": "mine"}))
+    assert outcome == Delivered()
+    [(line, headers, body)] = receiving.requests
+    assert line.startswith("POST ")
+    assert headers["content-type"] == "application/cloudevents+json"
+    assert headers["user-agent"] == "mine"
+    assert Event.from_json(body) == EVENT
+
+
+@pytest.mark.anyio
+async def test_an_event_without_data_goes_structured_since_a_body_must_not_be_empty() -> None:
+    bare = Event.create(id="1", type="t", source="/s")
+    outcome, receiving = await push(event=bare)
+    assert outcome == Delivered()
+    assert Event.from_json(receiving.requests[0][2]) == bare
+
+
+@pytest.mark.anyio
+async def test_the_path_is_sent_as_it_was_written() -> None:
+    async with receiver() as receiving, sinks() as provider:
+        path = "/%7Euser/a+b%2Fc/../d;e?x=%20+&y=[1]"
+        await provider.sink(f"http://sink.test:{receiving.port}{path}", POLICY).send(EVENT)
+    line, headers, _ = receiving.requests[0]
+    assert line == f"POST {path} HTTP/1.1"
+    assert headers["host"] == f"sink.test:{receiving.port}"
+
+
+# -- the table of outcomes
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("said", "outcome"),
+    [
+        *((answer(status), Delivered()) for status in (200, 201, 202, 299)),
+        *((answer(status, "Location: /b"), Rejected("http-3xx", f"HTTP {status}")) for status in (301, 302, 307, 308)),
+        *(
+            (answer(s), RetryLater(f"http-{s}", f"HTTP {s}"))
+            for s in (404, 408, 409, 425, 429, 500, 502, 503, 504, 599)
+        ),
+        *((answer(s), Rejected(f"http-{s}", f"HTTP {s}")) for s in (400, 401, 403, 405, 413, 415, 422, 499)),
+        (answer(410), Rejected("gone", "HTTP 410", pause="gone")),
+        (answer(429, "Retry-After: 7"), RetryLater("http-429", "HTTP 429", after=7, hold_lane=True)),
+        (answer(503, "retry-after: 7"), RetryLater("http-503", "HTTP 503", after=7, hold_lane=True)),
+        (answer(500, "Retry-After: 7"), RetryLater("http-500", "HTTP 500", after=7)),
+        (answer(503, "Retry-After: soon"), RetryLater("http-503", "HTTP 503")),
+        (answer(429, "Retry-After: 999999"), RetryLater("http-429", "HTTP 429", after=MAX_RETRY_AFTER, hold_lane=True)),
+        (answer(600), RetryLater("bad-answer", "HTTP 600")),
+        (answer(999), RetryLater("bad-answer", "HTTP 999")),
+        (
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+            RetryLater("bad-answer", "HTTP 101"),
+        ),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" + answer(200), Delivered()),
+        (b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + answer(400), Rejected("http-400", "HTTP 400")),
+    ],
+)
+async def test_an_answer_is_an_outcome_by_the_table(said: bytes, outcome: Outcome) -> None:
+    got, receiving = await push(said)
+    assert got == outcome
+    assert len(receiving.requests) == 1
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
+        b"\x00\xff" * 40 + b"\r\n\r\n",
+        b"HTTP/1.1 2x4 Hm\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 100_000 + b"\r\n",
+    ],
+)
+async def test_what_is_not_http_is_retried(said: bytes) -> None:
+    got, _ = await push(said + Receiver.HANG)
+    assert isinstance(got, RetryLater)
+    assert got.reason == "bad-answer"
+    assert len(got.error) <= 1_000
+
+
+@pytest.mark.anyio
+async def test_the_policy_can_change_the_table() -> None:
+    policy = evolve(POLICY, outcomes=DEFAULT_OUTCOMES.changed({"400": "retry", "2xx": "reject"}))
+    assert (await push(answer(400), policy=policy))[0] == RetryLater("http-400", "HTTP 400")
+    assert isinstance((await push(answer(200), policy=policy))[0], Rejected)
+
+
+@pytest.mark.anyio
+async def test_what_the_receiver_says_is_kept_in_short_and_printable() -> None:
+    got, _ = await push(answer(422, body=b"no\x00such\n\xfftenant " + b"x" * 1_000))
+    assert isinstance(got, Rejected)
+    assert got.error.startswith("HTTP 422: no such \ufffdtenant xxx")
+    assert got.error.isprintable()
+    assert len(got.error) < 450
+
+
+# -- no answer
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("said", [Receiver.HANG, b"HTTP/1.1 200 OK\r\nX: " + Receiver.HANG])
+async def test_a_slow_receiver_is_retried_for_timeout(said: bytes) -> None:
+    got, receiving = await push(said, policy=HASTY)
+    assert got == RetryLater("timeout", "no answer within 0.03 s")
+    assert receiving.closed == 1
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 20", b"HTTP/1.1 200 OK\r\nX: y\r\n"])
+async def test_a_connection_that_is_closed_without_an_answer_is_retried(said: bytes) -> None:
+    got, receiving = await push(said + Receiver.CLOSE)
+    assert isinstance(got, RetryLater)
+    assert got.reason == "connection-error"
+    assert len(receiving.requests) == 1
+
+
+@pytest.mark.anyio
+async def test_a_closed_port_is_retried() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        async with sinks() as provider:
+            got = await provider.sink(f"http://127.0.0.1:{unused.getsockname()[1]}/", POLICY).send(EVENT)
+    assert isinstance(got, RetryLater)
+    assert got.reason == "connection-error"
+
+
+@pytest.mark.anyio
+async def test_a_name_that_cannot_be_resolved_is_retried() -> None:
+    async def lookup(host: str, port: int) -> Sequence[str]:
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    async with sinks(lookup=lookup) as provider:
+        got = await provider.sink("http://sink.test/", POLICY).send(EVENT)
+    assert isinstance(got, RetryLater)
+    assert got.reason == "dns-error"
+    assert "Temporary failure" in got.error
+
+
+# -- the body of an answer
+
+
+@pytest.mark.anyio
+async def test_no_more_of_a_body_is_read_than_the_bound() -> None:
+    settings = evolve(LOOPBACK, answer_limit=1_000)
+    endless = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"2710\r\n" + b"x" * 10_000 + Receiver.HANG
+    async with receiver(endless, OK) as receiving, sinks(settings) as provider:
+        sink = provider.sink(f"http://127.0.0.1:{receiving.port}/", POLICY)
+        assert await sink.send(EVENT) == Delivered()
+        assert await sink.send(EVENT) == Delivered()
+    assert receiving.connections == 2
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("status", "kind"), [(200, Delivered), (500, RetryLater), (400, Rejected)])
+@pytest.mark.parametrize("end", [Receiver.CLOSE, Receiver.HANG])
+async def test_a_body_that_breaks_off_leaves_the_outcome_to_the_status(status: int, kind: type, end: bytes) -> None:
+    got, _ = await push(f"HTTP/1.1 {status} X\r\nContent-Length: 100\r\n\r\npart".encode() + end, policy=HASTY)
+    assert isinstance(got, kind)
+
+
+@pytest.mark.anyio
+async def test_a_compressed_body_is_not_unpacked() -> None:
+    got, _ = await push(answer(400, "Content-Encoding: gzip", body=b"not gzip"))
+    assert got == Rejected("http-400", "HTTP 400: not gzip")
+
+
+# -- connections
+
+
+@pytest.mark.anyio
+async def test_the_sinks_of_a_router_share_kept_connections_and_no_cookies() -> None:
+    async with receiver(answer(200, "Set-Cookie: a=b", body=b"fine")) as receiving, sinks() as provider:
+        for path in ("/a", "/b", "/c"):
+            assert await provider.sink(f"http://sink.test:{receiving.port}{path}", POLICY).send(EVENT) == Delivered()
+        assert receiving.connections == 1
+        assert receiving.closed == 0
+    assert all("cookie" not in headers for _, headers, _ in receiving.requests)
+
+
+@pytest.mark.anyio
+async def test_connections_are_bounded() -> None:
+    async with receiver() as receiving, sinks(evolve(LOOPBACK, connections=2)) as provider:
+        sink = provider.sink(f"http://127.0.0.1:{receiving.port}/", POLICY)
+        async with anyio.create_task_group() as group:
+            for _ in range(10):
+                group.start_soon(sink.send, EVENT)
+        assert len(receiving.requests) == 10
+        assert receiving.connections <= 2
+
+
+@pytest.mark.anyio
+async def test_a_cancelled_attempt_leaves_the_sink_usable_and_no_connection() -> None:
+    async with receiver(Receiver.HANG, OK) as receiving, sinks(evolve(LOOPBACK, connections=1)) as provider:
+        sink = provider.sink(f"http://127.0.0.1:{receiving.port}/", POLICY)
+        async with anyio.create_task_group() as group:
+            group.start_soon(sink.send, EVENT)
+            await receiving.until(lambda: len(receiving.requests) == 1)
+            group.cancel_scope.cancel()
+        await receiving.until(lambda: receiving.closed == 1)
+        assert await sink.send(EVENT) == Delivered()
+
+
+@pytest.mark.anyio
+async def test_a_connection_that_the_server_closed_is_not_used_again() -> None:
+    async with receiver(answer(200, "Connection: close"), OK) as receiving, sinks() as provider:
+        sink = provider.sink(f"http://127.0.0.1:{receiving.port}/", POLICY)
+        assert [await sink.send(EVENT) for _ in range(2)] == [Delivered(), Delivered()]
+    assert receiving.connections == 2
+
+
+@pytest.mark.anyio
+async def test_closing_closes_connections_and_later_events_wait() -> None:
+    async with receiver() as receiving, sinks() as provider:
+        sink = provider.sink(f"http://127.0.0.1:{receiving.port}/", POLICY)
+        await sink.send(EVENT)
+        await provider.aclose()
+        await receiving.until(lambda: receiving.closed == 1)
+        got = await sink.send(EVENT)
+        assert isinstance(got, RetryLater)
+        assert got.reason == "not-open"
+        await provider.aclose()  # closing twice does no harm
+
+
+@pytest.mark.anyio
+async def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    assert (await push())[0] == Delivered()
+
+
+# -- TLS
+
+
+def server_tls() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATE)
+    return context
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("trusted", "host", "problem"),
+    [(True, "sink.test", None), (False, "sink.test", "self-signed"), (True, "127.0.0.1", "127.0.0.1")],
+)
+async def test_certificates_are_verified_for_the_name(trusted: bool, host: str, problem: str | None) -> None:
+    settings = evolve(LOOPBACK, tls=ssl.create_default_context(cafile=CERTIFICATE if trusted else None))
+    async with receiver(tls=server_tls()) as receiving, sinks(settings) as provider:
+        got = await provider.sink(f"https://{host}:{receiving.port}/", POLICY).send(EVENT)
+    if problem is None:
+        assert got == Delivered()
+    else:
+        assert isinstance(got, RetryLater)
+        assert got.reason == "tls-error"
+        assert problem in got.error
+        assert not receiving.requests
+
+
+@pytest.mark.anyio
+async def test_without_settings_the_system_decides_whom_to_trust() -> None:
+    async with receiver(tls=server_tls()) as receiving, sinks() as provider:
+        got = await provider.sink(f"https://sink.test:{receiving.port}/", POLICY).send(EVENT)
+    assert isinstance(got, RetryLater)
+    assert got.reason == "tls-error"
+
+
+# -- addresses
+
+
+@pytest.mark.anyio
+async def test_an_address_that_changes_to_a_forbidden_one_is_never_connected_to() -> None:
+    """Rebinding: 127.0.0.1 stands for a public address, 127.0.0.2 for one inside."""
+    settings = HttpSettings(addresses=AddressPolicy(networks=["127.0.0.1/32"]))
+    lookup = answering("127.0.0.1", "127.0.0.2", "127.0.0.2", "127.0.0.1")
+    async with receiver(answer(200, "Connection: close")) as outside:
+        try:
+            inside = await asyncio.start_server(Receiver().serve, "127.0.0.2", outside.port)
+        except OSError:
+            pytest.skip("this system has no 127.0.0.2")
+        async with inside, sinks(settings, lookup) as provider:
+            sink = provider.sink(f"http://sink.test:{outside.port}/", POLICY)
+            first, second, third, fourth = [await sink.send(EVENT) for _ in range(4)]
+    assert first == fourth == Delivered()
+    assert second == third
+    assert isinstance(second, Rejected)
+    assert second.reason == "forbidden-address"
+    assert "sink.test is at 127.0.0.2" in second.error
+    assert outside.connections == 2
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("found", ["10.0.0.1", "::1", "::ffff:127.0.0.1", "169.254.169.254", "64:ff9b::7f00:1"])
+async def test_a_name_that_leads_inside_is_rejected(found: str) -> None:
+    async with sinks(HttpSettings(), answering(found)) as provider:
+        got = await provider.sink("http://sink.test/", POLICY).send(EVENT)
+    assert isinstance(got, Rejected)
+    assert got.reason == "forbidden-address"
+
+
+@pytest.mark.anyio
+async def test_of_several_addresses_only_the_allowed_are_tried() -> None:
+    async def lookup(host: str, port: int) -> Sequence[str]:
+        return ["::1", "10.0.0.1", "127.0.0.1"]
+
+    async with receiver() as receiving, sinks(lookup=lookup) as provider:
+        got = await provider.sink(f"http://sink.test:{receiving.port}/", POLICY).send(EVENT)
+    assert got == Delivered()
+
+
+@pytest.mark.anyio
+async def test_loopback_is_rejected_unless_the_policy_allows_it() -> None:
+    async with receiver() as receiving, sinks(HttpSettings()) as provider:
+        for host in ("127.0.0.1", "localhost", "[::ffff:127.0.0.1]"):
+            got = await provider.sink(f"http://{host}:{receiving.port}/", POLICY).send(EVENT)
+            assert isinstance(got, Rejected)
+            assert got.reason == "forbidden-address"
+    assert receiving.connections == 0
+
+
+@pytest.mark.anyio
+async def test_the_socket_itself_is_refused_for_a_forbidden_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever else is asked before: nothing connects to what the policy forbids."""
+    monkeypatch.setattr(AddressPolicy, "check_target", lambda policy, target: None)
+    async with receiver() as receiving, sinks(HttpSettings()) as provider:
+        got = await provider.sink(f"http://127.0.0.1:{receiving.port}/", POLICY).send(EVENT)
+    assert isinstance(got, Rejected)
+    assert got.reason == "forbidden-address"
+    assert receiving.connections == 0
+
+
+@pytest.mark.parametrize(
+    "address", ["http://", "http://127.0.0.1/", "https://10.0.0.1/", "http://2130706433/", "http://u@example.com/"]
+)
+def test_an_address_that_can_never_work_is_refused_when_it_is_given(address: str) -> None:
+    with pytest.raises(InvalidSubscription, match="sink"):
+        HttpSinks().check(address, POLICY)
+
+
+def test_a_public_address_is_accepted() -> None:
+    provider = HttpSinks()
+    provider.check("https://example.com/hook", POLICY)
+    assert provider.schemes == {"http", "https"}
+    assert "hook" not in repr(provider.sink("https://example.com/hook", POLICY))  # a path may hold a secret
+
+
+# -- where it cannot work
+
+
+def test_trio_is_refused_aloud() -> None:
+    with pytest.raises(BackendUnsupported, match="run the router on asyncio"):
+        anyio.run(HttpSinks().open, backend="trio")
+
+
+@pytest.mark.anyio
+async def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "aiohttp", None)
+    monkeypatch.delitem(sys.modules, "eventroute.push.sinks.aiohttp_client", raising=False)
+    with pytest.raises(InvalidConfiguration, match=r"pip install 'eventroute\[http\]'"):
+        await HttpSinks().open()
+
+
+@pytest.mark.parametrize("name", ["connections", "idle_timeout", "answer_limit"])
+def test_a_wrong_setting_is_refused_by_name(name: str) -> None:
+    with pytest.raises(InvalidConfiguration, match=rf"http\.{name}"):
+        HttpSettings(**{name: 0})  # type: ignore[arg-type]
+
+
+# -- Retry-After
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        *((None, None), ("", None), ("0", 0.0), (" 120 ", 120.0), ("9" * 64, float("9" * 64)), ("9" * 65, None)),
+        *(("-1", None), ("1.5", None), ("\u0661", None), ("soon", None), ("1, 2", None)),
+        ("Mon, 23 Nov 2026 12:01:00 GMT", 60.0),
+        ("Monday, 23-Nov-26 12:01:00 GMT", 60.0),
+        ("Mon Nov 23 12:01:00 2026", 60.0),
+        ("Mon, 23 Nov 2026 11:00:00 GMT", 0.0),
+        ("Mon, 99 Nov 2026 12:01:00 GMT", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(value: str | None, seconds: float | None) -> None:
+    assert retry_after(value, NOW.timestamp()) == seconds
+
+
+@given(st.integers(0, 10**7))
+def test_a_date_and_its_distance_in_seconds_say_the_same(seconds: int) -> None:
+    date = format_datetime(NOW + timedelta(seconds=seconds), usegmt=True)
+    assert retry_after(date, NOW.timestamp()) == retry_after(str(seconds), NOW.timestamp()) == seconds
+
+
+@given(st.text(max_size=80) | st.text(alphabet="MonNv0123456789 :,-+GMT", max_size=64))
+def test_any_retry_after_is_a_wait_or_none(value: str) -> None:
+    wait = retry_after(value, NOW.timestamp())
+    assert wait is None or wait >= 0
