@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from enum import Enum
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 import attrs
@@ -109,7 +108,9 @@ def parse_template(
 
 @cache
 def _parser(syntax: Syntax) -> Lark:
-    from lark import Lark  # slow to import: only those who use templates pay for it
+    from importlib.resources import files  # noqa: PLC0415  # slow to import, as lark is: only who needs it pays
+
+    from lark import Lark
 
     folder = files("eventroute.transform")
     grammar = "".join(
