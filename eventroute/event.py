@@ -24,6 +24,7 @@ from eventroute.payload import (
     payload_of,
     payload_of_body,
     payload_of_members,
+    reading_of,
 )
 from eventroute.timestamps import parse_timestamp
 
@@ -144,14 +145,14 @@ class Event:
     def replace(self, attributes: Mapping[str, Any] | None = None, data: object = _UNSET) -> Event:
         """A copy with these attributes changed (None takes one away), and with other data if any is given.
 
-        Data that stays is read anew where `datacontenttype` changes. Raises InvalidEvent.
+        Data that stays is read anew where a changed `datacontenttype` reads it otherwise. Raises InvalidEvent.
         """
         changed = self.attributes
         if attributes:
             changed = MappingProxyType(check_attributes({**changed, **attributes}))
         if data is not _UNSET:
             payload = payload_of(data, _content_type(changed))
-        elif _content_type(changed) != self.datacontenttype:
+        elif reading_of(_content_type(changed)) != reading_of(self.datacontenttype):
             payload = payload_of(self.data_bytes, _content_type(changed))
         else:
             payload = self._payload

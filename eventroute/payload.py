@@ -26,6 +26,7 @@ __all__ = [
     "payload_of",
     "payload_of_body",
     "payload_of_members",
+    "reading_of",
 ]
 
 Payload: TypeAlias = msgspec.Raw | str | bytes | None
@@ -67,6 +68,11 @@ def codec_of(datacontenttype: str) -> str | None:
         if name.strip().lower() == "charset":
             return _CODECS.get(value.strip().strip('"').lower())
     return "utf-8"
+
+
+def reading_of(content_type: str | None) -> tuple[Kind, str | None]:
+    """How a content type reads bytes: types of one reading can stand for each other."""
+    return kind_of(content_type), codec_of(content_type or "")
 
 
 def natural_type(data: object) -> str:
