@@ -24,7 +24,7 @@ from eventroute.transform.template import Hole, Members, Part, Place, Template
 
 __all__ = ["SHAPES", "Render", "compile_template"]
 
-SHAPES: Final = 256
+SHAPES: Final = 128
 """How many shapes of templates are kept compiled, for other templates of the same shape."""
 
 Render: TypeAlias = Callable[[Event], bytes]

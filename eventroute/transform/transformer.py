@@ -110,7 +110,7 @@ class Transformer:
             return Explanation(variables, None, error)
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form, without what is the default; `parse` makes an equal transformer of it."""
+        """The JSON form, without what is the default; `parse` with the same limits makes an equal one of it."""
         spec: dict[str, Any] = {}
         if self.define:
             spec["define"] = {

@@ -30,7 +30,7 @@ def test_garbage_is_a_variable_or_refused(value: Any) -> None:
     try:
         variable = parse_define({"a": value}, Limits())["a"]
     except InvalidTransformer as error:
-        assert error.where == "define.a"  # noqa: PT017  # that it is not raised is right too
+        assert error.where == "define.a"  # that it is not raised is right too
     else:
         assert isinstance(variable, Path | Constant)
 

@@ -55,6 +55,13 @@ def test_what_is_long_or_no_text_is_shown_in_short() -> None:
     assert str(Transformer.parse({}).explain(Event(ATTRIBUTES))) == "application/json: 0 bytes"
 
 
+def test_control_characters_do_not_reach_the_terminal() -> None:
+    transformer = Transformer.parse({"define": DEFINE, "template": "Hello ${name}"})
+    shown = str(transformer.explain(Event(ATTRIBUTES, {"name": "\x1b[31m\n\x9b\u202ex"})))
+    assert shown.splitlines()[-1] == "text/plain: Hello \\x1b[31m\\n\\x9b\\u202ex"
+    assert all(line.isprintable() for line in shown.split("\n"))
+
+
 def test_a_value_that_json_cannot_say_is_shown_as_such() -> None:
     event = Event(ATTRIBUTES, {})
     event.data["name"] = float("nan")
