@@ -30,7 +30,7 @@ from eventroute.storage.base import (
     WaitingSummary,
 )
 from eventroute.storage.memory_tables import MemoryTables
-from eventroute.storage.threads import Watchers, current_home
+from eventroute.storage.threads import Head, Watchers, current_home
 
 __all__ = ["MemoryStorage"]
 
@@ -74,9 +74,9 @@ class MemoryStorage(Storage):
             if not self._opened:
                 raise StorageClosed("the storage is not open: use it inside `async with storage:`")
             yield self._tables
-            touched, self._tables.touched = self._tables.touched, set()
-        if touched and self._watchers:
-            self._watchers.wake(touched, here=current_home())
+            heads = self._tables.take_news()
+        if heads:
+            self._watchers.advance(heads, here=current_home())
 
     # -- the log ---------------------------------------------------------------------------------------------------
 
@@ -104,7 +104,7 @@ class MemoryStorage(Storage):
             size = sum(map(len, events))
             if self._bytes + size > self._max_bytes:
                 raise StorageFull(f"{size} bytes more would pass the storage's max_bytes of {self._max_bytes}")
-            offsets = tables.append(bus, events, self._now())
+            offsets = tables.append(bus, events, self._clock.time())
             self._bytes += size
             self._appended[append_id] = offsets
             if len(self._appended) > self._max_append_ids:
@@ -129,13 +129,14 @@ class MemoryStorage(Storage):
     async def watch(self, bus: str, *, end: int, version: int, timeout: float) -> None:
         """See `Storage.watch`."""
         await anyio.lowlevel.checkpoint()
-        waiter = self._watchers.add(bus)
+        with self._open() as tables:
+            tables.version(bus)
+        waiter = self._watchers.add(bus, Head(end, version))
+        if waiter is None:
+            return
         try:
-            with self._open() as tables:
-                news = tables.bounds(bus).end > end or tables.version(bus) > version
-            if not news:
-                with self._clock.move_on_after(timeout):
-                    await waiter.event.wait()
+            with self._clock.move_on_after(timeout):
+                await waiter.event.wait()
         finally:
             self._watchers.discard(bus, waiter)
 
@@ -248,6 +249,3 @@ class MemoryStorage(Storage):
         """See `Storage.redrive`."""
         with self._open() as tables:
             return ledger.redrive(tables, bus, letters, due)
-
-    def _now(self) -> float:
-        return round(self._clock.time() * 1e6) / 1e6

@@ -23,7 +23,8 @@ from eventroute.storage.base import (
     Waiting,
     WaitingSummary,
 )
-from eventroute.storage.tables import FIRST_OFFSET, REMOVED_KEPT
+from eventroute.storage.tables import FIRST_OFFSET, REMOVED_KEPT, micros
+from eventroute.storage.threads import Head
 
 __all__ = ["MemoryTables"]
 
@@ -60,8 +61,7 @@ class MemoryTables:
         self._own: dict[str, dict[str, Reader]] = {}
         self._waiting: dict[str, dict[int, _Row]] = {}
         self._sessions: dict[str, float] = {}
-        self.touched: set[str] = set()
-        """The buses whose log or version has changed; the owner empties it."""
+        self._touched: set[str] = set()
 
     # -- buses and the log -----------------------------------------------------------------------------------------
 
@@ -70,20 +70,30 @@ class MemoryTables:
         if bus not in self._buses:
             live = Reader(bus, LIVE, FIRST_OFFSET, FIRST_OFFSET, None)
             self._buses[bus] = _Bus(readers={LIVE: live}, claims={LIVE: {}})
+            self._touched.add(bus)
 
     def buses(self) -> tuple[str, ...]:
         """The names, sorted."""
         return tuple(sorted(self._buses))
 
+    def take_news(self) -> dict[str, Head]:
+        """The buses whose log or version has changed since the last call."""
+        if not self._touched:
+            return {}
+        news = {bus: Head(self.bounds(bus).end, self.version(bus)) for bus in self._touched}
+        self._touched.clear()
+        return news
+
     def append(self, bus: str, events: Sequence[bytes], now: float) -> tuple[int, ...]:
         """Append to a bus."""
         records = self._bus(bus).records
         begin = FIRST_OFFSET + len(records)
+        now = micros(now) / 1e6
         if records:
             now = max(now, records[-1].time)
         offsets = tuple(range(begin, begin + len(events)))
         records.extend(map(Record, offsets, [now] * len(events), events))
-        self.touched.add(bus)
+        self._touched.add(bus)
         return offsets
 
     def read(self, bus: str, start: int, end: int, limit: int, max_bytes: int) -> list[Record]:
@@ -104,7 +114,7 @@ class MemoryTables:
 
     def offset_at(self, bus: str, time: float) -> int:
         """The first record of that time or later."""
-        return FIRST_OFFSET + bisect_left(self._bus(bus).records, time, key=_time)
+        return FIRST_OFFSET + bisect_left(self._bus(bus).records, micros(time) / 1e6, key=_time)
 
     def version(self, bus: str) -> int:
         """The bus's version."""
@@ -112,7 +122,7 @@ class MemoryTables:
 
     def raise_version(self, bus: str) -> int:
         """Count it up."""
-        self.touched.add(bus)
+        self._touched.add(bus)
         self._bus(bus).version += 1
         return self._bus(bus).version
 

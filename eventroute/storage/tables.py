@@ -21,13 +21,21 @@ from eventroute.storage.base import (
     WaitingSummary,
 )
 
-__all__ = ["FIRST_OFFSET", "REMOVED_KEPT", "Tables"]
+__all__ = ["FIRST_OFFSET", "REMOVED_KEPT", "Tables", "micros"]
 
 FIRST_OFFSET = 1
 """The first offset of a bus."""
 
 REMOVED_KEPT = 1_000
 """How many removed subscriptions a bus remembers; at one more it forgets them all, and `changes` gives a reset."""
+
+
+_FAR = 9e12  # seconds: beyond any date, within 64 bits of microseconds
+
+
+def micros(time: float) -> int:
+    """Seconds in whole microseconds, which is how exact the log keeps time."""
+    return round(max(-_FAR, min(time, _FAR)) * 1e6)
 
 
 class Tables(Protocol):

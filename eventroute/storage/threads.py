@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import anyio
 
-__all__ = ["Home", "Waiter", "Watchers", "current_home", "wake_all"]
+__all__ = ["Head", "Home", "Waiter", "Watchers", "current_home", "wake"]
 
 
 class Home(NamedTuple):
@@ -47,8 +47,8 @@ def _set_all(waiters: list[Waiter]) -> None:
         waiter.event.set()
 
 
-def wake_all(waiters: Iterable[Waiter], *, here: Home | None) -> None:
-    """Wake each waiter with one call a loop; those of the loop `here`, which the caller runs in, at once."""
+def wake(waiters: Iterable[Waiter], *, here: Home | None = None) -> None:
+    """Wake each waiter, with one call a loop; those of the loop `here`, which the caller runs in, at once."""
     by_loop: dict[object, list[Waiter]] = {}
     for waiter in waiters:
         by_loop.setdefault(waiter.home.loop, []).append(waiter)
@@ -62,36 +62,64 @@ def wake_all(waiters: Iterable[Waiter], *, here: Home | None) -> None:
             continue  # that loop has ended, and its tasks with it
 
 
+class Head(NamedTuple):
+    """How far a bus has got: the end of its log and its version."""
+
+    end: int
+    version: int
+
+    def passes(self, other: Head) -> bool:
+        """Whether either is above the other's."""
+        return self.end > other.end or self.version > other.version
+
+
 class Watchers:
-    """The tasks that watch buses. Thread-safe; bounded by the number of tasks that wait."""
+    """The tasks that watch buses. Thread-safe; as many as tasks wait."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiting: dict[str, set[Waiter]] = {}
+        self._heads: dict[str, Head] = {}
+        self._waiting: dict[str, dict[Waiter, Head]] = {}
+        self.added = 0
+        """How many have begun to watch so far."""
 
-    def __bool__(self) -> bool:
-        return bool(self._waiting)
-
-    def add(self, bus: str) -> Waiter:
-        """Begin to watch; look at the bus afterwards, so that no change falls between."""
-        waiter = Waiter()
+    def buses(self) -> tuple[str, ...]:
+        """The buses that are watched."""
         with self._lock:
-            self._waiting.setdefault(bus, set()).add(waiter)
-        return waiter
+            return tuple(self._waiting)
+
+    def add(self, bus: str, seen: Head) -> Waiter | None:
+        """Begin to watch for what passes `seen`; None where it is known to be passed already."""
+        with self._lock:
+            head = self._heads.get(bus)
+            if head is not None and head.passes(seen):
+                return None
+            waiter = Waiter()
+            self._waiting.setdefault(bus, {})[waiter] = seen
+            self.added += 1
+            return waiter
 
     def discard(self, bus: str, waiter: Waiter) -> None:
         """End to watch."""
         with self._lock:
-            waiting = self._waiting.get(bus, set())
-            waiting.discard(waiter)
+            waiting = self._waiting.get(bus, {})
+            waiting.pop(waiter, None)
             if not waiting:
                 self._waiting.pop(bus, None)
 
-    def wake(self, buses: Iterable[str] | None = None, *, here: Home | None = None) -> None:
-        """Wake who watches one of these buses, or (None) any."""
-        if not self._waiting:
-            return
+    def stir(self) -> None:
+        """Wake everyone who watches, since nobody can say any more what happens."""
         with self._lock:
-            names = list(self._waiting) if buses is None else [bus for bus in buses if bus in self._waiting]
-            waiters = [waiter for name in names for waiter in self._waiting.pop(name)]
-        wake_all(waiters, here=here)
+            waiters = [waiter for waiting in self._waiting.values() for waiter in waiting]
+        wake(waiters)
+
+    def advance(self, heads: Mapping[str, Head], *, here: Home | None = None) -> None:
+        """Buses have got so far: wake those who waited for it."""
+        woken: list[Waiter] = []
+        with self._lock:
+            for bus, head in heads.items():
+                old = self._heads.get(bus, head)
+                self._heads[bus] = Head(max(old.end, head.end), max(old.version, head.version))
+                waiting = self._waiting.get(bus, {})
+                woken += [waiter for waiter, seen in waiting.items() if head.passes(seen)]
+        wake(woken, here=here)

@@ -1,0 +1,211 @@
+"""Threads that do a storage's work while tasks wait: each owns a connection and takes jobs from a queue in order."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from queue import Empty, SimpleQueue
+from typing import Any, Generic, TypeVar
+
+from eventroute.errors import StorageClosed, StorageError
+from eventroute.storage.threads import Waiter, wake
+
+__all__ = ["Job", "JobThread", "fail"]
+
+T = TypeVar("T")
+
+
+class Job(Generic[T]):
+    """One call: `work` is done in the thread, on what the thread works with.
+
+    `cost` is roughly how long it takes, in microseconds, and bounds what shares a transaction. `undo` makes the job
+    that takes the effect back, for a task that was cancelled before it learned the result.
+    """
+
+    __slots__ = ("cost", "durable", "error", "finished", "result", "undo", "waiter", "withdrawn", "work")
+
+    def __init__(
+        self,
+        work: Callable[[Any], T],
+        *,
+        cost: float = 100,
+        durable: bool = True,
+        undo: Callable[[T], Job[None] | None] | None = None,
+    ) -> None:
+        self.work = work
+        self.cost = cost
+        self.durable = durable
+        self.undo = undo
+        self.waiter: Waiter | None = None
+        self.withdrawn = False
+        self.finished = False
+        self.result: T
+        self.error: Exception | None = None
+
+
+class JobThread(ABC):
+    """A thread with its queue, which is as long as tasks wait. What it does with jobs is its subclass's."""
+
+    GROUP_COST = 5_000.0
+    """Jobs are taken together up to this cost (microseconds)."""
+
+    def __init__(self, name: str) -> None:
+        self._queue: SimpleQueue[Job[Any] | None] = SimpleQueue()
+        self._held: Job[Any] | None = None
+        self._lock = threading.Lock()
+        self._closed: StorageError | None = None
+        self._started = False
+        self._ended = False
+        self._stopper: Waiter | None = None
+        self._thread = threading.Thread(target=self._main, name=name, daemon=True)
+
+    # -- called from tasks -----------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the thread, where it is not running yet."""
+        with self._lock:
+            if not self._started:
+                self._started = True
+                self._thread.start()
+
+    async def run(self, job: Job[T]) -> T:
+        """Have a job done and wait for it. A job that is cancelled before its turn is not done at all."""
+        job.waiter = Waiter()
+        self.post(job)
+        try:
+            await job.waiter.event.wait()
+        except BaseException:
+            self._withdraw(job)
+            raise
+        if job.error is not None:
+            raise job.error
+        return job.result
+
+    def post(self, job: Job[Any]) -> None:
+        """Queue a job. Raises StorageClosed, or the error that ended the thread."""
+        with self._lock:
+            if self._closed is not None:
+                raise copy.copy(self._closed)
+            self._queue.put(job)
+
+    async def stop(self) -> None:
+        """Let the thread do what is queued and end, and wait for that. Only once."""
+        stopper = Waiter()
+        with self._lock:
+            if not self._started or self._ended:
+                return
+            self._stopper = stopper
+            self._closed = StorageClosed("the storage was closed")
+            self._queue.put(None)
+        await stopper.event.wait()
+
+    def _withdraw(self, job: Job[Any]) -> None:
+        with self._lock:
+            job.withdrawn = True
+            if job.finished:
+                self._undo(job)
+
+    def _undo(self, job: Job[Any]) -> None:
+        """Nobody will learn what the job did: queue what takes it back."""
+        if job.undo is not None and job.error is None:
+            undo = job.undo(job.result)
+            if undo is not None:
+                self._queue.put(undo)
+
+    # -- in the thread ---------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _begin(self) -> None:
+        """Open what the thread works with. Raises StorageError, which then every job gets."""
+
+    @abstractmethod
+    def _work(self, jobs: list[Job[Any]]) -> None:
+        """Do these jobs, giving each its result or error. A StorageError that it raises is that of them all."""
+
+    @abstractmethod
+    def _end(self) -> None:
+        """Let go of what the thread works with, as far as it was opened."""
+
+    def _main(self) -> None:
+        failure = StorageError("a thread of the storage has died: this is a fault in eventroute")
+        jobs: list[Job[Any]] = []
+        try:
+            self._begin()
+            while jobs := self._take():
+                try:
+                    self._work(jobs)
+                except StorageError as error:
+                    fail(jobs, error)
+                self._deliver(jobs)
+        except StorageError as error:
+            failure = error
+        finally:
+            self._end()
+            self._finish(jobs, failure)
+
+    def _take(self) -> list[Job[Any]]:
+        """Wait for a job and take what else is queued, within the cost; empty: it is time to end."""
+        job = self._held or self._next()
+        self._held = None
+        jobs: list[Job[Any]] = []
+        cost = 0.0
+        while job is not None:
+            if not job.withdrawn:
+                if jobs and cost + job.cost > self.GROUP_COST:
+                    self._held = job
+                    return jobs
+                jobs.append(job)
+                cost += job.cost
+            try:
+                job = self._queue.get_nowait() if jobs else self._next()
+            except Empty:
+                return jobs
+        if jobs:
+            self._queue.put(None)
+        return jobs
+
+    def _next(self) -> Job[Any] | None:
+        while True:
+            try:
+                return self._queue.get(timeout=self._patience())
+            except Empty:
+                self._idle()
+
+    def _patience(self) -> float | None:
+        """How many seconds to wait for a job before `_idle` is called; None: for ever."""
+        return None
+
+    def _idle(self) -> None:  # noqa: B027 - most have endless patience
+        """There was nothing to do for that long."""
+
+    def _deliver(self, jobs: list[Job[Any]]) -> None:
+        """Wake the tasks that wait for these jobs."""
+        with self._lock:
+            for job in jobs:
+                job.finished = True
+                if job.withdrawn:
+                    self._undo(job)
+        wake(job.waiter for job in jobs if job.waiter is not None)
+
+    def _finish(self, jobs: list[Job[Any]], failure: StorageError) -> None:
+        """The thread ends: nobody is left waiting."""
+        with self._lock:
+            self._closed = self._closed or failure
+            self._ended = True
+            left = jobs if self._held is None else [*jobs, self._held]
+            while not self._queue.empty():
+                job = self._queue.get()
+                left += [] if job is None else [job]
+        fail(left, failure)
+        self._deliver(left)
+        if self._stopper is not None:
+            wake([self._stopper])
+
+
+def fail(jobs: Iterable[Job[Any]], error: Exception) -> None:
+    """Give the jobs an error; each its own copy, since each is raised in another task."""
+    for job in jobs:
+        job.error = copy.copy(error)
+        job.error.__cause__ = error.__cause__

@@ -1,0 +1,263 @@
+"""The log in SQL.
+
+Two things keep it fast beside a busy event loop. sqlite3 gives the interpreter lock away at each step of a statement,
+and a busy loop gives it back late; so many rows are written by one statement, and a page is read as one row.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
+from typing import Any
+
+from attrs import define
+
+from eventroute.errors import UnknownBus
+from eventroute.storage.base import LIVE, Bounds, Record
+from eventroute.storage.tables import FIRST_OFFSET, micros
+from eventroute.storage.threads import Head
+
+__all__ = ["Appending", "SqliteLog"]
+
+_SHIFT = 40
+_MAX_OFFSET = (1 << _SHIFT) - 1
+_ROWS_A_STATEMENT = 256
+
+
+@define
+class Appending:
+    """One append of a group: what is to be appended, and what came of it."""
+
+    bus: str
+    events: Sequence[bytes]
+    append_id: str
+    acknowledged: Sequence[str]
+    start: int = 0
+    count: int = 0
+    error: UnknownBus | None = None
+
+    def offsets(self) -> tuple[int, ...]:
+        """Where the events went. Raises UnknownBus."""
+        if self.error is not None:
+            raise self.error
+        return tuple(range(self.start, self.start + self.count))
+
+
+class SqliteLog:
+    """The buses and their events on one connection, inside a transaction of its owner."""
+
+    def __init__(self, connection: sqlite3.Connection, *, max_append_ids: int = 100_000) -> None:
+        self.connection = connection
+        self._max_append_ids = max_append_ids
+        self._numbers: dict[str, int] = {}
+        self._ends: dict[str, int] = {}
+        self._versions: dict[str, int] = {}
+        self._ids_since_check = 0
+
+    def take_news(self) -> dict[str, Head]:
+        """How far the buses got that were changed since the last call (0: that half was not)."""
+        names = {*self._ends, *self._versions}
+        news = {bus: Head(self._ends.get(bus, 0), self._versions.get(bus, 0)) for bus in names}
+        self._ends.clear()
+        self._versions.clear()
+        return news
+
+    def forget(self) -> None:
+        """The transaction was rolled back: what was learnt in it may be wrong."""
+        self._numbers.clear()
+        self._ends.clear()
+        self._versions.clear()
+
+    # -- buses -----------------------------------------------------------------------------------------------------
+
+    def create_bus(self, bus: str) -> None:
+        """Make a bus with its live reader, where there is none."""
+        if self._one("SELECT 1 FROM bus WHERE name = ?", (bus,)) is None:
+            self._do("INSERT INTO bus (name, first, version, horizon) VALUES (?, ?, 0, 0)", (bus, FIRST_OFFSET))
+            self._do(
+                "INSERT INTO reader (bus, name, position, claimed) VALUES (?, ?, ?, ?)",
+                (bus, LIVE, FIRST_OFFSET, FIRST_OFFSET),
+            )
+
+    def buses(self) -> tuple[str, ...]:
+        """The names, sorted."""
+        return tuple(name for (name,) in self._all("SELECT name FROM bus ORDER BY name"))
+
+    def version(self, bus: str) -> int:
+        """The bus's version."""
+        return int(self._known("SELECT version FROM bus WHERE name = ?", bus)[0])
+
+    def raise_version(self, bus: str) -> int:
+        """Count it up."""
+        version = self.version(bus) + 1
+        self._do("UPDATE bus SET version = ? WHERE name = ?", (version, bus))
+        self._versions[bus] = version
+        return version
+
+    def head(self, bus: str) -> Head:
+        """How far the bus has got."""
+        return Head(self.bounds(bus).end, self.version(bus))
+
+    # -- reading the log -------------------------------------------------------------------------------------------
+
+    def bounds(self, bus: str) -> Bounds:
+        """What is readable."""
+        first = int(self._known("SELECT first FROM bus WHERE name = ?", bus)[0])
+        return Bounds(first, max(first, self._last(bus)[0] + 1))
+
+    def offset_at(self, bus: str, time: float) -> int:
+        """The first record of that time or later, by halving: times never go back."""
+        bounds = self.bounds(bus)
+        base, wanted = self._base(bus), micros(time)
+        low, high = bounds.first, bounds.end
+        while low < high:
+            middle = (low + high) // 2
+            (then,) = self._row("SELECT time FROM event WHERE key = ?", (base + middle,))
+            if then < wanted:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def read(self, bus: str, start: int, end: int, limit: int, max_bytes: int) -> list[Record]:
+        """See `Storage.read`. Inside a transaction: both statements must see the same rows."""
+        base = self._base(bus)
+        span = (base + max(start, 0), base + min(max(end, 0), _MAX_OFFSET))
+        (sizes,) = self._row(
+            "SELECT group_concat(length(event)) FROM"
+            " (SELECT event FROM event WHERE key >= ? AND key < ? ORDER BY key LIMIT ?)",
+            (*span, limit),
+        )
+        if sizes is None:
+            return []
+        ends = list(accumulate(map(int, sizes.split(","))))
+        if ends[-1] > max_bytes:
+            ends = [position for position in ends if position <= max_bytes] or ends[:1]
+        keys, times, events = self._row(
+            "SELECT group_concat(key), group_concat(time),"
+            " CAST(group_concat(CAST(event AS TEXT), '') AS BLOB) FROM"
+            " (SELECT key, time, event FROM event WHERE key >= ? AND key < ? ORDER BY key LIMIT ?)",
+            (*span, len(ends)),
+        )
+        return [
+            Record(int(key) - base, int(time) / 1e6, events[begin:stop])
+            for key, time, begin, stop in zip(keys.split(","), times.split(","), [0, *ends], ends, strict=False)
+        ]
+
+    # -- appending -------------------------------------------------------------------------------------------------
+
+    def append(self, group: Sequence[Appending], now: float) -> None:
+        """Append each of the group, in order."""
+        before = self._appended([each.append_id for each in group])
+        rows: list[Any] = []
+        ids: list[Any] = []
+        lasts: dict[str, tuple[int, int]] = {}
+        for each in group:
+            try:
+                base = self._base(each.bus)
+            except UnknownBus as error:
+                each.error = error
+                continue
+            if each.append_id in before:
+                each.start, each.count = before[each.append_id]
+                continue
+            if each.bus not in lasts:
+                last, then = self._last(each.bus)
+                lasts[each.bus] = last, max(then, micros(now))
+            last, time = lasts[each.bus]
+            each.start, each.count = last + 1, len(each.events)
+            before[each.append_id] = each.start, each.count
+            lasts[each.bus] = last + each.count, time
+            for key, event in enumerate(each.events, base + each.start):
+                rows += (key, time, event)
+            ids += (each.append_id, time, each.start, each.count)
+        self._insert("event (key, time, event)", 3, rows)
+        self._insert("appended (id, time, start, count)", 4, ids)
+        self._acknowledge([done for each in group if each.error is None for done in each.acknowledged])
+        self._bound_ids(len(ids) // 4)
+        self._ends.update((bus, last + 1) for bus, (last, _) in lasts.items())
+
+    def _appended(self, append_ids: Sequence[str]) -> dict[str, tuple[int, int]]:
+        found: dict[str, tuple[int, int]] = {}
+        for ids in _chunks(append_ids, _ROWS_A_STATEMENT):
+            marks = ",".join("?" * len(ids))
+            rows = self._all(f"SELECT id, start, count FROM appended WHERE id IN ({marks})", ids)  # noqa: S608 - marks
+            found.update((append_id, (start, count)) for append_id, start, count in rows)
+        return found
+
+    def _acknowledge(self, append_ids: Sequence[str]) -> None:
+        for ids in _chunks(append_ids, _ROWS_A_STATEMENT):
+            marks = ",".join("?" * len(ids))
+            self._do(f"DELETE FROM appended WHERE id IN ({marks})", ids)  # noqa: S608 - marks
+
+    def _bound_ids(self, added: int) -> None:
+        """Forget the oldest append ids beyond the bound; looked at now and then, since counting takes a while."""
+        self._ids_since_check += added
+        if self._ids_since_check * 10 < self._max_append_ids:
+            return
+        self._ids_since_check = 0
+        (count,) = self._row("SELECT count(*) FROM appended")
+        self._do(
+            "DELETE FROM appended WHERE id IN (SELECT id FROM appended ORDER BY time LIMIT ?)",
+            (max(0, count - self._max_append_ids),),
+        )
+
+    def _insert(self, table: str, columns: int, values: list[Any]) -> None:
+        marks = "(" + ",".join("?" * columns) + ")"
+        for chunk in _chunks(values, _ROWS_A_STATEMENT, columns):
+            rows = ",".join([marks] * (len(chunk) // columns))
+            self._do(f"INSERT INTO {table} VALUES {rows}", chunk)  # noqa: S608 - names from here, and marks
+
+    # -- statements ------------------------------------------------------------------------------------------------
+
+    def _base(self, bus: str) -> int:
+        """What a bus's offsets are added to."""
+        number = self._numbers.get(bus)
+        if number is None:
+            number = self._numbers[bus] = self._known("SELECT number FROM bus WHERE name = ?", bus)[0]
+        return number << _SHIFT
+
+    def _last(self, bus: str) -> tuple[int, int]:
+        """The offset and time of the last event, or those before any."""
+        base = self._base(bus)
+        row = self._one(
+            "SELECT key, time FROM event WHERE key > ? AND key <= ? ORDER BY key DESC LIMIT 1",
+            (base, base + _MAX_OFFSET),
+        )
+        return (FIRST_OFFSET - 1, -(1 << 62)) if row is None else (row[0] - base, row[1])
+
+    def _known(self, statement: str, bus: str) -> tuple[Any, ...]:
+        row = self._one(statement, (bus,))
+        if row is None:
+            raise UnknownBus(bus)
+        return row
+
+    def _do(self, statement: str, arguments: Sequence[Any] = ()) -> None:
+        self.connection.execute(statement, arguments)
+
+    def _many(self, statement: str, arguments: Iterable[Sequence[Any]]) -> None:
+        self.connection.executemany(statement, arguments)
+
+    def _all(self, statement: str, arguments: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        return self.connection.execute(statement, arguments).fetchall()
+
+    def _one(self, statement: str, arguments: Sequence[Any] = ()) -> tuple[Any, ...] | None:
+        row: tuple[Any, ...] | None = self.connection.execute(statement, arguments).fetchone()
+        return row
+
+    def _row(self, statement: str, arguments: Sequence[Any] = ()) -> tuple[Any, ...]:
+        row = self._one(statement, arguments)
+        if row is None:
+            raise sqlite3.DatabaseError("a row that must be there is missing: the storage is damaged")
+        return row
+
+
+def _chunks(values: Sequence[Any], most: int, columns: int = 1) -> Iterator[Sequence[Any]]:
+    """Rows in pieces whose sizes are powers of two, so that few statements are prepared and all are used again."""
+    position, left = 0, len(values) // columns
+    while left:
+        size = min(most, 1 << (left.bit_length() - 1))
+        yield values[position : position + size * columns]
+        position += size * columns
+        left -= size

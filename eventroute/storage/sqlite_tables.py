@@ -1,0 +1,272 @@
+"""The ledger in SQL, step by step inside a transaction of its owner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from eventroute.storage.base import (
+    LIVE,
+    Changes,
+    Claim,
+    DeadLetter,
+    Reader,
+    Span,
+    StoredSubscription,
+    Waiting,
+    WaitingSummary,
+)
+from eventroute.storage.sqlite_log import SqliteLog
+from eventroute.storage.tables import REMOVED_KEPT
+
+__all__ = ["SqliteTables"]
+
+_SUBSCRIPTION = "SELECT id, bus, definition, revision, paused, reader FROM subscription"
+_SPAN = "SELECT span.reader, span.subscription, span.start, span.until, span.definition FROM span"
+_READER = "SELECT bus, name, position, claimed, until, subscription FROM reader"
+_CLAIM = 'SELECT bus, reader, start, "end", version, session FROM claim'
+_WAITING = 'SELECT subscription, "offset", due, attempts, first_attempt, reason, event FROM waiting'
+_LETTER = 'SELECT subscription, "offset", time, reason, error, attempts, event FROM dead_letter'
+_LIVING = "SELECT id FROM session"
+
+
+class SqliteTables(SqliteLog):
+    """`Tables` on one connection; the log is its base's."""
+
+    # -- subscriptions ---------------------------------------------------------------------------------------------
+
+    def subscription(self, subscription: str) -> StoredSubscription | None:
+        """One subscription."""
+        row = self._one(f"{_SUBSCRIPTION} WHERE id = ?", (subscription,))
+        return None if row is None else StoredSubscription(*row)
+
+    def put_subscription(self, stored: StoredSubscription, version: int) -> None:
+        """Insert or overwrite."""
+        self._do("DELETE FROM removed WHERE bus = ? AND id = ?", (stored.bus, stored.id))
+        self._do(
+            "INSERT OR REPLACE INTO subscription (id, bus, definition, revision, paused, reader, version)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (stored.id, stored.bus, stored.definition, stored.revision, stored.paused, stored.reader, version),
+        )
+
+    def drop_subscription(self, stored: StoredSubscription, version: int) -> None:
+        """Remove, and remember that it was there."""
+        for table, column in (("subscription", "id"), ("span", "subscription"), ("waiting", "subscription")):
+            self._do(f"DELETE FROM {table} WHERE {column} = ?", (stored.id,))  # noqa: S608 - names from here
+        self._do("INSERT INTO removed (bus, id, version) VALUES (?, ?, ?)", (stored.bus, stored.id, version))
+        (count,) = self._row("SELECT count(*) FROM removed WHERE bus = ?", (stored.bus,))
+        if count > REMOVED_KEPT:
+            self._do("DELETE FROM removed WHERE bus = ?", (stored.bus,))
+            self._do("UPDATE bus SET horizon = ? WHERE name = ?", (version, stored.bus))
+
+    def spans(self, subscription: str) -> list[Span]:
+        """Its spans."""
+        return [Span(*row) for row in self._all(f"{_SPAN} WHERE subscription = ?", (subscription,))]
+
+    def put_spans(self, subscription: str, spans: Sequence[Span]) -> None:
+        """Replace its spans."""
+        self._do("DELETE FROM span WHERE subscription = ?", (subscription,))
+        for span in spans:
+            self._do(
+                "INSERT INTO span (subscription, reader, start, until, definition) VALUES (?, ?, ?, ?, ?)",
+                (subscription, span.reader, span.start, span.until, span.definition),
+            )
+
+    def changes(self, bus: str, after: int) -> Changes:
+        """What has changed."""
+        version, horizon = self._known("SELECT version, horizon FROM bus WHERE name = ?", bus)
+        reset = after <= 0 or after < horizon or after > version
+        since = (bus, 0 if reset else after)
+        rows = self._all(f"{_SUBSCRIPTION} WHERE bus = ? AND version > ?", since)
+        spans = self._all(
+            f"{_SPAN} JOIN subscription ON subscription.id = span.subscription"
+            " WHERE subscription.bus = ? AND subscription.version > ?",
+            since,
+        )
+        stored = [StoredSubscription(*row) for row in rows]
+        if not reset:
+            gone = self._all("SELECT id FROM removed WHERE bus = ? AND version > ?", since)
+            stored += [StoredSubscription(name, bus, b"", 0, None, LIVE, removed=True) for (name,) in gone]
+        return Changes(version, reset, tuple(stored), tuple(Span(*row) for row in spans))
+
+    def spans_at(self, bus: str, reader: str, offset: int) -> tuple[Span, ...]:
+        """Those that hold there, definitions filled in."""
+        self.version(bus)
+        rows = self._all(
+            "SELECT span.reader, span.subscription, span.start, span.until,"
+            " coalesce(span.definition, subscription.definition)"
+            " FROM span JOIN subscription ON subscription.id = span.subscription"
+            " WHERE subscription.bus = ? AND span.reader = ? AND span.start <= ?"
+            " AND (span.until IS NULL OR span.until > ?)",
+            (bus, reader, offset, offset),
+        )
+        return tuple(Span(*row) for row in rows)
+
+    # -- readers and claims ----------------------------------------------------------------------------------------
+
+    def readers(self, bus: str) -> tuple[Reader, ...]:
+        """The live one, then the others by name."""
+        self.version(bus)
+        rows = self._all(f"{_READER} WHERE bus = ? ORDER BY name <> ?, name", (bus, LIVE))
+        return tuple(Reader(*row) for row in rows)
+
+    def readers_of(self, subscription: str) -> list[Reader]:
+        """Its own readers."""
+        return [Reader(*row) for row in self._all(f"{_READER} WHERE subscription = ?", (subscription,))]
+
+    def reader(self, bus: str, name: str) -> Reader | None:
+        """One reader."""
+        row = self._one(f"{_READER} WHERE bus = ? AND name = ?", (bus, name))
+        return None if row is None else Reader(*row)
+
+    def put_reader(self, reader: Reader) -> None:
+        """Insert or overwrite."""
+        self._do(
+            "INSERT OR REPLACE INTO reader (bus, name, position, claimed, until, subscription)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (reader.bus, reader.name, reader.position, reader.claimed, reader.until, reader.subscription),
+        )
+
+    def drop_reader(self, reader: Reader) -> None:
+        """Remove."""
+        self._do("DELETE FROM reader WHERE bus = ? AND name = ?", (reader.bus, reader.name))
+        self._do("DELETE FROM claim WHERE bus = ? AND reader = ?", (reader.bus, reader.name))
+
+    def claim_at(self, bus: str, reader: str, start: int) -> Claim | None:
+        """The claim that starts there."""
+        row = self._one(f"{_CLAIM} WHERE bus = ? AND reader = ? AND start = ?", (bus, reader, start))
+        return None if row is None else Claim(*row)
+
+    def free_claim(self, bus: str, reader: str) -> Claim | None:
+        """The first whose session is gone."""
+        row = self._one(
+            f"{_CLAIM} WHERE bus = ? AND reader = ? AND session NOT IN ({_LIVING}) ORDER BY start LIMIT 1",
+            (bus, reader),
+        )
+        return None if row is None else Claim(*row)
+
+    def first_claim(self, bus: str, reader: str) -> int | None:
+        """Where the first starts."""
+        (start,) = self._row("SELECT min(start) FROM claim WHERE bus = ? AND reader = ?", (bus, reader))
+        return None if start is None else int(start)
+
+    def put_claim(self, claim: Claim) -> None:
+        """Insert or overwrite."""
+        self._do(
+            'INSERT OR REPLACE INTO claim (bus, reader, start, "end", version, session) VALUES (?, ?, ?, ?, ?, ?)',
+            (claim.bus, claim.reader, claim.start, claim.end, claim.version, claim.session),
+        )
+
+    def drop_claim(self, claim: Claim) -> None:
+        """Remove."""
+        key = (claim.bus, claim.reader, claim.start)
+        self._do("DELETE FROM claim WHERE bus = ? AND reader = ? AND start = ?", key)
+
+    # -- sessions --------------------------------------------------------------------------------------------------
+
+    def has_session(self, session: str) -> bool:
+        """Whether it is there."""
+        return self._one("SELECT 1 FROM session WHERE id = ?", (session,)) is not None
+
+    def put_session(self, session: str, lapses: float) -> None:
+        """Insert or overwrite."""
+        self._do("INSERT OR REPLACE INTO session (id, lapses) VALUES (?, ?)", (session, lapses))
+
+    def drop_session(self, session: str) -> None:
+        """Remove."""
+        self._do("DELETE FROM session WHERE id = ?", (session,))
+
+    def drop_lapsed(self, now: float) -> None:
+        """Remove the lapsed ones."""
+        self._do("DELETE FROM session WHERE lapses <= ?", (now,))
+
+    # -- waiting deliveries and dead letters -----------------------------------------------------------------------
+
+    def put_waiting(self, waiting: Waiting, session: str | None) -> None:
+        """Insert or overwrite."""
+        row = (waiting.subscription, waiting.offset, waiting.due, waiting.attempts, waiting.first_attempt)
+        self._do(
+            'INSERT OR REPLACE INTO waiting (subscription, "offset", due, attempts, first_attempt, reason, event,'
+            " session) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (*row, waiting.reason, waiting.event, session),
+        )
+
+    def drop_waiting(self, subscription: str, offset: int) -> None:
+        """Remove."""
+        self._do('DELETE FROM waiting WHERE subscription = ? AND "offset" = ?', (subscription, offset))
+
+    def free_waiting(self, subscription: str, now: float, limit: int) -> list[Waiting]:
+        """Those due and free."""
+        rows = self._all(
+            f"{_WAITING} WHERE subscription = ? AND due <= ? AND (session IS NULL OR session NOT IN ({_LIVING}))"
+            ' ORDER BY due, "offset" LIMIT ?',
+            (subscription, now, limit),
+        )
+        return [Waiting(*row) for row in rows]
+
+    def hold_waiting(self, waiting: Iterable[Waiting], session: str) -> None:
+        """Let the session hold them."""
+        self._many(
+            'UPDATE waiting SET session = ? WHERE subscription = ? AND "offset" = ?',
+            [(session, item.subscription, item.offset) for item in waiting],
+        )
+
+    def let_go_waiting(self, waiting: Iterable[Waiting], session: str) -> None:
+        """Free them."""
+        self._many(
+            'UPDATE waiting SET session = NULL WHERE subscription = ? AND "offset" = ? AND session = ?',
+            [(item.subscription, item.offset, session) for item in waiting],
+        )
+
+    def waiting(self, bus: str, before: int | None, now: float) -> tuple[WaitingSummary, ...]:
+        """By subscription."""
+        self.version(bus)
+        # "free" is worked out row by row: a session that has lapsed may still be in its table.
+        rows = self._all(
+            "SELECT subscription, count(*), sum(free), min(CASE WHEN free THEN due END) FROM ("
+            "  SELECT subscription, due, session IS NULL OR session NOT IN (SELECT id FROM session WHERE lapses > ?) AS free"
+            "  FROM waiting WHERE subscription IN (SELECT id FROM subscription WHERE bus = ?)"
+            '  AND (? IS NULL OR "offset" < ?)'
+            ") GROUP BY subscription ORDER BY subscription",
+            (now, bus, before, before),
+        )
+        return tuple(WaitingSummary(*row) for row in rows)
+
+    def dead_letter(self, bus: str, subscription: str, offset: int) -> DeadLetter | None:
+        """One dead letter."""
+        row = self._one(f'{_LETTER} WHERE bus = ? AND subscription = ? AND "offset" = ?', (bus, subscription, offset))
+        return None if row is None else DeadLetter(*row)
+
+    def put_dead_letter(self, bus: str, letter: DeadLetter) -> None:
+        """Insert or overwrite."""
+        row = (letter.subscription, letter.offset, letter.time, letter.reason, letter.error, letter.attempts)
+        self._do(
+            'INSERT OR REPLACE INTO dead_letter (bus, subscription, "offset", time, reason, error, attempts, event)'
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (bus, *row, letter.event),
+        )
+
+    def drop_dead_letter(self, bus: str, subscription: str, offset: int) -> None:
+        """Remove."""
+        key = (bus, subscription, offset)
+        self._do('DELETE FROM dead_letter WHERE bus = ? AND subscription = ? AND "offset" = ?', key)
+
+    def dead_letters(
+        self, bus: str, subscription: str | None, after: tuple[str, int] | None, limit: int
+    ) -> list[DeadLetter]:
+        """A page of them."""
+        self.version(bus)
+        condition, arguments = "bus = ?", [bus, *(after or ()), *((subscription,) if subscription is not None else ())]
+        if after is not None:
+            condition += ' AND (subscription, "offset") > (?, ?)'
+        if subscription is not None:
+            condition += " AND subscription = ?"
+        rows = self._all(f'{_LETTER} WHERE {condition} ORDER BY subscription, "offset" LIMIT ?', (*arguments, limit))
+        return [DeadLetter(*row) for row in rows]
+
+    def count_dead_letters(self, bus: str) -> dict[tuple[str, str], int]:
+        """How many."""
+        self.version(bus)
+        rows = self._all(
+            "SELECT subscription, reason, count(*) FROM dead_letter WHERE bus = ? GROUP BY subscription, reason", (bus,)
+        )
+        return {(subscription, reason): count for subscription, reason, count in rows}

@@ -1,0 +1,152 @@
+"""The one thread that writes to an SQLite file: what is queued shares a transaction, and so a wait for the disk."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import suppress
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from eventroute.clock import Clock
+from eventroute.errors import EventrouteError
+from eventroute.storage.base import DEFAULT_BUS
+from eventroute.storage.jobs import Job, JobThread, fail
+from eventroute.storage.sqlite_log import Appending
+from eventroute.storage.sqlite_schema import WAL_BYTES, connect, prepare, storage_error
+from eventroute.storage.sqlite_tables import SqliteTables
+from eventroute.storage.threads import Watchers
+
+__all__ = ["AppendJob", "WriteThread"]
+
+_COMMITS_A_LOOK = 256  # at the size of the write-ahead log
+_PATIENCE_MS = 50  # for readers, when the write-ahead log is cut back
+
+
+class AppendJob(Job[tuple[int, ...]]):
+    """An append; those that stand together in the queue are written together."""
+
+    __slots__ = ("appending",)
+
+    def __init__(self, appending: Appending) -> None:
+        cost = 5 + 3 * len(appending.events) + sum(map(len, appending.events)) / 300
+        super().__init__(lambda _tables: appending.offsets(), cost=cost)
+        self.appending = appending
+
+
+class WriteThread(JobThread):
+    """Owns the write connection. Each job is all or nothing, whatever else is in its transaction."""
+
+    def __init__(self, path: Path, clock: Clock, watchers: Watchers, *, synchronous: str, busy_timeout: float) -> None:
+        super().__init__("eventroute-sqlite-writer")
+        self._path = path
+        self._clock = clock
+        self._watchers = watchers
+        self._durable_mode = synchronous
+        self._mode = ""
+        self._busy_timeout = busy_timeout
+        self._connection: sqlite3.Connection | None = None
+        self._commits = 0
+
+    def _begin(self) -> None:
+        prepare(self._path, busy_timeout=self._busy_timeout)
+        try:
+            self._connection = connect(self._path, busy_timeout=self._busy_timeout)
+        except sqlite3.Error as error:
+            raise storage_error(error, self._path) from error
+        self._tables = SqliteTables(self._connection)
+        first: Job[None] = Job(lambda tables: tables.create_bus(DEFAULT_BUS))
+        self._work([first])
+        if first.error is not None:
+            raise first.error
+
+    def _work(self, jobs: list[Job[Any]]) -> None:
+        if self._attempt(jobs) or len(jobs) == 1:
+            return
+        # One of them failed halfway: nobody else's matter, so each has a transaction of its own.
+        for job in jobs:
+            job.error = None
+            try:
+                self._attempt([job])
+            except EventrouteError as error:
+                job.error = error
+
+    def _end(self) -> None:
+        if self._connection is None:
+            return
+        with suppress(sqlite3.Error):  # the log is then read at the next opening
+            self._connection.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS:d}")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._connection.close()
+
+    def _attempt(self, jobs: list[Job[Any]]) -> bool:
+        """Do the jobs in one transaction; false where one failed halfway, and nothing was changed.
+
+        Raises StorageError where the file failed them all.
+        """
+        connection = self._tables.connection
+        try:
+            self._set_mode(self._durable_mode if any(job.durable for job in jobs) else "NORMAL")
+            connection.execute("BEGIN IMMEDIATE")
+            if not self._run_all(connection, jobs):
+                connection.execute("ROLLBACK")
+                self._tables.forget()
+                return False
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._tables.forget()
+            with suppress(sqlite3.Error):  # the error that counts is the one before
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+            raise storage_error(error, self._path) from error
+        self._watchers.advance(self._tables.take_news())
+        self._bound_wal(connection)
+        return True
+
+    def _run_all(self, connection: sqlite3.Connection, jobs: list[Job[Any]]) -> bool:
+        """Do the jobs in order, appends that stand together at once. False: one failed halfway."""
+        for appends, run in groupby(jobs, lambda job: isinstance(job, AppendJob)):
+            together = list(run)
+            if appends and not self._append(together):
+                return False
+            if not all(self._run(connection, job) for job in together):
+                return False
+        return True
+
+    def _append(self, jobs: list[Job[Any]]) -> bool:
+        try:
+            self._tables.append([job.appending for job in jobs if isinstance(job, AppendJob)], self._clock.time())
+        except sqlite3.OperationalError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the task that asked gets it
+            fail(jobs, error)
+            return False
+        return True
+
+    def _run(self, connection: sqlite3.Connection, job: Job[Any]) -> bool:
+        before = connection.total_changes
+        try:
+            job.result = job.work(self._tables)
+        except sqlite3.OperationalError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the task that asked gets it
+            fail([job], error)
+            return connection.total_changes == before
+        return True
+
+    def _set_mode(self, mode: str) -> None:
+        """Claims need not outlive a power loss: what waits for nobody's disk does not wait for ours."""
+        if mode != self._mode:
+            self._tables.connection.execute(f"PRAGMA synchronous = {mode}")
+            self._mode = mode
+
+    def _bound_wal(self, connection: sqlite3.Connection) -> None:
+        """Readers that overlap all the time keep the log from being begun anew: then wait for them, a little."""
+        self._commits += 1
+        if self._commits % _COMMITS_A_LOOK:
+            return
+        with suppress(sqlite3.Error, FileNotFoundError):  # there is always another time
+            if self._path.with_name(f"{self._path.name}-wal").stat().st_size > WAL_BYTES:
+                connection.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS:d}")
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                connection.execute(f"PRAGMA busy_timeout = {int(self._busy_timeout * 1000):d}")
