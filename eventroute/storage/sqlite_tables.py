@@ -223,7 +223,8 @@ class SqliteTables(SqliteLog):
         # "free" is worked out row by row: a session that has lapsed may still be in its table.
         rows = self._all(
             "SELECT subscription, count(*), sum(free), min(CASE WHEN free THEN due END) FROM ("
-            "  SELECT subscription, due, session IS NULL OR session NOT IN (SELECT id FROM session WHERE lapses > ?) AS free"
+            "  SELECT subscription, due,"
+            "  session IS NULL OR session NOT IN (SELECT id FROM session WHERE lapses > ?) AS free"
             "  FROM waiting WHERE subscription IN (SELECT id FROM subscription WHERE bus = ?)"
             '  AND (? IS NULL OR "offset" < ?)'
             ") GROUP BY subscription ORDER BY subscription",

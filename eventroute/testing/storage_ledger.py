@@ -1,0 +1,371 @@
+"""What a storage promises of sessions, claims, waiting deliveries and dead letters; a part of `StorageContract`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import anyio
+import pytest
+from anyio.lowlevel import checkpoint
+from attrs import evolve
+
+from eventroute.errors import LeaseLost
+from eventroute.storage.base import (
+    LIVE,
+    Bury,
+    Claim,
+    Complete,
+    DeadLetter,
+    Entry,
+    Reader,
+    Session,
+    Settle,
+    Storage,
+    Wait,
+    Waiting,
+    WaitingSummary,
+)
+from eventroute.testing.clock import VirtualClock
+from eventroute.testing.storage_log import BUS, LogContract, put, read_all, subscribe
+
+__all__ = ["LedgerContract"]
+
+TTL = 10.0
+
+
+class LedgerContract(LogContract):
+    """Sessions, claims and what waits or was given up."""
+
+    # -- sessions --------------------------------------------------------------------------------------------------
+
+    async def test_a_session_lives_as_long_as_it_is_extended(self, storage: Storage, clock: VirtualClock) -> None:
+        session = await storage.open_session(TTL)
+        assert session.ttl == TTL
+        for _ in range(3):
+            await self.pass_time(clock, TTL * 0.9)
+            await storage.extend_session(session)
+        await self.pass_time(clock, TTL * 1.1)
+        with pytest.raises(LeaseLost):
+            await storage.extend_session(session)
+
+    async def test_sessions_have_ids_of_their_own(self, storage: Storage) -> None:
+        sessions = [await storage.open_session(TTL) for _ in range(5)]
+        await storage.close_session(sessions[0])
+        assert len({session.id for session in (*sessions, await storage.open_session(TTL))}) == 6
+
+    async def test_a_closed_session_is_lost_and_can_be_closed_again(self, storage: Storage) -> None:
+        session = await storage.open_session(TTL)
+        await storage.close_session(session)
+        await storage.close_session(session)
+        for call in (
+            lambda: storage.extend_session(session),
+            lambda: storage.claim(BUS, LIVE, session, limit=1),
+            lambda: storage.claim_waiting(BUS, "s", session, now=0.0, limit=1),
+            lambda: storage.write(BUS, session, ()),
+        ):
+            with pytest.raises(LeaseLost):
+                await call()
+
+    # -- claims ----------------------------------------------------------------------------------------------------
+
+    async def test_claims_are_ranges_one_after_another(self, storage: Storage) -> None:
+        session = await storage.open_session(TTL)
+        assert await storage.claim(BUS, LIVE, session, limit=10) is None
+        offsets = await put(storage, *[b"1"] * 25)
+        claims = [await take(storage, session, limit=10) for _ in range(3)]
+        assert [(claim.bus, claim.reader, claim.version, claim.session) for claim in claims] == [
+            (BUS, LIVE, 0, session.id)
+        ] * 3
+        assert claims[0].start <= offsets[0]
+        assert [claim.start for claim in claims[1:]] == [claim.end for claim in claims[:-1]]
+        assert all(0 < claim.end - claim.start <= 10 for claim in claims)
+        assert claims[-1].end == offsets[-1] + 1
+        assert await storage.claim(BUS, LIVE, session, limit=10) is None
+        assert await storage.claim(BUS, "no such reader", session, limit=10) is None
+
+    async def test_two_workers_never_hold_the_same(self, storage: Storage) -> None:
+        offsets = await put(storage, *[b"1"] * 60)
+        taken: list[int] = []
+
+        async def work() -> None:
+            session = await storage.open_session(TTL)
+            while (claim := await storage.claim(BUS, LIVE, session, limit=7)) is not None:
+                records = await storage.read(BUS, claim.start, claim.end, limit=7, max_bytes=1000)
+                taken.extend(record.offset for record in records)
+                await storage.write(BUS, session, [Complete(claim)])
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(4):
+                tasks.start_soon(work)
+        assert sorted(taken) == list(offsets)
+        assert await live(storage) == Reader(BUS, LIVE, offsets[-1] + 1, offsets[-1] + 1, None)
+
+    async def test_the_position_waits_for_the_oldest_claim(self, storage: Storage) -> None:
+        session = await storage.open_session(TTL)
+        await put(storage, *[b"1"] * 30)
+        begin = (await live(storage)).position
+        one, two, three = [await take(storage, session, limit=10) for _ in range(3)]
+        for done, position in ((two, begin), (one, three.start), (three, three.end)):
+            await storage.write(BUS, session, [Complete(done)])
+            assert (await live(storage)).position == position
+        assert (await live(storage)).claimed == three.end
+
+    async def test_a_lapsed_claim_is_given_over_as_it_is(self, storage: Storage, clock: VirtualClock) -> None:
+        first, second = await storage.open_session(TTL), await storage.open_session(TTL * 10)
+        await put(storage, *[b"1"] * 20)
+        lost = await take(storage, first, limit=7)
+        await subscribe(storage, "s")
+        assert (await take(storage, second, limit=5)).start == lost.end
+        await self.pass_time(clock, TTL * 1.1)
+        assert await take(storage, second, limit=1) == evolve(lost, session=second.id)
+        with pytest.raises(LeaseLost):
+            await storage.write(BUS, first, [Complete(lost)])
+        assert (await live(storage)).position == lost.start
+
+    async def test_a_closed_sessions_claims_are_free_at_once(self, storage: Storage) -> None:
+        first, second = await storage.open_session(TTL), await storage.open_session(TTL)
+        await put(storage, *[b"1"] * 20)
+        lost = [await take(storage, first, limit=5) for _ in range(2)]
+        await storage.close_session(first)
+        got = [await take(storage, second, limit=5) for _ in range(3)]
+        assert got[:2] == [evolve(claim, session=second.id) for claim in lost]
+        assert got[2].start == lost[1].end
+
+    async def test_who_does_not_hold_a_claim_changes_nothing(self, storage: Storage) -> None:
+        first, second = await storage.open_session(TTL), await storage.open_session(TTL)
+        await put(storage, *[b"1"] * 20)
+        await subscribe(storage, "s")
+        claim = await take(storage, first, limit=5)
+        for pretended in (claim, evolve(claim, session=second.id)):
+            with pytest.raises(LeaseLost):
+                await storage.write(BUS, second, [Wait(Waiting("s", 1, 0.0), held=False), Complete(pretended)])
+        assert await storage.waiting(BUS) == ()
+        assert (await live(storage)).position == claim.start
+
+    async def test_a_repeated_write_does_nothing(self, storage: Storage) -> None:
+        session = await storage.open_session(TTL)
+        await put(storage, *[b"1"] * 10)
+        await subscribe(storage, "s")
+        claim = await take(storage, session, limit=5)
+        entries: list[Entry] = [
+            Complete(claim),
+            Wait(Waiting("s", 1, 5.0, 1, 2.0, "busy"), held=False),
+            Wait(Waiting("s", 2, 5.0), held=False),
+            Settle("s", 2),
+            Bury(letter("s", 3)),
+        ]
+        await storage.write(BUS, session, entries)
+        state = await self._state(storage)
+        await storage.write(BUS, session, entries)
+        assert await self._state(storage) == state
+
+    async def _state(self, storage: Storage) -> object:
+        return (
+            await storage.readers(BUS),
+            await storage.waiting(BUS),
+            await storage.dead_letters(BUS),
+            await storage.changes(BUS, 0),
+        )
+
+    async def test_a_cancelled_claim_is_not_lost(self, storage: Storage) -> None:
+        await subscribe(storage, "s")
+        offsets = await put(storage, *[b"1"] * 40)
+        session = await storage.open_session(TTL)
+        await storage.write(BUS, session, [Wait(Waiting("s", offset, 0.0), held=False) for offset in offsets])
+        told: list[Claim | None] = []
+        held: list[Waiting] = []
+
+        async def work() -> None:
+            told.append(await storage.claim(BUS, LIVE, session, limit=1))
+            held.extend(await storage.claim_waiting(BUS, "s", session, now=1.0, limit=1))
+
+        for pause in range(30):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(work)
+                for _ in range(pause):
+                    await checkpoint()
+                tasks.cancel_scope.cancel()
+        while (claim := await storage.claim(BUS, LIVE, session, limit=1)) is not None:
+            told.append(claim)
+        held += await storage.claim_waiting(BUS, "s", session, now=1.0, limit=100)
+        starts = [claim.start for claim in told if claim is not None]
+        assert sorted(starts) == list(offsets)
+        assert sorted(waiting.offset for waiting in held) == list(offsets)
+
+    # -- waiting deliveries ----------------------------------------------------------------------------------------
+
+    async def test_the_earliest_due_come_first_and_only_when_due(self, storage: Storage) -> None:
+        session = await self._with_waiting(storage, {1: 30.0, 2: 10.0, 3: 20.0, 4: 10.0, 5: 40.0})
+        assert await claimed_waiting(storage, session, now=9.9) == []
+        assert await claimed_waiting(storage, session, now=20.0, limit=2) == [2, 4]
+        assert await claimed_waiting(storage, session, now=30.0, limit=9) == [3, 1]
+        assert await claimed_waiting(storage, session, now=30.0) == []
+        assert await storage.waiting(BUS) == (WaitingSummary("s", 5, 1, 40.0),)
+        assert await storage.waiting(BUS, before=5) == (WaitingSummary("s", 4, 0, None),)
+        assert await storage.waiting(BUS, before=1) == ()
+
+    async def test_what_waits_comes_back_as_it_was(self, storage: Storage) -> None:
+        session = await self._with_waiting(storage, {})
+        rows = [
+            Waiting("s", 1, 1.5, 3, 0.25, "http-503", b"\x00event"),
+            Waiting("s", 2, 2.5),
+        ]
+        await storage.write(BUS, session, [Wait(row, held=False) for row in rows])
+        assert await storage.claim_waiting(BUS, "s", session, now=9.0, limit=9) == rows
+
+    async def test_a_held_delivery_is_free_when_its_session_is_over(
+        self, storage: Storage, clock: VirtualClock
+    ) -> None:
+        session = await self._with_waiting(storage, {1: 0.0, 2: 0.0, 3: 0.0})
+        await storage.write(BUS, session, [Wait(Waiting("s", 3, 0.0, 1), held=True)])
+        other = await storage.open_session(TTL * 10)
+        assert await claimed_waiting(storage, session, now=1.0, limit=1) == [1]
+        assert await claimed_waiting(storage, other, now=1.0) == [2]
+        assert await storage.waiting(BUS) == (WaitingSummary("s", 3, 0, None),)
+        await self.pass_time(clock, TTL * 1.1)
+        assert await storage.waiting(BUS) == (WaitingSummary("s", 3, 2, 0.0),)
+        assert await claimed_waiting(storage, other, now=1.0) == [1, 3]
+        await storage.close_session(other)
+        assert await storage.waiting(BUS) == (WaitingSummary("s", 3, 3, 0.0),)
+
+    async def test_written_again_a_delivery_is_free_or_kept(self, storage: Storage) -> None:
+        session = await self._with_waiting(storage, {1: 0.0, 2: 0.0})
+        assert await claimed_waiting(storage, session, now=1.0) == [1, 2]
+        again = [Wait(Waiting("s", 1, 5.0, 1), held=False), Wait(Waiting("s", 2, 5.0, 1), held=True)]
+        await storage.write(BUS, session, again)
+        assert await storage.waiting(BUS) == (WaitingSummary("s", 2, 1, 5.0),)
+        assert await claimed_waiting(storage, session, now=4.0) == []
+        assert await claimed_waiting(storage, session, now=5.0) == [1]
+
+    async def test_settling_and_burying_end_a_delivery(self, storage: Storage) -> None:
+        session = await self._with_waiting(storage, {1: 0.0, 2: 0.0})
+        entries: list[Entry] = [Settle("s", 1), Settle("s", 99), Bury(letter("s", 2)), Bury(letter("s", 3))]
+        await storage.write(BUS, session, entries)
+        assert await storage.waiting(BUS) == ()
+        assert await storage.dead_letters(BUS) == [letter("s", 2), letter("s", 3)]
+
+    async def test_entries_for_who_is_gone_are_dropped_but_not_the_claim(self, storage: Storage) -> None:
+        session = await self._with_waiting(storage, {1: 0.0})
+        await storage.create_bus("other")
+        await storage.put_subscription("other", "elsewhere", b"d", start="latest", rematch=False)
+        claim = await take(storage, session, limit=100)
+        await storage.remove_subscription("s")
+        names = ("s", "elsewhere", "never was")
+        entries: list[Entry] = [Bury(letter(name, 1)) for name in names]
+        entries += [Wait(Waiting(name, 2, 0.0), held=False) for name in names]
+        await storage.write(BUS, session, [*entries, Settle("s", 1), Complete(claim)])
+        assert await storage.waiting(BUS) == await storage.waiting("other") == ()
+        assert await storage.dead_letters(BUS) == await storage.dead_letters("other") == []
+        assert (await live(storage)).position == claim.end
+
+    async def test_nothing_waiting_is_claimed_for_who_cannot_take_it(self, storage: Storage) -> None:
+        session = await self._with_waiting(storage, {1: 0.0})
+        await storage.create_bus("other")
+        assert await storage.claim_waiting("other", "s", session, now=1.0, limit=9) == []
+        assert await storage.claim_waiting(BUS, "never was", session, now=1.0, limit=9) == []
+        await storage.pause_subscription("s", "because")
+        assert await claimed_waiting(storage, session, now=1.0) == []
+        await storage.resume_subscription("s")
+        assert await claimed_waiting(storage, session, now=1.0) == [1]
+
+    # -- dead letters ----------------------------------------------------------------------------------------------
+
+    async def test_dead_letters_are_listed_in_order_and_by_page(self, storage: Storage) -> None:
+        letters = await self._with_letters(storage)
+        assert await storage.dead_letters(BUS) == letters
+        pages: list[DeadLetter] = []
+        after: tuple[str, int] | None = None
+        while page := await storage.dead_letters(BUS, after=after, limit=2):
+            pages += page
+            after = (page[-1].subscription, page[-1].offset)
+        assert pages == letters
+        mine = [each for each in letters if each.subscription == "b"]
+        assert await storage.dead_letters(BUS, subscription="b") == mine
+        assert await storage.dead_letters(BUS, subscription="b", after=("b", 3), limit=1) == mine[1:2]
+        assert await storage.dead_letters(BUS, subscription="never was") == []
+
+    async def test_dead_letters_are_counted_by_reason(self, storage: Storage) -> None:
+        await self._with_letters(storage)
+        assert await storage.count_dead_letters(BUS) == {
+            ("a", "odd"): 2,
+            ("a", "even"): 2,
+            ("b", "odd"): 2,
+            ("b", "even"): 2,
+        }
+
+    async def test_a_dead_letter_of_the_same_delivery_overwrites(self, storage: Storage) -> None:
+        session = await self._with_waiting(storage, {})
+        later = letter("s", 1, reason="later", attempts=7)
+        await storage.write(BUS, session, [Bury(letter("s", 1)), Bury(later)])
+        assert await storage.dead_letters(BUS) == [later]
+
+    async def test_a_redriven_letter_waits_with_its_event(self, storage: Storage) -> None:
+        letters = await self._with_letters(storage)
+        await storage.remove_subscription("b")
+        named = [(each.subscription, each.offset) for each in letters if each.reason == "odd"]
+        assert await storage.redrive(BUS, [*named, ("a", 999), ("never was", 1)], due=50.0) == 2
+        assert await storage.redrive(BUS, named, due=50.0) == 0
+        assert await storage.dead_letters(BUS) == [
+            each for each in letters if each.subscription == "b" or each.reason != "odd"
+        ]
+        session = await storage.open_session(TTL)
+        assert await storage.claim_waiting(BUS, "a", session, now=50.0, limit=9) == [
+            Waiting("a", each.offset, 50.0, event=each.event)
+            for each in letters
+            if each.subscription == "a" and each.reason == "odd"
+        ]
+
+    async def test_what_waits_and_what_was_given_up_outlive_the_storage(self, clock: VirtualClock) -> None:
+        if not self.persistent:
+            pytest.skip("this storage goes with its object")
+        async with self.make_storage(clock) as storage:
+            await self._with_letters(storage)
+            session = await storage.open_session(TTL)
+            await put(storage, *[b"1"] * 9)
+            await storage.write(BUS, session, [Wait(Waiting("a", 1, 7.0, 2, 1.0, "busy"), held=True)])
+            await storage.write(BUS, session, [Complete(await take(storage, session, limit=5))])
+            state = await self._state(storage)
+        async with self.make_storage(clock) as storage:
+            assert await self._state(storage) == state
+            assert len(await read_all(storage)) == 9
+
+    # -- what the tests above begin with ---------------------------------------------------------------------------
+
+    async def _with_waiting(self, storage: Storage, due: dict[int, float]) -> Session:
+        await subscribe(storage, "s")
+        await put(storage, *[b"1"] * 10)
+        session = await storage.open_session(TTL)
+        await storage.write(BUS, session, [Wait(Waiting("s", key, value), held=False) for key, value in due.items()])
+        return session
+
+    async def _with_letters(self, storage: Storage) -> Sequence[DeadLetter]:
+        for subscription in ("b", "a"):
+            await subscribe(storage, subscription)
+        session = await storage.open_session(TTL)
+        letters = [letter(name, offset) for name in ("a", "b") for offset in (3, 4, 10, 11)]
+        await storage.write(BUS, session, [Bury(each) for each in reversed(letters)])
+        await storage.close_session(session)
+        return letters
+
+
+def letter(subscription: str, offset: int, *, reason: str = "", attempts: int = 2) -> DeadLetter:
+    """A dead letter."""
+    reason = reason or ("odd" if offset % 2 else "even")
+    return DeadLetter(subscription, offset, 123.5, reason, 'it\'s "over"', attempts, b"\x00event %d" % offset)
+
+
+async def live(storage: Storage) -> Reader:
+    """The live reader."""
+    return (await storage.readers(BUS))[0]
+
+
+async def take(storage: Storage, session: Session, *, limit: int, reader: str = LIVE) -> Claim:
+    """A claim, where there must be one."""
+    claim = await storage.claim(BUS, reader, session, limit=limit)
+    assert claim is not None
+    return claim
+
+
+async def claimed_waiting(storage: Storage, session: Session, *, now: float, limit: int = 9) -> list[int]:
+    """Claim what waits for `s`; the offsets."""
+    return [waiting.offset for waiting in await storage.claim_waiting(BUS, "s", session, now=now, limit=limit)]
