@@ -59,8 +59,10 @@ def _check_name(name: object) -> None:
     if name in ("data", "data_base64"):
         raise InvalidEvent("this is the payload, not an attribute: pass it as data", where=str(name))
     if not isinstance(name, str) or not _name(name):
+        shown = ascii(name)[:80]
         raise InvalidEvent(
-            "an attribute name has only lower-case letters a-z and digits: rename it", where=ascii(name)[:80]
+            f"{shown} is no attribute name, which has only lower-case letters a-z and digits: rename it",
+            where=shown.strip("'\""),
         )
 
 

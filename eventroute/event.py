@@ -104,18 +104,12 @@ class Event:
         Attributes that are null are absent, data that is null is null; of members of one name the last wins.
         The text is kept, and `to_json` gives it back. Raises InvalidEvent.
         """
-        document = _as_bytes(raw)
-        try:
-            members = split_object(document)
-            check_json(document, levels=MAX_DEPTH + 1)
-        except ValueError as error:
-            raise InvalidEvent(f"an event is one JSON object: {error}") from None
-        return _from_members(document, members, check_attributes)
+        return _read(_as_bytes(raw), _split_checked, check_attributes)
 
     @classmethod
     def from_log(cls, raw: bytes) -> Event:
         """The event that `to_json` wrote: as `from_json`, without checking it again."""
-        return _from_members(raw, split_object(raw), _without_none)
+        return _read(raw, split_object, _without_none)
 
     @classmethod
     def from_http(cls, headers: binding.Headers, body: bytes) -> list[Event]:
@@ -353,11 +347,21 @@ def _as_bytes(raw: bytes | bytearray | memoryview | str) -> bytes:
     return bytes(raw)
 
 
-def _from_members(
+def _split_checked(document: bytes) -> dict[str, msgspec.Raw]:
+    members = split_object(document)
+    check_json(document, levels=MAX_DEPTH + 1)
+    return members
+
+
+def _read(
     document: bytes,
-    members: dict[str, msgspec.Raw],
+    split: Callable[[bytes], dict[str, msgspec.Raw]],
     accept: Callable[[Mapping[str, Any]], dict[str, AttributeValue]],
 ) -> Event:
+    try:
+        members = split(document)
+    except ValueError as error:
+        raise InvalidEvent(f"an event is one JSON object: {error}") from None
     data = members.pop("data", None)
     data_base64 = members.pop("data_base64", None)
     attributes = accept(decode_members(members))

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import re
 from enum import Enum
+from math import prod
 from typing import Final, TypeAlias
 
 import attrs
 
 from eventroute.errors import InvalidPath
 
-__all__ = ["MAX_DESCENTS", "MAX_LENGTH", "WILDCARD", "Condition", "Segment", "Selector", "parse_segments", "path_text"]
+__all__ = [
+    "MAX_DESCENTS",
+    "MAX_LENGTH",
+    "MAX_UNION",
+    "WILDCARD",
+    "Condition",
+    "Segment",
+    "Selector",
+    "parse_segments",
+    "path_text",
+]
 
 MAX_LENGTH = 1024
 """The longest path, in characters."""
@@ -18,10 +29,14 @@ MAX_LENGTH = 1024
 MAX_DESCENTS = 2
 """The most `..` in a path: each multiplies the work by the depth of the data."""
 
+MAX_UNION = 64
+"""The most alternatives that the brackets of a path may have, multiplied: `[0,1]['a','b']` has 4."""
+
 _LARGEST_INDEX = 2**53 - 1  # RFC 9535, section 2.1
 
 _shorthand = re.compile("[A-Za-z_\x80-\ud7ff\ue000-\U0010ffff][0-9A-Za-z_\x80-\ud7ff\ue000-\U0010ffff]*")
-_integer = re.compile(r"-?(?:0|[1-9][0-9]*)(?![0-9])")
+_integer = re.compile(r"-?[0-9]+")
+_is_index = re.compile(r"0|-?[1-9][0-9]*").fullmatch
 _slice = re.compile(
     r"(?P<start>-?[0-9]+)?[ \t\n\r]*:[ \t\n\r]*(?P<stop>-?[0-9]+)?(?:[ \t\n\r]*:[ \t\n\r]*(?P<step>-?[0-9]+)?)?"
 )
@@ -80,6 +95,8 @@ def parse_segments(text: str, start: int) -> tuple[Segment, ...]:
         segments.append(parser.segment())
     if sum(segment.deep for segment in segments) > MAX_DESCENTS:
         raise InvalidPath(f"a path has at most {MAX_DESCENTS} '..'", where=text)
+    if prod(len(segment.selectors) for segment in segments) > MAX_UNION:
+        raise InvalidPath(f"the alternatives in brackets multiply to at most {MAX_UNION}", where=text)
     return tuple(segments)
 
 
@@ -183,23 +200,22 @@ class _Parser:
         match = _integer.match(self.text, self.position)
         if match is None:
             raise self.fail("expected a quoted name, an index, '*', a slice or a filter")
-        return self.integer(match[0], match.end())
+        index = self.integer(match)
+        self.position = match.end()
+        return index
 
-    def integer(self, digits: str, end: int) -> int:
-        if not _integer.fullmatch(digits) or digits == "-0":
-            raise self.fail(f"{digits[:20]!r} is not an index: no leading zeros")
+    def integer(self, match: re.Match[str], group: str | int = 0) -> int:
+        digits, start = match[group], match.start(group)
+        if not _is_index(digits):
+            raise self.fail(f"{digits[:20]!r} is not an index: no leading zeros", start)
         if len(digits) > 17 or abs(int(digits)) > _LARGEST_INDEX:
-            raise self.fail("an index has at most 53 bits")
-        self.position = end
+            raise self.fail("an index has at most 53 bits", start)
         return int(digits)
 
     def slice(self, match: re.Match[str]) -> Slice:
-        start, stop, step = (
-            None if digits is None else self.integer(digits, match.end())
-            for digits in match.group("start", "stop", "step")
-        )
+        bounds = [self.integer(match, name) if match[name] else None for name in ("start", "stop", "step")]
         self.position = match.end()
-        return Slice(start, stop, step)
+        return Slice(*bounds)
 
     def quoted(self) -> str:
         quote = self.text[self.position]
