@@ -118,7 +118,10 @@ class Router:
             for scheduler in self._schedulers.values():
                 scheduler.stop(grace)
             tasks.cancel_scope.cancel()  # the schedulers are shielded and end by themselves; all else ends here
-            swallow = await tasks.__aexit__(kind, error, trace)
+            if isinstance(error, Exception):  # it goes on as it is, not in a group
+                await tasks.__aexit__(None, None, None)
+                return None
+            return await tasks.__aexit__(kind, error, trace)
         finally:
             with anyio.CancelScope(shield=True):
                 self.clean = all(scheduler.clean for scheduler in self._schedulers.values())
@@ -126,7 +129,6 @@ class Router:
                 self._tables.clear()
                 await self._registry.aclose()
                 await self.storage.aclose()
-        return swallow
 
     def _longest_timeout(self) -> float:
         routes = (route for table in self._tables.values() for route in table.routes().values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 import itertools
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from anyio.lowlevel import checkpoint
 
 __all__ = ["VirtualClock"]
 
+QUIET_ROUNDS = 3
+
 _Alarm = tuple[float, int, anyio.Event | anyio.CancelScope]
 
 
@@ -20,14 +23,14 @@ class VirtualClock:
     """A `Clock` whose time stands still until `advance` moves it. For one event loop, asyncio or trio."""
 
     def __init__(self, start: float = 1_700_000_000.0) -> None:
-        self._wall = start
+        self._start = start
         self._elapsed = 0.0
         self._serial = itertools.count()
         self._alarms: list[_Alarm] = []
 
     def time(self) -> float:
         """The virtual wall clock, in seconds since the epoch."""
-        return self._wall
+        return self._start + self._elapsed
 
     def monotonic(self) -> float:
         """Virtual seconds since the clock was made."""
@@ -35,7 +38,7 @@ class VirtualClock:
 
     def jump(self, seconds: float) -> None:
         """Set the wall clock forward or (negative) back, as a clock correction does; nothing falls due by it."""
-        self._wall += seconds
+        self._start += seconds
 
     async def sleep(self, seconds: float) -> None:
         """Wait until `advance` has moved time that far; 0 or less only lets other tasks run."""
@@ -53,20 +56,16 @@ class VirtualClock:
     async def advance(self, seconds: float) -> None:
         """Let `seconds` pass: each alarm rings at its own time, and all tasks run until they wait again."""
         end = self._elapsed + seconds
-        await wait_all_tasks_blocked()
+        await _all_waiting()
         while self._alarms and self._alarms[0][0] <= end:
             at, _, alarm = heapq.heappop(self._alarms)
-            self._move_to(at)
+            self._elapsed = at
             if isinstance(alarm, anyio.Event):
                 alarm.set()
             else:
                 alarm.cancel()
-            await wait_all_tasks_blocked()
-        self._move_to(end)
-
-    def _move_to(self, elapsed: float) -> None:
-        self._wall += elapsed - self._elapsed
-        self._elapsed = elapsed
+            await _all_waiting()
+        self._elapsed = end
 
     def _alarm(self, seconds: float, alarm: anyio.Event | anyio.CancelScope) -> _Alarm:
         entry: _Alarm = (self._elapsed + max(0.0, seconds), next(self._serial), alarm)
@@ -83,3 +82,30 @@ class VirtualClock:
                 if entry in self._alarms:
                     self._alarms.remove(entry)
                     heapq.heapify(self._alarms)
+
+
+def _on_asyncio() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+async def _all_waiting() -> None:
+    """Let the other tasks run until each of them waits for something."""
+    if not _on_asyncio():
+        await wait_all_tasks_blocked()
+        return
+    # anyio's own way sleeps for 0.1 s of real time between two looks. A callback that is on its way to wake a task is
+    # no task yet, hence several quiet rounds in a row.
+    quiet = 0
+    while quiet < QUIET_ROUNDS:
+        await asyncio.sleep(0)
+        current = asyncio.current_task()
+        quiet = quiet + 1 if all(task is current or _waits(task) for task in asyncio.all_tasks()) else 0
+
+
+def _waits(task: asyncio.Task[object]) -> bool:
+    waiter = getattr(task, "_fut_waiter", None)
+    return waiter is not None and not waiter.done()

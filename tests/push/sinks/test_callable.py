@@ -1,0 +1,62 @@
+"""Functions as sinks: what they do is an outcome."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from eventroute.errors import InvalidSubscription, Reject, Retry
+from eventroute.event import Event
+from eventroute.push.outcome import Delivered, Outcome, Rejected, RetryLater
+from eventroute.push.policy import DeliveryPolicy
+from eventroute.push.sinks.callable import CallableSink, CallableSinks
+
+EVENT = Event.create(type="t", source="/s")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("raised", "outcome"),
+    [
+        (None, Delivered()),
+        (Retry("busy", after=2.0), RetryLater("retry", "busy", 2.0)),
+        (Reject("malformed"), Rejected("rejected", "malformed")),
+        (ValueError("oops"), RetryLater("exception", "ValueError: oops")),
+    ],
+)
+async def test_what_a_function_raises_is_its_outcome(raised: Exception | None, outcome: Outcome) -> None:
+    async def function(_event: Event) -> None:
+        if raised is not None:
+            raise raised
+
+    assert await CallableSink(function).send(EVENT) == outcome
+
+
+@pytest.mark.anyio
+async def test_cancellation_is_not_an_outcome() -> None:
+    ended = False
+    with anyio.move_on_after(0):
+        await CallableSink(lambda _event: anyio.sleep_forever()).send(EVENT)
+        ended = True
+    assert not ended
+
+
+def test_only_the_functions_that_are_held_can_be_reached() -> None:
+    sinks = CallableSinks()
+    assert sinks.sink("callable:a", DeliveryPolicy()) is None
+    sinks.hold("callable:a", lambda _event: anyio.sleep(0))
+    assert sinks.sink("callable:a", DeliveryPolicy()) is not None
+    sinks.drop("callable:a")
+    sinks.drop("callable:a")
+    assert sinks.sink("callable:a", DeliveryPolicy()) is None
+
+
+def test_an_address_needs_its_id() -> None:
+    CallableSinks().check("callable:a", DeliveryPolicy())
+    with pytest.raises(InvalidSubscription, match="a function's address is callable:ID"):
+        CallableSinks().check("callable:", DeliveryPolicy())
+
+
+def test_a_wait_must_be_possible() -> None:
+    with pytest.raises(ValueError, match="after must be 0 seconds or more"):
+        Retry(after=-1)

@@ -1,0 +1,79 @@
+"""The registry: by scheme, opened on first use, closed once."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+from attrs import define, field
+
+from eventroute.errors import InvalidSubscription
+from eventroute.event import Event
+from eventroute.push.outcome import Delivered, Outcome
+from eventroute.push.policy import DeliveryPolicy
+from eventroute.push.sinks.base import Sink
+from eventroute.push.sinks.registry import SinkRegistry
+
+EVENT = Event.create(type="t", source="/s")
+POLICY = DeliveryPolicy()
+
+
+@define(eq=False)
+class Pigeons:
+    """A provider that writes down what is asked of it."""
+
+    log: list[str] = field(factory=list)
+    schemes: frozenset[str] = frozenset({"pigeon", "dove"})
+
+    async def open(self) -> None:
+        await anyio.sleep(0)
+        self.log.append("open")
+
+    async def aclose(self) -> None:
+        self.log.append("close")
+
+    def check(self, address: str, policy: DeliveryPolicy) -> None:
+        if address.endswith(":cat"):
+            raise InvalidSubscription("not to cats", where="sink")
+
+    def sink(self, address: str, policy: DeliveryPolicy) -> Sink | None:
+        return None if address == "pigeon:nowhere" else self
+
+    async def send(self, event: Event) -> Outcome:
+        self.log.append(event.id)
+        return Delivered()
+
+
+@pytest.mark.anyio
+async def test_a_provider_is_opened_once_before_its_first_event_and_closed_once() -> None:
+    pigeons = Pigeons()
+    registry = SinkRegistry([pigeons])
+    one, two = registry.sink("pigeon:a", POLICY), registry.sink("dove:b", POLICY)
+    assert one is not None
+    assert two is not None
+    assert pigeons.log == []
+    async with anyio.create_task_group() as tasks:
+        for sink in (one, two, one):
+            tasks.start_soon(sink.send, EVENT)
+    assert pigeons.log == ["open", EVENT.id, EVENT.id, EVENT.id]
+    await registry.prepare("pigeon:c")
+    await registry.aclose()
+    await registry.aclose()
+    assert pigeons.log[4:] == ["close"]
+
+
+@pytest.mark.anyio
+async def test_one_that_was_never_used_is_neither_opened_nor_closed() -> None:
+    pigeons = Pigeons()
+    await SinkRegistry([pigeons]).aclose()
+    assert pigeons.log == []
+
+
+def test_the_scheme_decides() -> None:
+    registry = SinkRegistry([Pigeons()])
+    registry.check("PIGEON:a", POLICY)
+    assert registry.sink("pigeon:nowhere", POLICY) is None
+    with pytest.raises(InvalidSubscription, match="not to cats"):
+        registry.check("dove:cat", POLICY)
+    for call in (registry.check, registry.sink):
+        with pytest.raises(InvalidSubscription, match="nothing here sends to 'fax' addresses; known: dove, pigeon"):
+            call("fax:1", POLICY)

@@ -1,0 +1,73 @@
+"""Publishing from code without an event loop."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import anyio
+import pytest
+
+from eventroute.errors import InvalidEvent, StorageClosed, UnknownBus
+from eventroute.event import Event
+from eventroute.publisher import Publisher
+from eventroute.router import Router
+from eventroute.storage import MemoryStorage, Storage, open_storage
+from eventroute.subscription import Subscription
+
+
+def events(*ids: str) -> list[Event]:
+    return [Event.create(type="order", source="/shop", id=one) for one in ids]
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+    return MemoryStorage() if request.param == "memory" else open_storage(f"sqlite:///{tmp_path}/events.db")
+
+
+def test_what_was_published_is_there_for_a_router(storage: Storage) -> None:
+    got: list[str] = []
+
+    async def sink(event: Event) -> None:
+        got.append(event.id)
+
+    async def route() -> None:
+        async with Router(storage) as router:
+            await router.subscribe(Subscription(id="s", sink=sink, start="earliest"))
+            await router.idle()
+
+    async def main() -> None:
+        async with storage:  # a storage in memory lives while it is open
+            with Publisher(storage) as publisher:
+                offsets = publisher.publish(*events("a", "b"))
+                assert offsets == sorted(offsets)
+            await route()
+
+    anyio.run(main)
+    assert got == ["a", "b"]
+
+
+def test_many_threads_may_publish_at_once(storage: Storage) -> None:
+    offsets: list[int] = []
+    with Publisher(storage) as publisher:
+
+        def publish(number: int) -> None:
+            for one in range(20):
+                offsets.extend(publisher.publish(*events(f"{number}-{one}")))
+
+        threads = [threading.Thread(target=publish, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(offsets) == len(set(offsets)) == 160
+
+
+def test_errors_come_through(storage: Storage) -> None:
+    with Publisher(storage) as publisher:
+        with pytest.raises(UnknownBus):
+            publisher.publish(*events("a"), bus="audit")
+        with pytest.raises(InvalidEvent):
+            publisher.publish(object())  # type: ignore[arg-type]
+    with pytest.raises(StorageClosed, match="with Publisher"):
+        publisher.publish(*events("a"))
