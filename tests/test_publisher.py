@@ -12,7 +12,9 @@ from eventroute.errors import InvalidEvent, StorageClosed, UnknownBus
 from eventroute.event import Event
 from eventroute.publisher import Publisher
 from eventroute.router import Router
-from eventroute.storage import MemoryStorage, Storage, open_storage
+from eventroute.storage.base import Storage
+from eventroute.storage.memory import MemoryStorage
+from eventroute.storage.open import open_storage
 from eventroute.subscription import Subscription
 
 

@@ -167,7 +167,7 @@ async def test_a_bus_that_another_router_made_is_served(storage: MemoryStorage, 
 async def test_a_closed_router_says_so(router: Router) -> None:
     for call in (router.publish, router.buses, router.idle, router.subscriptions, router.deadletters):
         with pytest.raises(StorageClosed, match="async with Router"):
-            await call()  # type: ignore[operator]
+            await call()
 
 
 async def test_what_the_body_raises_comes_out_as_it_is(router: Router) -> None:

@@ -123,5 +123,5 @@ def test_values_that_json_cannot_have_are_refused_too() -> None:
         Subscription(id="s", sink=sink, start=datetime(2026, 1, 1))  # noqa: DTZ001
     with pytest.raises(InvalidSubscription, match="sink: 5 is neither a URL nor an async function"):
         Subscription(id="s", sink=5)  # type: ignore[arg-type]
-    with pytest.raises(InvalidSubscription, match="policy: {} is not a DeliveryPolicy"):
+    with pytest.raises(InvalidSubscription, match=r"policy: \{\} is not a DeliveryPolicy"):
         Subscription(id="s", sink=sink, policy={})  # type: ignore[arg-type]

@@ -53,6 +53,10 @@ def _one_of(choices: frozenset[str]) -> Callable[[Any, attrs.Attribute[Any], Any
     return check
 
 
+def _copy(headers: Mapping[str, str]) -> dict[str, str]:
+    return dict(headers)
+
+
 def _check_headers(_instance: object, _attribute: object, headers: Mapping[object, object]) -> None:
     for name, value in headers.items():
         where = f"policy.headers.{name}"
@@ -90,7 +94,7 @@ class DeliveryPolicy:
     method: str = field(default="POST", validator=_one_of(_METHODS))
     """The HTTP method: POST, PUT or PATCH."""
 
-    headers: Mapping[str, str] = field(factory=dict, converter=dict, validator=_check_headers, repr=False)
+    headers: Mapping[str, str] = field(factory=dict, converter=_copy, validator=_check_headers, repr=False)
     """Headers sent with every request. Not for secrets: they are stored and shown in clear."""
 
     timeout: float = field(default=30.0, validator=_number(0.001, 3_600))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 from attrs import define, field
 
 from eventroute.errors import InvalidSubscription
@@ -25,7 +26,7 @@ class Pigeons:
     schemes: frozenset[str] = frozenset({"pigeon", "dove"})
 
     async def open(self) -> None:
-        await anyio.sleep(0)
+        await checkpoint()
         self.log.append("open")
 
     async def aclose(self) -> None:
