@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any, NoReturn
 
@@ -15,8 +16,18 @@ from eventroute.push.sinks.client import Answer, HttpSettings, NoAnswer, Request
 
 __all__ = ["AiohttpClient"]
 
-_UNSENT = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
-"""Headers that aiohttp would add: what is not said here, the event says; and no answer needs to be decompressed."""
+_HEADERS = {"User-Agent": "eventroute", "Accept-Encoding": "identity"}
+_UNTYPED = ("Content-Type",)
+
+
+@lru_cache(maxsize=1_024)
+def _url(text: str) -> URL:
+    return URL(text, encoded=True)  # as it was written; a URL keeps what it computed of itself
+
+
+@lru_cache(maxsize=1_024)
+def _timeout(seconds: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=seconds)
 
 
 class _CheckedResolver(AbstractResolver):
@@ -61,8 +72,7 @@ class AiohttpClient:
         self._session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": "eventroute"},
-            skip_auto_headers=_UNSENT,
+            headers=_HEADERS,
             auto_decompress=False,
             trust_env=False,
         )
@@ -75,14 +85,17 @@ class AiohttpClient:
 
     async def send(self, request: Request) -> Answer:
         """Send one request; see HttpClient."""
+        # aiohttp would make a type up, and the receiver would take it for the event's.
+        typed = any(name == "content-type" for name, _ in request.headers)
         try:
             async with self._session.request(
                 request.method,
-                URL(request.url, encoded=True),
+                _url(request.url),
                 headers=request.headers,
+                skip_auto_headers=None if typed else _UNTYPED,
                 data=request.body,
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=request.timeout),
+                timeout=_timeout(request.timeout),
             ) as answer:
                 return Answer(answer.status, answer.headers, await self._read(answer.content))
         except (aiohttp.ClientError, TimeoutError) as error:

@@ -42,7 +42,7 @@ class HttpSettings:
 
 @frozen
 class Request:
-    """One HTTP request; `timeout` bounds all of it, in seconds."""
+    """One HTTP request. A `content-type` is in lower case; `timeout` bounds all of it, in seconds."""
 
     method: str
     url: str

@@ -76,7 +76,12 @@ class HttpSinks:
 
     def sink(self, address: str, policy: DeliveryPolicy) -> HttpSink:
         """The sink at a URL; one that the address policy forbids rejects every event."""
-        return HttpSink(self, Target.parse(address), address, policy)
+        forbidden: Rejected | None = None
+        try:
+            self.settings.addresses.check_target(Target.parse(address))
+        except ForbiddenAddress as error:
+            forbidden = Rejected(FORBIDDEN, str(error))
+        return HttpSink(self, address, policy, forbidden)
 
 
 @frozen
@@ -84,17 +89,18 @@ class HttpSink:
     """One URL that events are pushed to."""
 
     provider: HttpSinks = field(repr=False)
-    target: Target
     url: str = field(repr=False)  # its path may be a secret
     policy: DeliveryPolicy
+    forbidden: Rejected | None = None
 
     async def send(self, event: Event) -> Outcome:
         """Push one event; what comes back, or nothing, is an outcome by the policy's table."""
         client = self.provider.client
         if client is None:
             return RetryLater("not-open", "the provider of HTTP sinks is not open")
+        if self.forbidden is not None:
+            return self.forbidden
         try:
-            self.provider.settings.addresses.check_target(self.target)
             answer = await client.send(self._request(event))
         except ForbiddenAddress as error:
             return Rejected(FORBIDDEN, str(error))

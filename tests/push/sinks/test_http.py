@@ -21,7 +21,7 @@ from eventroute.event import Event
 from eventroute.push.addresses import AddressPolicy, Lookup
 from eventroute.push.outcome import DEFAULT_OUTCOMES, MAX_RETRY_AFTER, Delivered, Outcome, Rejected, RetryLater
 from eventroute.push.policy import DeliveryPolicy
-from eventroute.push.sinks.client import HttpSettings
+from eventroute.push.sinks.client import HttpSettings, Request
 from eventroute.push.sinks.http import HttpSinks, retry_after
 from eventroute.testing.clock import VirtualClock
 
@@ -157,6 +157,8 @@ async def test_binary_mode() -> None:
         "content-type": "application/json",
         "content-length": "7",
         "user-agent": "eventroute",
+        "accept": "*/*",
+        "accept-encoding": "identity",
         "x-tenant": "7",
     }
     assert body == b'{"n":1}'
@@ -179,6 +181,15 @@ async def test_an_event_without_data_goes_structured_since_a_body_must_not_be_em
     outcome, receiving = await push(event=bare)
     assert outcome == Delivered()
     assert Event.from_json(receiving.requests[0][2]) == bare
+
+
+@pytest.mark.anyio
+async def test_an_event_without_a_content_type_is_sent_without_one() -> None:
+    untyped = Event({"specversion": "1.0", "id": "1", "type": "t", "source": "/s"}, b"\x00\xff")
+    _, receiving = await push(event=untyped)
+    [(_, headers, body)] = receiving.requests
+    assert "content-type" not in headers
+    assert body == b"\x00\xff"
 
 
 @pytest.mark.anyio
@@ -309,12 +320,12 @@ async def test_a_name_that_cannot_be_resolved_is_retried() -> None:
 
 @pytest.mark.anyio
 async def test_no_more_of_a_body_is_read_than_the_bound() -> None:
-    settings = evolve(LOOPBACK, answer_limit=1_000)
     endless = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"2710\r\n" + b"x" * 10_000 + Receiver.HANG
-    async with receiver(endless, OK) as receiving, sinks(settings) as provider:
-        sink = provider.sink(f"http://127.0.0.1:{receiving.port}/", POLICY)
-        assert await sink.send(EVENT) == Delivered()
-        assert await sink.send(EVENT) == Delivered()
+    async with receiver(endless, OK) as receiving, sinks(evolve(LOOPBACK, answer_limit=1_000)) as provider:
+        assert provider.client is not None
+        request = Request("POST", f"http://127.0.0.1:{receiving.port}/", [], b"x", 20)
+        assert (await provider.client.send(request)).body == b"x" * 1_000
+        assert (await provider.client.send(request)).status == 204
     assert receiving.connections == 2
 
 
