@@ -10,21 +10,41 @@ from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from eventroute.errors import StorageClosed, StorageError
-from eventroute.storage.threads import Waiter, wake
+from eventroute.storage.threads import Waiter, new_waiter, wake
 
-__all__ = ["Job", "JobThread", "fail"]
+__all__ = ["Call", "Job", "JobThread", "fail"]
 
 T = TypeVar("T")
 
 
 class Job(Generic[T]):
-    """One call: `work` is done in the thread, on what the thread works with.
+    """Something to be done in a thread while a task waits.
 
-    `cost` is roughly how long it takes, in microseconds, and bounds what shares a transaction. `undo` makes the job
-    that takes the effect back, for a task that was cancelled before it learned the result.
+    `cost` is roughly how long it takes, in microseconds, and bounds what shares a transaction. One that is not
+    `durable` may be undone by a power loss.
     """
 
-    __slots__ = ("cost", "durable", "error", "finished", "result", "undo", "waiter", "withdrawn", "work")
+    __slots__ = ("cost", "durable", "error", "finished", "result", "waiter", "withdrawn")
+
+    result: T
+
+    def __init__(self, cost: float, *, durable: bool) -> None:
+        self.cost = cost
+        self.durable = durable
+        self.waiter: Waiter | None = None
+        self.withdrawn = False
+        self.finished = False
+        self.error: Exception | None = None
+
+    def undo(self) -> Job[None] | None:
+        """The job that takes the effect back, where a task was cancelled before it learned the result."""
+        return None
+
+
+class Call(Job[T]):
+    """A job that calls a function on what the thread works with; `undo` tells from its result how to take it back."""
+
+    __slots__ = ("_undo", "work")
 
     def __init__(
         self,
@@ -32,17 +52,15 @@ class Job(Generic[T]):
         *,
         cost: float = 100,
         durable: bool = True,
-        undo: Callable[[T], Job[None] | None] | None = None,
+        undo: Callable[[T], Callable[[Any], None]] | None = None,
     ) -> None:
+        super().__init__(cost, durable=durable)
         self.work = work
-        self.cost = cost
-        self.durable = durable
-        self.undo = undo
-        self.waiter: Waiter | None = None
-        self.withdrawn = False
-        self.finished = False
-        self.result: T
-        self.error: Exception | None = None
+        self._undo = undo
+
+    def undo(self) -> Job[None] | None:
+        """See `Job.undo`."""
+        return None if self._undo is None else Call(self._undo(self.result), durable=False)
 
 
 class JobThread(ABC):
@@ -72,10 +90,10 @@ class JobThread(ABC):
 
     async def run(self, job: Job[T]) -> T:
         """Have a job done and wait for it. A job that is cancelled before its turn is not done at all."""
-        job.waiter = Waiter()
+        job.waiter = new_waiter()
         self.post(job)
         try:
-            await job.waiter.event.wait()
+            await job.waiter.wait()
         except BaseException:
             self._withdraw(job)
             raise
@@ -92,14 +110,14 @@ class JobThread(ABC):
 
     async def stop(self) -> None:
         """Let the thread do what is queued and end, and wait for that. Only once."""
-        stopper = Waiter()
+        stopper = new_waiter()
         with self._lock:
             if not self._started or self._ended:
                 return
             self._stopper = stopper
             self._closed = StorageClosed("the storage was closed")
             self._queue.put(None)
-        await stopper.event.wait()
+        await stopper.wait()
 
     def _withdraw(self, job: Job[Any]) -> None:
         with self._lock:
@@ -109,10 +127,9 @@ class JobThread(ABC):
 
     def _undo(self, job: Job[Any]) -> None:
         """Nobody will learn what the job did: queue what takes it back."""
-        if job.undo is not None and job.error is None:
-            undo = job.undo(job.result)
-            if undo is not None:
-                self._queue.put(undo)
+        undo = job.undo() if job.error is None else None
+        if undo is not None:
+            self._queue.put(undo)
 
     # -- in the thread ---------------------------------------------------------------------------------------------
 

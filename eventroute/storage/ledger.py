@@ -70,9 +70,9 @@ def claim(tables: Tables, bus: str, reader: str, session: Session, limit: int, n
     return taken
 
 
-def release(tables: Tables, taken: Claim) -> None:
+def release(tables: Tables, taken: Claim | None) -> None:
     """Give a claim back, free for anybody, where its session still holds it."""
-    if tables.claim_at(taken.bus, taken.reader, taken.start) == taken:
+    if taken is not None and tables.claim_at(taken.bus, taken.reader, taken.start) == taken:
         tables.put_claim(evolve(taken, session=""))
 
 

@@ -136,7 +136,7 @@ class MemoryStorage(Storage):
             return
         try:
             with self._clock.move_on_after(timeout):
-                await waiter.event.wait()
+                await waiter.wait()
         finally:
             self._watchers.discard(bus, waiter)
 

@@ -29,8 +29,7 @@ from eventroute.storage.base import (
     Waiting,
     WaitingSummary,
 )
-from eventroute.storage.jobs import Job
-from eventroute.storage.sqlite_log import Appending
+from eventroute.storage.jobs import Call
 from eventroute.storage.sqlite_reader import ReadThread
 from eventroute.storage.sqlite_schema import file_path
 from eventroute.storage.sqlite_tables import SqliteTables
@@ -91,9 +90,9 @@ class SQLiteStorage(Storage):
             self._opened += 1
         try:
             writer.start()
-            await writer.run(Job(_nothing, durable=False))
+            await writer.run(Call(_nothing, durable=False))
             reader.start()
-            await reader.run(Job(_nothing))
+            await reader.run(Call(_nothing))
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await self.aclose()
@@ -132,12 +131,12 @@ class SQLiteStorage(Storage):
         *,
         cost: float = 100,
         durable: bool = True,
-        undo: Callable[[T], Job[None] | None] | None = None,
+        undo: Callable[[T], Callable[[SqliteTables], None]] | None = None,
     ) -> T:
-        return await self._running()[0].run(Job(work, cost=cost, durable=durable, undo=undo))
+        return await self._running()[0].run(Call(work, cost=cost, durable=durable, undo=undo))
 
     async def _read(self, work: Callable[[SqliteTables], T]) -> T:
-        return await self._running()[1].run(Job(work, cost=1_000))
+        return await self._running()[1].run(Call(work, cost=1_000))
 
     # -- the log ---------------------------------------------------------------------------------------------------
 
@@ -153,7 +152,7 @@ class SQLiteStorage(Storage):
         self, bus: str, events: Sequence[bytes], *, append_id: str, acknowledged: Sequence[str] = ()
     ) -> tuple[int, ...]:
         """See `Storage.append`. Appends of many tasks share a commit."""
-        return await self._running()[0].run(AppendJob(Appending(bus, events, append_id, acknowledged)))
+        return await self._running()[0].run(AppendJob(bus, events, append_id, acknowledged))
 
     async def read(self, bus: str, start: int, end: int, *, limit: int, max_bytes: int) -> list[Record]:
         """See `Storage.read`."""
@@ -177,7 +176,7 @@ class SQLiteStorage(Storage):
         try:
             reader.look_out()
             with self._clock.move_on_after(timeout):
-                await waiter.event.wait()
+                await waiter.wait()
         finally:
             self._watchers.discard(bus, waiter)
 
@@ -240,8 +239,8 @@ class SQLiteStorage(Storage):
     async def claim(self, bus: str, reader: str, session: Session, *, limit: int) -> Claim | None:
         """See `Storage.claim`."""
 
-        def undo(taken: Claim | None) -> Job[None] | None:
-            return None if taken is None else Job(lambda tables: ledger.release(tables, taken), durable=False)
+        def undo(taken: Claim | None) -> Callable[[SqliteTables], None]:
+            return lambda tables: ledger.release(tables, taken)
 
         return await self._write(
             lambda tables: ledger.claim(tables, bus, reader, session, limit, self._clock.time()),
@@ -254,8 +253,8 @@ class SQLiteStorage(Storage):
     ) -> list[Waiting]:
         """See `Storage.claim_waiting`."""
 
-        def undo(taken: list[Waiting]) -> Job[None]:
-            return Job(lambda tables: ledger.release_waiting(tables, taken, session), durable=False)
+        def undo(taken: list[Waiting]) -> Callable[[SqliteTables], None]:
+            return lambda tables: ledger.release_waiting(tables, taken, session)
 
         return await self._write(
             lambda tables: ledger.claim_waiting(tables, bus, subscription, session, now, limit, self._clock.time()),

@@ -9,9 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
-from typing import Any
-
-from attrs import define
+from typing import Any, Protocol
 
 from eventroute.errors import UnknownBus
 from eventroute.storage.base import LIVE, Bounds, Record
@@ -24,24 +22,20 @@ _SHIFT = 40
 _MAX_OFFSET = (1 << _SHIFT) - 1
 _ROWS_A_STATEMENT = 256
 
+# A chunk of small events stays within the processor's cache, and a large one never takes memory unasked.
+_CHUNK = 256
+_LARGE = 65_536
 
-@define
-class Appending:
+
+class Appending(Protocol):
     """One append of a group: what is to be appended, and what came of it."""
 
     bus: str
     events: Sequence[bytes]
     append_id: str
     acknowledged: Sequence[str]
-    start: int = 0
-    count: int = 0
-    error: UnknownBus | None = None
-
-    def offsets(self) -> tuple[int, ...]:
-        """Where the events went. Raises UnknownBus."""
-        if self.error is not None:
-            raise self.error
-        return tuple(range(self.start, self.start + self.count))
+    result: tuple[int, ...]
+    error: Exception | None
 
 
 class SqliteLog:
@@ -121,69 +115,93 @@ class SqliteLog:
         return low
 
     def read(self, bus: str, start: int, end: int, limit: int, max_bytes: int) -> list[Record]:
-        """See `Storage.read`. Inside a transaction: both statements must see the same rows."""
-        base = self._base(bus)
-        span = (base + max(start, 0), base + min(max(end, 0), _MAX_OFFSET))
-        (sizes,) = self._row(
-            "SELECT group_concat(length(event)) FROM"
-            " (SELECT event FROM event WHERE key >= ? AND key < ? ORDER BY key LIMIT ?)",
-            (*span, limit),
+        """See `Storage.read`. Inside a transaction: all its statements must see the same rows."""
+        base, bounds = self._base(bus), self.bounds(bus)
+        begin, stop = max(start, bounds.first), min(end, bounds.end)
+        records: list[Record] = []
+        while begin < stop and len(records) < limit:
+            chunk_end = min(begin + _CHUNK, stop, begin + limit - len(records))
+            whole = len(records) + chunk_end - begin
+            max_bytes -= self._read_chunk(base, begin, chunk_end, max_bytes, records)
+            if len(records) < whole:
+                break
+            begin = chunk_end
+        return records
+
+    def _read_chunk(self, base: int, begin: int, end: int, max_bytes: int, records: list[Record]) -> int:
+        """Add records while there is room, or one; the bytes that were used."""
+        sizes, times, joined = self._row(
+            "SELECT group_concat(length(event)), group_concat(time),"
+            " CAST(group_concat(CASE WHEN length(event) < ? THEN CAST(event AS TEXT) END, '') AS BLOB)"
+            " FROM event WHERE key >= ? AND key < ?",
+            (_LARGE, base + begin, base + end),
         )
-        if sizes is None:
-            return []
-        ends = list(accumulate(map(int, sizes.split(","))))
-        if ends[-1] > max_bytes:
-            ends = [position for position in ends if position <= max_bytes] or ends[:1]
-        keys, times, events = self._row(
-            "SELECT group_concat(key), group_concat(time),"
-            " CAST(group_concat(CAST(event AS TEXT), '') AS BLOB) FROM"
-            " (SELECT key, time, event FROM event WHERE key >= ? AND key < ? ORDER BY key LIMIT ?)",
-            (*span, len(ends)),
-        )
-        return [
-            Record(int(key) - base, int(time) / 1e6, events[begin:stop])
-            for key, time, begin, stop in zip(keys.split(","), times.split(","), [0, *ends], ends, strict=False)
-        ]
+        lengths = [] if sizes is None else list(map(int, sizes.split(",")))
+        if len(lengths) != end - begin:
+            raise sqlite3.DatabaseError(f"of the events {begin} to {end - 1} some are missing")
+        moments = [int(time) / 1e6 for time in times.split(",")]
+        if max(lengths) < _LARGE and sum(lengths) <= max_bytes:
+            ends = list(accumulate(lengths))
+            events = [joined[low:high] for low, high in zip([0, *ends], ends, strict=False)]
+            records += map(Record._make, zip(range(begin, end), moments, events, strict=True))
+            return ends[-1]
+        used = low = 0
+        for offset, length, moment in zip(range(begin, end), lengths, moments, strict=True):
+            if records and used + length > max_bytes:
+                break
+            if length < _LARGE:
+                event = joined[low : low + length]
+                low += length
+            else:
+                (event,) = self._row("SELECT event FROM event WHERE key = ?", (base + offset,))
+            records.append(Record(offset, moment, event))
+            used += length
+        return used
 
     # -- appending -------------------------------------------------------------------------------------------------
 
     def append(self, group: Sequence[Appending], now: float) -> None:
-        """Append each of the group, in order."""
-        before = self._appended([each.append_id for each in group])
+        """Append each of the group, in order; each gets its result, or UnknownBus as its error."""
+        known = self._appended([each.append_id for each in group])
         rows: list[Any] = []
         ids: list[Any] = []
-        lasts: dict[str, tuple[int, int]] = {}
+        done: list[str] = []
+        tails: dict[str, tuple[int, int, int]] = {}
         for each in group:
+            bus = each.bus
             try:
-                base = self._base(each.bus)
+                base, end, time = tails[bus] if bus in tails else self._tail(bus, micros(now))
             except UnknownBus as error:
                 each.error = error
                 continue
-            if each.append_id in before:
-                each.start, each.count = before[each.append_id]
+            done += each.acknowledged
+            if each.append_id in known:
+                each.result = known[each.append_id]
                 continue
-            if each.bus not in lasts:
-                last, then = self._last(each.bus)
-                lasts[each.bus] = last, max(then, micros(now))
-            last, time = lasts[each.bus]
-            each.start, each.count = last + 1, len(each.events)
-            before[each.append_id] = each.start, each.count
-            lasts[each.bus] = last + each.count, time
-            for key, event in enumerate(each.events, base + each.start):
-                rows += (key, time, event)
-            ids += (each.append_id, time, each.start, each.count)
+            start = end
+            for event in each.events:
+                rows += (base + end, time, event)
+                end += 1
+            ids += (each.append_id, time, start, end - start)
+            each.result = known[each.append_id] = tuple(range(start, end))
+            tails[bus] = base, end, time
         self._insert("event (key, time, event)", 3, rows)
         self._insert("appended (id, time, start, count)", 4, ids)
-        self._acknowledge([done for each in group if each.error is None for done in each.acknowledged])
+        self._acknowledge(done)
         self._bound_ids(len(ids) // 4)
-        self._ends.update((bus, last + 1) for bus, (last, _) in lasts.items())
+        self._ends.update((bus, end) for bus, (_, end, _) in tails.items())
 
-    def _appended(self, append_ids: Sequence[str]) -> dict[str, tuple[int, int]]:
-        found: dict[str, tuple[int, int]] = {}
+    def _tail(self, bus: str, now: int) -> tuple[int, int, int]:
+        """What is added to a bus's offsets, the next offset, and the time from now on, which never goes back."""
+        last, time = self._last(bus)
+        return self._base(bus), last + 1, max(time, now)
+
+    def _appended(self, append_ids: Sequence[str]) -> dict[str, tuple[int, ...]]:
+        found: dict[str, tuple[int, ...]] = {}
         for ids in _chunks(append_ids, _ROWS_A_STATEMENT):
             marks = ",".join("?" * len(ids))
             rows = self._all(f"SELECT id, start, count FROM appended WHERE id IN ({marks})", ids)  # noqa: S608 - marks
-            found.update((append_id, (start, count)) for append_id, start, count in rows)
+            found.update((append_id, tuple(range(start, start + count))) for append_id, start, count in rows)
         return found
 
     def _acknowledge(self, append_ids: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from eventroute.errors import UnknownBus
-from eventroute.storage.jobs import Job, JobThread, fail
+from eventroute.storage.jobs import Call, Job, JobThread, fail
 from eventroute.storage.sqlite_schema import connect, storage_error
 from eventroute.storage.sqlite_tables import SqliteTables
 from eventroute.storage.threads import Head, Watchers
@@ -38,7 +38,7 @@ class ReadThread(JobThread):
     def look_out(self) -> None:
         """Somebody has begun to watch."""
         if self._parked:  # it waits for a job and for nothing else
-            self.post(Job(_nothing))
+            self.post(Call(_nothing))
 
     def _begin(self) -> None:
         try:
@@ -58,7 +58,7 @@ class ReadThread(JobThread):
         if self._connection is not None:
             self._connection.close()
 
-    def _run(self, job: Job[Any]) -> None:
+    def _run(self, job: Any) -> None:
         connection = self._tables.connection
         try:
             connection.execute("BEGIN")

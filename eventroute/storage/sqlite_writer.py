@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
@@ -11,8 +12,7 @@ from typing import Any
 from eventroute.clock import Clock
 from eventroute.errors import EventrouteError
 from eventroute.storage.base import DEFAULT_BUS
-from eventroute.storage.jobs import Job, JobThread, fail
-from eventroute.storage.sqlite_log import Appending
+from eventroute.storage.jobs import Call, Job, JobThread, fail
 from eventroute.storage.sqlite_schema import WAL_BYTES, connect, prepare, storage_error
 from eventroute.storage.sqlite_tables import SqliteTables
 from eventroute.storage.threads import Watchers
@@ -26,12 +26,14 @@ _PATIENCE_MS = 50  # for readers, when the write-ahead log is cut back
 class AppendJob(Job[tuple[int, ...]]):
     """An append; those that stand together in the queue are written together."""
 
-    __slots__ = ("appending",)
+    __slots__ = ("acknowledged", "append_id", "bus", "events")
 
-    def __init__(self, appending: Appending) -> None:
-        cost = 5 + 3 * len(appending.events) + sum(map(len, appending.events)) / 300
-        super().__init__(lambda _tables: appending.offsets(), cost=cost)
-        self.appending = appending
+    def __init__(self, bus: str, events: Sequence[bytes], append_id: str, acknowledged: Sequence[str]) -> None:
+        super().__init__(5 + 3 * len(events) + sum(map(len, events)) / 300, durable=True)
+        self.bus = bus
+        self.events = events
+        self.append_id = append_id
+        self.acknowledged = acknowledged
 
 
 class WriteThread(JobThread):
@@ -55,7 +57,7 @@ class WriteThread(JobThread):
         except sqlite3.Error as error:
             raise storage_error(error, self._path) from error
         self._tables = SqliteTables(self._connection)
-        first: Job[None] = Job(lambda tables: tables.create_bus(DEFAULT_BUS))
+        first: Call[None] = Call(lambda tables: tables.create_bus(DEFAULT_BUS))
         self._work([first])
         if first.error is not None:
             raise first.error
@@ -105,17 +107,15 @@ class WriteThread(JobThread):
 
     def _run_all(self, connection: sqlite3.Connection, jobs: list[Job[Any]]) -> bool:
         """Do the jobs in order, appends that stand together at once. False: one failed halfway."""
-        for appends, run in groupby(jobs, lambda job: isinstance(job, AppendJob)):
-            together = list(run)
-            if appends and not self._append(together):
-                return False
-            if not all(self._run(connection, job) for job in together):
+        for is_append, run in groupby(jobs, lambda job: isinstance(job, AppendJob)):
+            some = list(run)
+            if not (self._append(some) if is_append else all(self._run(connection, job) for job in some)):
                 return False
         return True
 
-    def _append(self, jobs: list[Job[Any]]) -> bool:
+    def _append(self, jobs: list[Any]) -> bool:
         try:
-            self._tables.append([job.appending for job in jobs if isinstance(job, AppendJob)], self._clock.time())
+            self._tables.append(jobs, self._clock.time())
         except sqlite3.OperationalError:
             raise
         except Exception as error:  # noqa: BLE001 - the task that asked gets it
@@ -123,7 +123,7 @@ class WriteThread(JobThread):
             return False
         return True
 
-    def _run(self, connection: sqlite3.Connection, job: Job[Any]) -> bool:
+    def _run(self, connection: sqlite3.Connection, job: Any) -> bool:
         before = connection.total_changes
         try:
             job.result = job.work(self._tables)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-import anyio
-
-__all__ = ["Head", "Home", "Waiter", "Watchers", "current_home", "wake"]
+__all__ = ["Head", "Home", "Waiter", "Watchers", "current_home", "new_waiter", "wake"]
 
 
 class Home(NamedTuple):
@@ -32,19 +31,61 @@ def current_home() -> Home:
     return Home(loop, loop.call_soon_threadsafe)
 
 
-class Waiter:
-    """A task that waits; made in its own loop."""
+class Waiter(ABC):
+    """A task that waits to be woken, once. Leaner than an event of anyio, since every call makes one."""
 
-    __slots__ = ("event", "home")
+    __slots__ = ("home",)
 
-    def __init__(self) -> None:
-        self.home = current_home()
-        self.event = anyio.Event()
+    def __init__(self, home: Home) -> None:
+        self.home = home
+
+    @abstractmethod
+    async def wait(self) -> None:
+        """Wait; may be cancelled."""
+
+    @abstractmethod
+    def wake(self) -> None:
+        """Let the wait end; called in the task's loop."""
 
 
-def _set_all(waiters: list[Waiter]) -> None:
+class _AsyncioWaiter(Waiter):
+    __slots__ = ("_future",)
+
+    def __init__(self, home: Home) -> None:
+        super().__init__(home)
+        self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def wait(self) -> None:
+        await self._future
+
+    def wake(self) -> None:
+        if not self._future.done():
+            self._future.set_result(None)
+
+
+class _TrioWaiter(Waiter):
+    __slots__ = ("_event",)
+
+    def __init__(self, home: Home) -> None:
+        super().__init__(home)
+        self._event = sys.modules["trio"].Event()
+
+    async def wait(self) -> None:
+        await self._event.wait()
+
+    def wake(self) -> None:
+        self._event.set()
+
+
+def new_waiter() -> Waiter:
+    """A waiter for the running task."""
+    home = current_home()
+    return _AsyncioWaiter(home) if isinstance(home.loop, asyncio.AbstractEventLoop) else _TrioWaiter(home)
+
+
+def _wake_all(waiters: list[Waiter]) -> None:
     for waiter in waiters:
-        waiter.event.set()
+        waiter.wake()
 
 
 def wake(waiters: Iterable[Waiter], *, here: Home | None = None) -> None:
@@ -54,10 +95,10 @@ def wake(waiters: Iterable[Waiter], *, here: Home | None = None) -> None:
         by_loop.setdefault(waiter.home.loop, []).append(waiter)
     for loop, group in by_loop.items():
         if here is not None and loop is here.loop:
-            _set_all(group)
+            _wake_all(group)
             continue
         try:
-            group[0].home.post(_set_all, group)
+            group[0].home.post(_wake_all, group)
         except RuntimeError:
             continue  # that loop has ended, and its tasks with it
 
@@ -94,7 +135,7 @@ class Watchers:
             head = self._heads.get(bus)
             if head is not None and head.passes(seen):
                 return None
-            waiter = Waiter()
+            waiter = new_waiter()
             self._waiting.setdefault(bus, {})[waiter] = seen
             self.added += 1
             return waiter
