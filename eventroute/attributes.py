@@ -7,6 +7,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 from eventroute.errors import InvalidEvent
@@ -16,7 +17,7 @@ __all__ = ["AttributeValue", "check_attributes"]
 
 AttributeValue: TypeAlias = str | bool | int
 
-_REQUIRED = ("specversion", "id", "source", "type")
+_required = itemgetter("specversion", "id", "source", "type")
 _name = re.compile(r"[a-z0-9]+").fullmatch
 # String (section 2): no control characters, no surrogates, no noncharacters.
 _forbidden = re.compile(
@@ -37,21 +38,19 @@ def check_attributes(given: Mapping[str, Any]) -> dict[str, AttributeValue]:
     """
     attributes: dict[str, AttributeValue] = {}
     for name, value in given.items():
-        rule = _RULES.get(name)
-        if rule is None:
+        rule = _RULES.get(name, _is_extension)
+        if rule is _is_extension:
             _check_name(name)
         if value is None:
             continue
-        checked = value if type(value) is str else _wire_value(name, value, core=rule is not None)
+        checked = value if type(value) is str else _wire_value(name, value, core=rule is not _is_extension)
         if type(checked) is str:
-            if not checked.isprintable():
-                _check_characters(name, checked)
-            if rule is not None:
-                rule(name, checked)
+            rule(name, checked)
         attributes[name] = checked
-    for name in _REQUIRED:
-        if name not in attributes:
-            raise InvalidEvent("it is missing, and CloudEvents requires it: add it", where=name)
+    try:
+        _required(attributes)
+    except KeyError as error:
+        raise InvalidEvent("it is missing, and CloudEvents requires it: add it", where=error.args[0]) from None
     return attributes
 
 
@@ -91,6 +90,18 @@ def _wire_value(name: str, value: object, *, core: bool) -> AttributeValue:
     )
 
 
+def _is_extension(name: str, value: str) -> None:
+    if not value.isprintable():
+        _check_characters(name, value)
+
+
+def _is_text(name: str, value: str) -> None:
+    if not value:
+        raise InvalidEvent("it is empty: give it a value, or leave it out if it is optional", where=name)
+    if not value.isprintable():
+        _check_characters(name, value)
+
+
 def _check_characters(name: str, value: str) -> None:
     found = _forbidden(value)
     if found is not None:
@@ -100,18 +111,14 @@ def _check_characters(name: str, value: str) -> None:
         )
 
 
-def _is_given(name: str, value: str) -> None:
-    if not value:
-        raise InvalidEvent("it is empty: give it a value, or leave it out if it is optional", where=name)
-
-
 def _is_version(name: str, value: str) -> None:
     if value != "1.0":
         raise InvalidEvent(f"version {value[:20]!r} is not supported: send '1.0'", where=name)
 
 
 def _is_uri_reference(name: str, value: str) -> None:
-    _is_given(name, value)
+    if not value:
+        raise InvalidEvent("it is empty: give it a URI", where=name)
     found = _not_uri(value) or ("%" in value and _bad_percent(value))
     if found:
         raise InvalidEvent(
@@ -126,14 +133,14 @@ def _is_absolute_uri(name: str, value: str) -> None:
 
 
 def _is_media_type(name: str, value: str) -> None:
-    _is_given(name, value)
     if not _names_media(value):
+        _is_text(name, value)
         raise InvalidEvent(f"{value[:64]!r} is not a media type such as application/json", where=name)
 
 
 @lru_cache(maxsize=256)
 def _names_media(value: str) -> bool:
-    return _media_type(value) is not None
+    return _media_type(value) is not None and value.isprintable()
 
 
 def _is_timestamp(name: str, value: str) -> None:
@@ -144,11 +151,11 @@ def _is_timestamp(name: str, value: str) -> None:
 
 
 _RULES: dict[str, Callable[[str, str], None]] = {
-    "id": _is_given,
+    "id": _is_text,
     "source": _is_uri_reference,
-    "type": _is_given,
+    "type": _is_text,
     "specversion": _is_version,
-    "subject": _is_given,
+    "subject": _is_text,
     "datacontenttype": _is_media_type,
     "dataschema": _is_absolute_uri,
     "time": _is_timestamp,

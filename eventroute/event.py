@@ -13,8 +13,9 @@ import msgspec
 
 from eventroute import binding
 from eventroute.attributes import AttributeValue, check_attributes
+from eventroute.envelope import open_envelope
 from eventroute.errors import InvalidEvent
-from eventroute.jsontext import MAX_DEPTH, check_json, decode_json, decode_members, encode_json, same_json, split_object
+from eventroute.jsontext import MAX_DEPTH, check_json, decode_json, same_json
 from eventroute.payload import (
     Kind,
     Payload,
@@ -35,6 +36,7 @@ __all__ = ["Event"]
 
 _UNSET: Final = object()
 _new = object.__new__
+_encode_attributes = msgspec.json.Encoder().encode
 
 
 @attrs.frozen(init=False, eq=False, repr=False)
@@ -104,12 +106,25 @@ class Event:
         Attributes that are null are absent, data that is null is null; of members of one name the last wins.
         The text is kept, and `to_json` gives it back. Raises InvalidEvent.
         """
-        return _read(_as_bytes(raw), _split_checked, check_attributes)
+        document = _as_bytes(raw)
+        try:
+            attributes, data, data_base64 = open_envelope(document)
+            check_json(document, levels=MAX_DEPTH + 1)
+        except ValueError as error:
+            raise InvalidEvent(f"an event is one JSON object: {error}") from None
+        attributes = check_attributes(attributes)
+        payload = payload_of_members(data, data_base64, _content_type(attributes))
+        return _made(MappingProxyType(attributes), payload, document)
 
     @classmethod
     def from_log(cls, raw: bytes) -> Event:
         """The event that `to_json` wrote: as `from_json`, without checking it again."""
-        return _read(raw, split_object, _without_none)
+        try:
+            attributes, data, data_base64 = open_envelope(raw)
+        except ValueError as error:
+            raise InvalidEvent(f"the log holds something that is not an event: {error}") from None
+        payload = payload_of_members(data, data_base64, _content_type(attributes))
+        return _made(MappingProxyType(attributes), payload, raw)
 
     @classmethod
     def from_http(cls, headers: binding.Headers, body: bytes) -> list[Event]:
@@ -240,7 +255,7 @@ class Event:
         """The event in structured mode: the very text that it was read from, or compact JSON."""
         document = self._document
         if document is None:
-            document = encode_json(dict(self.attributes))[:-1] + payload_member(self._payload) + b"}"
+            document = _encode_attributes(dict(self.attributes))[:-1] + payload_member(self._payload) + b"}"
             _set_document(self, document)
         return document
 
@@ -345,32 +360,6 @@ def _as_bytes(raw: bytes | bytearray | memoryview | str) -> bytes:
         except UnicodeEncodeError as error:
             raise InvalidEvent(f"the text is not Unicode: {error.reason} at {error.start}") from None
     return bytes(raw)
-
-
-def _split_checked(document: bytes) -> dict[str, msgspec.Raw]:
-    members = split_object(document)
-    check_json(document, levels=MAX_DEPTH + 1)
-    return members
-
-
-def _read(
-    document: bytes,
-    split: Callable[[bytes], dict[str, msgspec.Raw]],
-    accept: Callable[[Mapping[str, Any]], dict[str, AttributeValue]],
-) -> Event:
-    try:
-        members = split(document)
-    except ValueError as error:
-        raise InvalidEvent(f"an event is one JSON object: {error}") from None
-    data = members.pop("data", None)
-    data_base64 = members.pop("data_base64", None)
-    attributes = accept(decode_members(members))
-    payload = payload_of_members(data, data_base64, _content_type(attributes))
-    return _made(MappingProxyType(attributes), payload, document)
-
-
-def _without_none(attributes: Mapping[str, Any]) -> dict[str, AttributeValue]:
-    return {name: value for name, value in attributes.items() if value is not None}
 
 
 def _from_binary(attributes: dict[str, str], body: bytes) -> Event:

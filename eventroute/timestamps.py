@@ -22,10 +22,9 @@ def parse_timestamp(text: str) -> datetime:
     found = _rfc3339(text)
     if found is None:
         raise ValueError(f"{text[:64]!r} is not an RFC 3339 date-time such as 2018-04-05T17:31:00Z")
-    plain = text.upper()
     if found[1]:
-        plain = plain[:17] + "59.999999" + plain[19:].lstrip(".0123456789")
-    return datetime.fromisoformat(plain)
+        text = text[:17] + "59.999999" + text[19:].lstrip(".0123456789")
+    return datetime.fromisoformat(text.upper())
 
 
 def format_timestamp(moment: datetime) -> str:

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eventroute.envelope import open_envelope
+from tests.strategies import CORE, attribute_names, attribute_sets, json_values
+
+members = st.dictionaries(attribute_names | st.sampled_from([*CORE, "data", "data_base64"]), json_values(), max_size=4)
+
+
+@given(attribute_sets(), members)
+def test_attributes_are_decoded_and_data_is_not(attributes: dict[str, Any], more: dict[str, Any]) -> None:
+    """Whether there are extensions, nulls, and wrong types, or not."""
+    document = {**attributes, **more}
+    opened, *data = open_envelope(json.dumps(document).encode())
+    assert [None if part is None else json.loads(bytes(part)) for part in data] == [
+        document.pop("data", None),
+        document.pop("data_base64", None),
+    ]
+    assert opened == {name: value for name, value in document.items() if value is not None}
+
+
+def test_null_is_absent_but_for_data() -> None:
+    attributes, data, data_base64 = open_envelope(b'{"id":null,"x":null,"data":null,"data_base64":null}')
+    assert attributes == {}
+    assert data is not None
+    assert data_base64 is not None
+    assert (bytes(data), bytes(data_base64)) == (b"null", b"null")
+
+
+@pytest.mark.parametrize("document", [b"", b"[]", b"1", b'{"id":"1"', b'{"id":"\xff"}', b'{"x":' + b"[" * 100_000])
+def test_what_is_no_object_is_refused(document: bytes) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        open_envelope(document)
