@@ -308,6 +308,7 @@ def test_malformed_paths(text: str, position: int, reason: str) -> None:
         "@.a) || (@.b",
         "@.a @.b",
         "@.b-1 == 1",
+        "!(@.a == 1)",
         "@.a,",
     ],
 )
@@ -332,6 +333,11 @@ def test_bounds() -> None:
     ):
         with pytest.raises(InvalidPath, match="at most"):
             Path.parse(text)
+
+
+@pytest.mark.parametrize("name", ["*", "a,b", "a.b", "0", "`this`", "$", "@", "", "true", "where"])
+def test_names_in_a_filter_are_taken_literally(name: str) -> None:
+    assert Path.parse(f"$[?@['{name}']]").read([{"a": {"b": 1}}, {name: 0}, [1]]) == [{name: 0}]
 
 
 def test_a_path_reads_other_documents() -> None:
