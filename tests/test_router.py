@@ -27,6 +27,7 @@ from eventroute.errors import (
 )
 from eventroute.event import Event
 from eventroute.push.backoff import Backoff
+from eventroute.push.breaker import Breaker
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.router import Router
 from eventroute.storage.base import LIVE, Session
@@ -250,7 +251,7 @@ async def test_a_change_holds_for_every_event_after_it(router: Router, clock: Vi
 
 
 async def test_unsubscribing_ends_it(router: Router, clock: VirtualClock) -> None:
-    sink = Sink(clock, *[Retry("no")] * 3)
+    sink = Sink(clock, *[Retry("no", after=50)] * 3)
     async with router:
         await router.subscribe(to(sink))
         await router.publish(*events("a"))
@@ -440,6 +441,25 @@ async def test_a_dead_sink_does_not_delay_a_live_one_and_its_backlog_waits(
         await clock.advance(10)
         assert [reader.name for reader in await storage.readers("default")] == [LIVE]
     assert sorted(dead.got) == sorted(live.got)
+
+
+async def test_a_sink_that_is_down_is_only_probed_and_its_outage_counts_for_no_age(
+    router: Router, storage: MemoryStorage, clock: VirtualClock
+) -> None:
+    sink = Sink(clock, *[Retry("down")] * 100_000)
+    policy = DeliveryPolicy(max_age=600, backoff=Backoff(1, 10), breaker=Breaker(10, Backoff(1, 60)))
+    async with router:
+        await router.subscribe(to(sink, policy=policy))
+        await router.publish(*events(*range(200)))
+        await clock.advance(30)
+        before = len(sink.attempts)
+        assert before < 60
+        await clock.advance(6_000)
+        assert len(sink.attempts) - before <= 101
+        assert await router.deadletters() == []
+        sink.script.clear()
+        assert await idle(router, clock) == 0
+    assert sorted(map(int, sink.got)) == list(range(200))
 
 
 # -- stopping, and going on ------------------------------------------------------------------------------------------

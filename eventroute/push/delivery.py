@@ -21,6 +21,8 @@ class Delivery:
     """The claimed range it came from, while that is open."""
     attempts: int = 0
     first_attempt: float | None = None
+    due: float | None = None
+    """When it was due, where it has waited in the ledger."""
     recorded: bool = False
     """Whether the ledger has a row for it."""
 

@@ -13,6 +13,7 @@ from eventroute.clock import Clock
 from eventroute.errors import BackendUnsupported, TransformError
 from eventroute.event import Event
 from eventroute.push.bell import Bell
+from eventroute.push.breaker import Circuit
 from eventroute.push.delivery import Delivery
 from eventroute.push.outcome import Outcome, Rejected, RetryLater
 from eventroute.push.route import Route
@@ -57,6 +58,7 @@ class Lane:
         self.in_flight = 0
         self.held_until = 0.0
         """No attempt begins before this (monotonic) time."""
+        self.circuit = Circuit()
         self.settled = Bell()
         """Rings when an attempt has ended, for the own reader that waits for room."""
         self._clock = clock
@@ -110,10 +112,15 @@ class Lane:
 
     def start(self) -> None:
         """Have as many workers as are wanted and allowed."""
-        wanted = min(len(self._queue) + self.in_flight, self.route.policy.concurrency)
+        wanted = min(len(self._queue) + self.in_flight, self._most)
         while self._workers < wanted and self.ready and not self._blocked():
             self._workers += 1
             self._tasks.start_soon(self._work)
+
+    @property
+    def _most(self) -> int:
+        """How many attempts there may be at once: one while the breaker is open."""
+        return 1 if self.circuit.is_open else self.route.policy.concurrency
 
     def clear(self) -> None:
         """Forget what is queued (whoever asks has written it down)."""
@@ -123,7 +130,7 @@ class Lane:
 
     async def _work(self) -> None:
         try:
-            while self._queue and self.ready and self._workers <= self.route.policy.concurrency and not self._blocked():
+            while self._queue and self.ready and self._workers <= self._most and not self._blocked():
                 delivery = self._queue.popleft()
                 self._queued_bytes -= len(delivery.raw)
                 self._load.queued -= 1
@@ -148,6 +155,8 @@ class Lane:
         delivery.attempts += 1
         if delivery.first_attempt is None:
             delivery.first_attempt = now
+        elif delivery.due is not None:  # the time of an outage does not count towards max_age
+            delivery.first_attempt += self.circuit.outage(delivery.due, now)
         try:
             event = route.transform(event)
         except TransformError as error:

@@ -11,6 +11,7 @@ from attrs import field, frozen
 
 from eventroute.errors import InvalidSubscription
 from eventroute.push.backoff import Backoff
+from eventroute.push.breaker import Breaker
 from eventroute.push.outcome import DEFAULT_OUTCOMES, OutcomeTable
 
 __all__ = ["DeliveryPolicy"]
@@ -115,6 +116,9 @@ class DeliveryPolicy:
     max_waiting: int = field(default=1_000, validator=_count(1, 100_000))
     """Deliveries of this subscription that wait in the ledger; at this bound it reads no further."""
 
+    breaker: Breaker | None = field(factory=Breaker, validator=attrs.validators.optional(_instance_of(Breaker)))
+    """When to stop trying while the sink is down, and when to probe it; None: never stop."""
+
     outcomes: OutcomeTable = field(default=DEFAULT_OUTCOMES, validator=_instance_of(OutcomeTable))
     """Which HTTP status means which outcome."""
 
@@ -123,41 +127,61 @@ class DeliveryPolicy:
         """Read a policy from the `config` and `protocolsettings` of the Subscriptions API's JSON."""
         settings = {} if settings is None else settings
         values = _only(config, _CONFIG_KEYS, "config") | _only(settings, _SETTING_KEYS, "protocolsettings")
-        backoff = _mapping(values.pop("backoff", {}), "config.backoff")
-        rules = _mapping(values.pop("outcomes", {}), "config.outcomes")
+        if "backoff" in values:
+            values["backoff"] = _backoff(values["backoff"], "config.backoff")
+        if "breaker" in values:
+            values["breaker"] = _breaker(values["breaker"])
+        if "outcomes" in values:
+            values["outcomes"] = DEFAULT_OUTCOMES.changed(_mapping(values["outcomes"], "config.outcomes"))
         if "headers" in values:
             values["headers"] = _mapping(values["headers"], "protocolsettings.headers")
-        known = _only(backoff, _BACKOFF_KEYS, "config.backoff")
-        for name, value in known.items():
-            if not isinstance(value, int | float) or isinstance(value, bool):
-                raise InvalidSubscription(f"{value!r} is not a number of seconds", where=f"config.backoff.{name}")
-        return cls(backoff=Backoff(**known), outcomes=DEFAULT_OUTCOMES.changed(rules), **values)
+        return cls(**values)
 
     def to_dict(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """`config` and `protocolsettings`, with only what differs from the defaults."""
-        settings = {
-            key: _plain(getattr(self, key)) for key in _SETTING_KEYS if getattr(self, key) != getattr(_DEFAULT, key)
+        changed = {
+            attribute.name: getattr(self, attribute.name)
+            for attribute in attrs.fields(DeliveryPolicy)
+            if getattr(self, attribute.name) != getattr(_DEFAULT, attribute.name)
         }
-        config = {
-            key: _plain(getattr(self, key))
-            for key in _CONFIG_KEYS - {"backoff", "outcomes"}
-            if getattr(self, key) != getattr(_DEFAULT, key)
-        }
-        if self.backoff != _DEFAULT.backoff:
-            config["backoff"] = attrs.asdict(self.backoff)
-        if self.outcomes != DEFAULT_OUTCOMES:
-            config["outcomes"] = dict(self.outcomes.rules)
-        return config, settings
+        plain = {name: _plain(value) for name, value in changed.items()}
+        settings = {name: plain.pop(name) for name in sorted(_SETTING_KEYS & plain.keys())}
+        return plain, settings
 
 
 _SETTING_KEYS = frozenset({"method", "headers"})
 _CONFIG_KEYS = frozenset(attribute.name for attribute in attrs.fields(DeliveryPolicy)) - _SETTING_KEYS
 _BACKOFF_KEYS = frozenset(attribute.name for attribute in attrs.fields(Backoff))
+_BREAKER_KEYS = frozenset(attribute.name for attribute in attrs.fields(Breaker))
 _DEFAULT = DeliveryPolicy()
 
 
 def _plain(value: Any) -> Any:
-    return dict(value) if isinstance(value, Mapping) else value
+    """A setting as JSON values; `false` for a breaker that is off, since TOML has no null."""
+    if isinstance(value, OutcomeTable):
+        return dict(value.rules)
+    if attrs.has(type(value)):
+        return attrs.asdict(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    return False if value is None else value
+
+
+def _backoff(value: object, where: str) -> Backoff:
+    known = _only(value, _BACKOFF_KEYS, where)
+    for name, seconds in known.items():
+        if not isinstance(seconds, int | float) or isinstance(seconds, bool):
+            raise InvalidSubscription(f"{seconds!r} is not a number of seconds", where=f"{where}.{name}")
+    return Backoff(**known)
+
+
+def _breaker(value: object) -> Breaker | None:
+    if value is False or value is None:
+        return None
+    known = _only(value, _BREAKER_KEYS, "config.breaker")
+    if "delay" in known:
+        known["delay"] = _backoff(known["delay"], "config.breaker.delay")
+    return Breaker(**known)
 
 
 def _mapping(value: object, where: str) -> Mapping[str, Any]:

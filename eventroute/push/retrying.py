@@ -100,6 +100,7 @@ class Retrying:
                 raw,
                 attempts=row.attempts,
                 first_attempt=row.first_attempt,
+                due=row.due,
                 recorded=True,
             )
             if not lane.offer(delivery):

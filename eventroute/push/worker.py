@@ -238,9 +238,10 @@ class Worker:
             self._count(lane, delivery, entry)
         if isinstance(entry, Wait):
             self.expect(delivery.subscription, entry.waiting.due)
-        if isinstance(outcome, RetryLater) and outcome.hold_lane and outcome.after is not None:
-            lane.held_until = max(lane.held_until, self.clock.monotonic() + outcome.after)
-            self.expect(delivery.subscription, self.clock.time() + outcome.after)
+        hold = self._hold(lane, outcome)
+        if hold is not None:
+            lane.held_until = max(lane.held_until, self.clock.monotonic() + hold)
+            self.expect(delivery.subscription, self.clock.time() + hold)
         if isinstance(outcome, Rejected) and outcome.pause is not None and self._tasks is not None:
             self._tasks.start_soon(self._pause_and_refresh, delivery.subscription, outcome.pause)
         self._release(delivery)
@@ -249,6 +250,21 @@ class Worker:
             self.expect(delivery.subscription, self.clock.time())
         lane.settled.ring()
         self.quiet.ring()
+
+    def _hold(self, lane: Lane, outcome: Outcome) -> float | None:
+        """For how many seconds the whole lane is to make no attempt, or None."""
+        now = self.clock.time()
+        if not isinstance(outcome, RetryLater):
+            lane.circuit.succeed(now)
+            return None
+        asked = outcome.after if outcome.hold_lane else None
+        if not lane.ready:  # it is stopped already: what was in flight says nothing new
+            return asked
+        opened = lane.circuit.fail(lane.route.policy.breaker, now)
+        if opened is not None and lane.circuit.trips == 1:
+            name = lane.route.subscription
+            _log.warning("subscription %s: its sink fails, attempts stop: %s %s", name, outcome.reason, outcome.error)
+        return max(filter(None, (asked, opened)), default=None)
 
     async def _pause_and_refresh(self, subscription: str, reason: str) -> None:
         _log.warning("bus %s: subscription %s is paused: %s", self.bus, subscription, reason)

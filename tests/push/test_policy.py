@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from eventroute.errors import InvalidSubscription
 from eventroute.push.backoff import Backoff
+from eventroute.push.breaker import Breaker
 from eventroute.push.outcome import DEFAULT_OUTCOMES
 from eventroute.push.policy import DeliveryPolicy
 
@@ -24,6 +25,7 @@ policies = st.builds(
     max_age=st.floats(min_value=0, max_value=31_536_000),
     concurrency=st.integers(min_value=1, max_value=1_024),
     max_waiting=st.integers(min_value=1, max_value=100_000),
+    breaker=st.none() | st.builds(Breaker, st.integers(min_value=1, max_value=99), st.builds(Backoff)),
     outcomes=st.sampled_from([DEFAULT_OUTCOMES, DEFAULT_OUTCOMES.changed({"404": "reject"})]),
 )
 
@@ -71,6 +73,9 @@ def test_a_wrong_value_is_refused_by_name(values: dict[str, Any], message: str) 
         ({"backoff": {"first": "1"}}, {}, "config.backoff.first: '1' is not a number of seconds"),
         ({"outcomes": {"404": "ignore"}}, {}, "outcomes.404: 'ignore' is none of"),
         ({"outcomes": []}, {}, "config.outcomes: [] is not an object"),
+        ({"breaker": 5}, {}, "config.breaker: 5 is not an object"),
+        ({"breaker": {"limit": 5}}, {}, "config.breaker.limit: there is no such setting; known: delay, failures"),
+        ({"breaker": {"delay": {"first": "x"}}}, {}, "config.breaker.delay.first: 'x' is not a number of seconds"),
         ([], {}, "config: [] is not an object"),
         ({}, {"headers": "x"}, "protocolsettings.headers: 'x' is not an object"),
     ],
@@ -79,6 +84,10 @@ def test_a_wrong_json_form_is_refused_by_place(config: Any, settings: Any, messa
     with pytest.raises(InvalidSubscription) as refused:
         DeliveryPolicy.from_dict(config, settings)
     assert message in str(refused.value)
+
+
+def test_a_breaker_can_be_turned_off_where_there_is_no_null() -> None:
+    assert DeliveryPolicy.from_dict({"breaker": False}).breaker is None
 
 
 def test_headers_do_not_show_in_the_repr() -> None:
