@@ -1,0 +1,190 @@
+"""Syntax trees to Python functions.
+
+A filter becomes the source of one function that survives any event: it reads attributes and walks objects in
+place, and calls out only for values that are not text. Literals are not in the source but handed in, so filters that
+differ in nothing else share one function. No text of a filter is code: names stand in the source as string literals.
+
+There are two targets. `for_event` reads an Event. `for_row` reads a row, the index's mapping from a field's text to
+its value, where the event itself stands under EVENT.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Final, TypeAlias
+
+from eventroute.filters.syntax import AllOf, AnyOf, Composed, Function, Node, Not, Relation, Text
+from eventroute.filters.values import ends, equals, starts
+from eventroute.paths import Field
+
+__all__ = ["EVENT", "MAX_SHARED_SOURCE", "SHAPES", "Compiled", "for_event", "for_row"]
+
+SHAPES: Final = 1024
+"""How many shapes of filters keep their compiled function for the next filter of that shape."""
+
+MAX_SHARED_SOURCE: Final = 20_000
+"""The longest source, in characters, whose function is kept: a long one hardly comes twice."""
+
+EVENT: Final = ""
+"""The key of the event in a row; no field has an empty text."""
+
+_INLINE: Final = 6  # names; a longer path would nest parentheses deeper than Python's parser likes
+
+Compiled: TypeAlias = tuple[Callable[[Any, tuple[Any, ...]], bool], tuple[Any, ...]]
+"""A function, and the literals that it takes beside an event or a row."""
+
+_TESTS: Final = {
+    Relation.EXACT: ("v in {p}", "equals"),
+    Relation.PREFIX: ("v.startswith({p})", "starts"),
+    Relation.SUFFIX: ("v.endswith({p})", "ends"),
+}
+
+
+def for_event(node: Node) -> Compiled:
+    """A function of an Event."""
+    return _EventWriter().compile(node)
+
+
+def for_row(node: Node) -> Compiled:
+    """A function of a row."""
+    return _RowWriter().compile(node)
+
+
+def _make(source: str) -> Callable[[Any, tuple[Any, ...]], bool]:
+    names: dict[str, Any] = {"equals": equals, "starts": starts, "ends": ends}
+    exec(compile(source, "<filter>", "exec", dont_inherit=True), names)  # noqa: S102  # written here, from no text
+    function: Callable[[Any, tuple[Any, ...]], bool] = names["test"]
+    return function
+
+
+_shared = lru_cache(maxsize=SHAPES)(_make)
+
+
+class _Writer(ABC):
+    """Writes one function. `v` is the value in hand, `p` the literals."""
+
+    def __init__(self) -> None:
+        self._literals: list[Any] = []
+
+    def compile(self, node: Node) -> Compiled:
+        # Each operand of the outermost conjunction is a statement, so that data is read only when it comes to that.
+        operands = node.operands if isinstance(node, AllOf) and node.operands else (node,)
+        lines: list[str] = []
+        for operand in operands:
+            clause = self._clause(operand)
+            lines += [*self._preparation(), f"if not {clause}: return False"]
+        source = "\n    ".join([self._head(), *lines, "return True\n"])
+        make = _shared if len(source) <= MAX_SHARED_SOURCE else _make
+        return make(source), tuple(self._literals)
+
+    @abstractmethod
+    def _head(self) -> str:
+        """The first lines of the function."""
+
+    @abstractmethod
+    def _preparation(self) -> list[str]:
+        """Statements that the clause just written needs before it."""
+
+    @abstractmethod
+    def _value(self, field: Field) -> str:
+        """An expression for a field's value, which is None or MISSING where there is none."""
+
+    @abstractmethod
+    def _event(self) -> str:
+        """An expression for the event."""
+
+    def _literal(self, value: object) -> str:
+        self._literals.append(value)
+        return f"p[{len(self._literals) - 1}]"
+
+    def _clause(self, node: Node) -> str:
+        match node:
+            case Text(relation, field, literal):
+                return self._text(relation, field, (literal,))
+            case AllOf(operands):
+                return f"({' and '.join(map(self._clause, operands)) or True})"
+            case AnyOf(operands):
+                return f"({' or '.join(self._alternatives(operands))})"
+            case Not(operand):
+                return f"(not {self._clause(operand)})"
+            case Composed(_, _, meaning):
+                return self._clause(meaning)
+            case Function(_, _, test):
+                return f"(True if {self._literal(test)}({self._event()}) else False)"
+
+    def _alternatives(self, operands: tuple[Node, ...]) -> list[str]:
+        """The operands' clauses, where all texts that one field may be are one clause."""
+        groups: dict[object, list[Text]] = {}
+        others: list[Node] = []
+        for operand in operands:
+            if isinstance(operand, Text):
+                groups.setdefault((operand.relation, operand.field), []).append(operand)
+            else:
+                others.append(operand)
+        joined = [
+            self._text(terms[0].relation, terms[0].field, tuple(term.literal for term in terms))
+            for terms in groups.values()
+        ]
+        return [*joined, *map(self._clause, others)]
+
+    def _text(self, relation: Relation, field: Field, literals: tuple[str, ...]) -> str:
+        many = len(literals) > 1 and relation is Relation.EXACT
+        literal = self._literal(frozenset(literals) if many else literals)
+        test, fallback = _TESTS[relation]
+        return (
+            f"({test.format(p=literal)} if (v := {self._value(field)}).__class__ is str "
+            f"else v is not None and {fallback}(v, {literal}))"
+        )
+
+
+class _EventWriter(_Writer):
+    """`a` is the attributes, `d` the data, `o` an object on the way to a value."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._data = False
+        self._data_ready = False
+
+    def _head(self) -> str:
+        return "def test(event, p):\n    a = event.attributes"
+
+    def _preparation(self) -> list[str]:
+        if self._data and not self._data_ready:
+            self._data_ready = True
+            return ["d = event.data"]
+        return []
+
+    def _event(self) -> str:
+        return "event"
+
+    def _value(self, field: Field) -> str:
+        if field.attribute is not None:
+            return f"a.get({field.attribute!r})"
+        names = [step for step in field.segments if isinstance(step, str)]
+        if len(names) < len(field.segments) or len(names) > _INLINE:
+            return f"{self._literal(field)}(event)"
+        if not names:
+            return "event.data_text"
+        self._data = True
+        value = f"(d.get({names[0]!r}) if d.__class__ is dict else None)"
+        for name in names[1:]:
+            value = f"(o.get({name!r}) if (o := {value}).__class__ is dict else None)"
+        return value
+
+
+class _RowWriter(_Writer):
+    """`get` reads the row."""
+
+    def _head(self) -> str:
+        return "def test(row, p):\n    get = row.get"
+
+    def _preparation(self) -> list[str]:
+        return []
+
+    def _event(self) -> str:
+        return f"get({EVENT!r})"
+
+    def _value(self, field: Field) -> str:
+        return f"get({str(field)!r})"

@@ -1,0 +1,116 @@
+"""Why a filter matched an event, or did not: its clauses, each with its verdict and the value that it saw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from attrs import frozen
+
+from eventroute.canonical import canonical_text
+from eventroute.event import Event
+from eventroute.filters.printing import json_text
+from eventroute.filters.syntax import AllOf, AnyOf, Composed, Function, Node, Not, Relation, Text
+from eventroute.filters.values import texts
+from eventroute.paths import MISSING, Missing
+
+__all__ = ["LONGEST_TEXT", "Explanation", "explain"]
+
+LONGEST_TEXT: Final = 80
+"""How many characters of a value or a clause are printed."""
+
+
+@frozen
+class Explanation:
+    """One clause of a filter and what it made of one event. Printed, it is a tree of lines.
+
+    `clause` is the clause as JSON text, or only its dialect where `parts` explain what it is made of. `value` is what
+    the event has in the clause's field: MISSING where it has nothing, and where the clause reads no field.
+    """
+
+    clause: str
+    matched: bool
+    why: str
+    value: object = MISSING
+    parts: tuple[Explanation, ...] = ()
+
+    def __str__(self) -> str:
+        return "\n".join(_lines(self, ""))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as JSON values: `clause`, `matched`, `why`, `value` if there is one, `parts` if there are any."""
+        result: dict[str, Any] = {"clause": self.clause, "matched": self.matched, "why": self.why}
+        if self.value is not MISSING:
+            result["value"] = self.value
+        if self.parts:
+            result["parts"] = [part.to_dict() for part in self.parts]
+        return result
+
+
+def _lines(explanation: Explanation, indent: str) -> Iterator[str]:
+    mark = "✓" if explanation.matched else "✗"
+    yield f"{indent}{mark} {_shown(_cut(explanation.clause))}: {_shown(explanation.why)}"
+    for part in explanation.parts:
+        yield from _lines(part, indent + "  ")
+
+
+def explain(node: Node, event: Event) -> Explanation:
+    """What each clause makes of the event, those included that the outcome no longer depends on."""
+    match node:
+        case Text(_, field, _):
+            return _explain_text(node, field(event))
+        case Not(operand):
+            part = explain(operand, event)
+            why = f"what it inverts {'holds' if part.matched else 'does not hold'}"
+            return Explanation("not", not part.matched, why, parts=(part,))
+        case AllOf(operands):
+            parts = tuple(explain(operand, event) for operand in operands)
+            return Explanation("all", all(part.matched for part in parts), _count(parts), parts=parts)
+        case AnyOf(operands):
+            parts = tuple(explain(operand, event) for operand in operands)
+            return Explanation("any", any(part.matched for part in parts), _count(parts), parts=parts)
+        case Composed(dialect, _, meaning):
+            part = explain(meaning, event)
+            return Explanation(dialect, part.matched, "what it stands for says so", parts=(part,))
+        case Function(_, _, test):
+            return Explanation(json_text(node), bool(test(event)), "its own function says so")
+
+
+def _count(parts: tuple[Explanation, ...]) -> str:
+    if not parts:
+        return "a filter without clauses matches everything"
+    return f"{sum(part.matched for part in parts)} of {len(parts)} hold"
+
+
+def _explain_text(node: Text, value: object) -> Explanation:
+    matched = any(_holds(node, text) for text in texts(value))
+    return Explanation(json_text(node), matched, _why(node, value, matched), value)
+
+
+def _holds(node: Text, text: str) -> bool:
+    if node.relation is Relation.EXACT:
+        return text == node.literal
+    return text.startswith(node.literal) if node.relation is Relation.PREFIX else text.endswith(node.literal)
+
+
+def _why(node: Text, value: object, matched: bool) -> str:
+    field = node.field
+    match value:
+        case Missing():
+            return f"the event has no {field}"
+        case None:
+            return f"{field} is null"
+        case dict():
+            return f"{field} is an object, and only texts, numbers and booleans are compared"
+        case list():
+            return f"{'an' if matched else 'no'} element of {field}, an array of {len(value)}, is so"
+    return f"{field} is {_cut(repr(canonical_text(value)))}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}... ({len(text)} characters)"
+
+
+def _shown(text: str) -> str:
+    """A text with nothing in it that a terminal would obey."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

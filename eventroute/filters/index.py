@@ -1,0 +1,280 @@
+"""FilterIndex: very many filters, one pass over an event.
+
+A filter is held under its cover (see `cover`), in tables by field and text. A match looks the event's own values up in
+them and evaluates only the filters that it finds there, and those that have no cover.
+
+Threads: additions and removals are serialised by a lock. A match takes no lock: each of its steps is one operation on
+a dictionary, set or tuple that the interpreter does not interrupt, and a match during which the index changed is
+done again under the lock. So every match sees the index as it was at one moment.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from threading import RLock
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+
+import msgspec
+from attrs import frozen
+
+from eventroute.event import Event
+from eventroute.filters.compiler import EVENT, Compiled, for_row
+from eventroute.filters.cover import Cover, cover
+from eventroute.filters.filter import Filter
+from eventroute.filters.plan import Places, Plan
+from eventroute.filters.syntax import Node, Relation, Text, leaves
+from eventroute.filters.tables import Column
+from eventroute.filters.values import texts
+from eventroute.paths import Field
+
+if TYPE_CHECKING:
+    from cloudevents.core.base import BaseCloudEvent
+
+__all__ = ["FilterIndex", "IndexStats"]
+
+K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
+Raw: TypeAlias = bytes | bytearray | memoryview | str
+
+
+@frozen
+class IndexStats:
+    """What an index holds: `keys`, and `filters`, equal ones counted once.
+
+    Of these, `exact`, `prefix` and `suffix` are found by such a predicate (one by several kinds counts in each), and
+    `always` have none and are evaluated for every event. `fields` are read by filters. The last match found
+    `candidates` filters, the `always` included, and evaluated them where that they were found does not decide.
+    """
+
+    keys: int
+    filters: int
+    exact: int
+    prefix: int
+    suffix: int
+    always: int
+    fields: int
+    candidates: int
+
+
+class _Entry(Generic[K]):
+    """A filter with all keys that have it."""
+
+    __slots__ = ("compiled", "cover", "keys", "node")
+
+    def __init__(self, node: Node, cover: Cover | None) -> None:
+        self.node = node
+        self.cover = cover
+        self.keys: set[K] = set()
+        # Made when the filter is first evaluated; None also where it never is, as its cover decides.
+        self.compiled: Compiled | None = None
+
+    def holds(self, row: Mapping[str, Any]) -> bool:
+        """Whether the filter matches what its cover found."""
+        if self.compiled is None:
+            if self.cover is not None and self.cover.decides:
+                return True
+            self.compiled = for_row(self.node)
+        test, literals = self.compiled
+        return test(row, literals)
+
+    def reads(self) -> tuple[set[Field], bool]:
+        """The fields that the filter reads, and whether it has functions that want the whole event."""
+        fields: set[Field] = set()
+        whole = False
+        for leaf in leaves(self.node):
+            if isinstance(leaf, Text):
+                fields.add(leaf.field)
+            else:
+                whole = True
+        return fields, whole
+
+
+class FilterIndex(Generic[K]):
+    """Filters by key; `match` gives the keys of those that match an event.
+
+    Adding and removing cost the same at any size, and so does a match, but for the filters that have no cover. When
+    the set of fields that filters read changes, the next match pays for a new plan: some microseconds a field.
+    Any thread may call any method at any time.
+    """
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._version = 0  # odd while a change is under way
+        self._by_key: dict[K, _Entry[K]] = {}
+        self._entries: dict[Node, _Entry[K]] = {}
+        self._always: set[_Entry[K]] = set()
+        self._columns: dict[Field, Column[_Entry[K]]] = {}
+        self._whole = 0  # entries that want the whole event
+        self._plan: Plan[_Entry[K]] | None = None
+        self._candidates = 0
+
+    def __len__(self) -> int:
+        """How many keys there are."""
+        return len(self._by_key)
+
+    def add(self, key: K, filter: Filter) -> None:
+        """Hold a filter under a key, in place of the one that the key has."""
+        with self._change():
+            before = self._by_key.get(key)
+            entry = self._entries.get(filter.syntax)
+            if entry is None:
+                entry = self._enter(filter.syntax)
+            self._by_key[key] = entry
+            entry.keys.add(key)
+            if before is not None and before is not entry:
+                self._leave(before, key)
+
+    def discard(self, key: K) -> None:
+        """Let go of a key and its filter; nothing happens where there is no such key."""
+        with self._change():
+            entry = self._by_key.pop(key, None)
+            if entry is not None:
+                self._leave(entry, key)
+
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        with self._lock:
+            self._version += 1
+            try:
+                yield
+            finally:
+                self._version += 1
+
+    def _enter(self, node: Node) -> _Entry[K]:
+        entry: _Entry[K] = _Entry(node, cover(node, self._cost))
+        fields, whole = entry.reads()
+        self._whole += whole
+        for field in fields:
+            column = self._columns.get(field)
+            if column is None:
+                column = self._columns[field] = Column()
+                self._plan = None
+            column.readers += 1
+        if whole and self._whole == 1:
+            self._plan = None
+        if entry.cover is None:
+            self._always.add(entry)
+        else:
+            for predicate in entry.cover.predicates:
+                self._columns[predicate.field].add(predicate, entry)
+        self._entries[node] = entry
+        return entry
+
+    def _leave(self, entry: _Entry[K], key: K) -> None:
+        entry.keys.remove(key)
+        if entry.keys:
+            return
+        del self._entries[entry.node]
+        if entry.cover is None:
+            self._always.remove(entry)
+        else:
+            for predicate in entry.cover.predicates:
+                self._columns[predicate.field].remove(predicate, entry)
+        fields, whole = entry.reads()
+        self._whole -= whole
+        for field in fields:
+            column = self._columns[field]
+            column.readers -= 1
+            if not column.readers:
+                del self._columns[field]
+                self._plan = None
+        if whole and not self._whole:
+            self._plan = None
+
+    def _cost(self, predicate: Text) -> float:
+        """How many filters an event that has the predicate would have to be compared with.
+
+        As an empty table says nothing, a short prefix or suffix counts for more: it fits many values.
+        """
+        column = self._columns.get(predicate.field)
+        size = 0 if column is None else column.size(predicate)
+        return size + (1 if predicate.relation is Relation.EXACT else 1 + 8 / len(predicate.literal))
+
+    def match(self, event: BaseCloudEvent) -> set[K]:
+        """The keys of all filters that match. Raises InvalidEvent for an object that is no valid CloudEvent."""
+        return self._at_one_moment(self._match_event, Event.from_cloudevent(event))
+
+    def match_json(self, raw: Raw) -> set[K]:
+        """The keys of all filters that match an event in structured mode, decoding only what they read.
+
+        The same as `match(Event.from_json(raw))` for every `raw` that `from_json` accepts. Raises InvalidEvent for a
+        fault in what it reads; what it skips it does not check.
+        """
+        return self._at_one_moment(self._match_raw, raw)
+
+    def _at_one_moment(self, match: Callable[[T], set[K]], subject: T) -> set[K]:
+        before = self._version
+        keys = match(subject)
+        if before == self._version and not before & 1:
+            return keys
+        with self._lock:
+            return match(subject)
+
+    def _match_event(self, event: Event) -> set[K]:
+        plan = self._plan or self._make_plan()
+        places: Places[_Entry[K]] = [(plan.names, event.attributes)]
+        if plan.data is not None:
+            places.append((plan.data, {"data": event.data}))
+        if plan.text is not None:
+            places.append((plan.text, {"data": event.data_text}))
+        return self._find(places, {EVENT: event})
+
+    def _match_raw(self, raw: Raw) -> set[K]:
+        plan = self._plan or self._make_plan()
+        if plan.decode is not None:
+            try:
+                document = plan.decode(raw)
+            except (msgspec.MsgspecError, ValueError, RecursionError):
+                document = None  # Event says what is wrong
+            if document is not None and document.get("data_base64") is None:
+                return self._find([(plan.names, document)], {})
+        return self._match_event(Event.from_json(raw))
+
+    def _make_plan(self) -> Plan[_Entry[K]]:
+        with self._lock:
+            self._plan = plan = Plan(self._columns, whole=self._whole > 0)
+            return plan
+
+    def _find(self, places: Places[_Entry[K]], row: dict[str, Any]) -> set[K]:
+        """Walk the branches and the values together, from `places` on; `row` takes the values of fields."""
+        found = self._always.copy()
+        for branches, values in places:
+            for name in branches if len(branches) <= len(values) else values:
+                value = values.get(name)
+                branch = branches.get(name)
+                if value is None or branch is None:
+                    continue
+                column = branch.column
+                if column is not None:
+                    row[branch.key] = value
+                    for text in (value,) if value.__class__ is str else texts(value):
+                        column.look_up(text, found)
+                if branch.names or branch.indexes:
+                    places += branch.among(value)
+        self._candidates = len(found)
+        keys: set[K] = set()
+        for entry in found:
+            if entry.holds(row):
+                keys.update(tuple(entry.keys))  # a copy at one stroke: comparing keys may run anybody's code
+        return keys
+
+    def stats(self) -> IndexStats:
+        """What the index holds, and what the last match cost; counted at each call."""
+        with self._lock:
+            kinds = Counter(kind for entry in self._entries.values() for kind in _kinds(entry.cover))
+            return IndexStats(
+                keys=len(self._by_key),
+                filters=len(self._entries),
+                exact=kinds[Relation.EXACT],
+                prefix=kinds[Relation.PREFIX],
+                suffix=kinds[Relation.SUFFIX],
+                always=len(self._always),
+                fields=len(self._columns),
+                candidates=self._candidates,
+            )
+
+
+def _kinds(cover: Cover | None) -> set[Relation]:
+    return set() if cover is None else {predicate.relation for predicate in cover.predicates}
