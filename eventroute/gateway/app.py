@@ -21,7 +21,8 @@ from eventroute.errors import EventrouteError, StorageError, UnknownBus
 from eventroute.event import Event
 from eventroute.gateway import github
 from eventroute.gateway.authorize import Authorize, PublishRequest
-from eventroute.gateway.body import RequestLimits, read_body
+from eventroute.gateway.body import read_body
+from eventroute.gateway.limits import RequestLimits
 from eventroute.gateway.problem import Problem, problem_of
 from eventroute.secrets import Secret
 

@@ -1,0 +1,162 @@
+"""A broker in a process of its own: storage, router and gateway as a configuration says, until a signal ends it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Final
+
+import anyio
+import msgspec
+import uvicorn
+
+from eventroute.config import Access, Configuration
+from eventroute.errors import InvalidConfiguration
+from eventroute.gateway.app import Gateway
+from eventroute.push.sinks.http import HttpSinks
+from eventroute.router import Router
+from eventroute.storage.base import Storage
+from eventroute.storage.open import open_storage
+
+__all__ = ["NOT_IN_FILE", "run", "set_up"]
+
+NOT_IN_FILE: Final = "not-in-file"
+"""Why a subscription is paused that the file no longer has."""
+
+REQUEST_GRACE: Final = 30.0
+"""Seconds that requests in flight have to end, where the configuration has no `grace`."""
+
+Say = Callable[[str], None]
+
+
+def run(configuration: Configuration, access: Access, *, say: Say) -> bool:
+    """Serve until SIGTERM or SIGINT; a second signal ends the process at once with exit code 1.
+
+    Returns whether the stop was clean: False where deliveries were cut off, which may then be repeated.
+    Raises InvalidConfiguration where it cannot listen, StorageError where the storage cannot be opened.
+    """
+    with _bound_socket(configuration.gateway.host, configuration.gateway.port) as listener:
+        return anyio.run(partial(_serve, configuration, access, listener, say), backend="asyncio")
+
+
+async def _serve(configuration: Configuration, access: Access, listener: socket.socket, say: Say) -> bool:
+    storage = open_storage(configuration.storage)
+    router = Router(storage, http=configuration.http, grace=configuration.grace)
+    gateway = Gateway(
+        router,
+        authorize=access.authorize,
+        buses=configuration.buses,
+        github=access.github,
+        limits=configuration.gateway.limits,
+        webhook_origins=configuration.gateway.webhook_origins,
+    )
+    server = _Server(_settings(gateway, configuration), listener, say)
+    with _signals(server):
+        async with storage:
+            await set_up(storage, configuration)
+            async with router:
+                await server.serve(sockets=[listener])
+    say("stopped" if router.clean else "stopped: deliveries in flight were cut off and may be repeated")
+    return router.clean
+
+
+async def set_up(storage: Storage, configuration: Configuration) -> None:
+    """Bring an open storage's buses and subscriptions in line with the file, before anything is delivered.
+
+    A subscription that the file does not have is paused, never removed, and resumed when it is back; only those whose
+    sink is a function, which no file can have, are left to whoever holds the function.
+    Raises InvalidConfiguration where HTTP cannot be sent, StorageConflict where a subscription is on another bus.
+    """
+    sinks = HttpSinks(settings=configuration.http)
+    await sinks.open()
+    await sinks.aclose()
+    async with Router(storage, push=False, http=configuration.http) as router:
+        for bus in configuration.buses:
+            await router.create_bus(bus)
+        wanted = {subscription.id: subscription for subscription in configuration.subscriptions}
+        for stored in await router.subscriptions():
+            from_file = not msgspec.json.decode(stored.definition)["sink"].startswith("callable:")
+            if from_file and stored.id not in wanted and stored.paused is None:
+                await router.pause(stored.id, NOT_IN_FILE)
+        for subscription in wanted.values():
+            if (await router.subscribe(subscription)).paused == NOT_IN_FILE:
+                await router.resume(subscription.id)
+
+
+def _bound_socket(host: str, port: int) -> socket.socket:
+    """Bound, so that what is wrong shows before anything is opened; it does not listen before all is ready."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise InvalidConfiguration(f"there is no address {host!r} here: {error}", where="gateway.host") from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise InvalidConfiguration(f"it cannot listen on {host}:{port}: {error.strerror}", where="gateway") from error
+    return listener
+
+
+def _settings(gateway: Gateway, configuration: Configuration) -> uvicorn.Config:
+    grace = REQUEST_GRACE if configuration.grace is None else configuration.grace
+    return uvicorn.Config(
+        gateway,
+        lifespan="off",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # anybody can send X-Forwarded-For
+        limit_concurrency=configuration.gateway.max_connections,
+        timeout_graceful_shutdown=max(1, round(grace)),
+    )
+
+
+class _Server(uvicorn.Server):
+    """Tells when it listens and when it stops, and leaves signals to the broker."""
+
+    def __init__(self, config: uvicorn.Config, listener: socket.socket, say: Say) -> None:
+        super().__init__(config)
+        self._listener = listener
+        self._say = say
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        host, port = self._listener.getsockname()[:2]
+        self._say(f"eventroute listens on http://{f'[{host}]' if ':' in host else host}:{port}")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._say("stopping: what is in flight ends first; a second signal stops at once")
+        await super().shutdown(sockets)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Nothing: uvicorn would raise the signals again once it has stopped, and the exit code would tell of them."""
+        yield
+
+
+@contextmanager
+def _signals(server: uvicorn.Server) -> Iterator[None]:
+    """The first signal ends `server` in an orderly way, the next one ends the process."""
+
+    def obey(_number: int, _frame: object) -> None:
+        # Only what is safe between any two instructions: nothing that takes a lock, or may be in the middle of itself.
+        if server.should_exit:
+            os.write(2, b"stopped at once: what was in flight may be delivered again\n")
+            os._exit(1)
+        server.should_exit = True
+
+    before = {number: signal.signal(number, obey) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,313 @@
+"""The configuration file of `eventroute serve`: read whole, checked whole, and then a frozen value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from attrs import field, frozen
+
+from eventroute.errors import (
+    InvalidConfiguration,
+    InvalidFilter,
+    InvalidSubscription,
+    InvalidTransformer,
+    SecretNotFound,
+)
+from eventroute.filters import Filter
+from eventroute.gateway.authorize import Authorize, Basic, Bearer, Credential, credentials
+from eventroute.gateway.limits import RequestLimits
+from eventroute.push.addresses import AddressPolicy
+from eventroute.push.sinks.client import HttpSettings
+from eventroute.push.sinks.http import HttpSinks
+from eventroute.secrets import Secret, Secrets, check_reference
+from eventroute.storage.open import open_storage
+from eventroute.subscription import Subscription, check_name
+from eventroute.tomlfile import Document, Place, Table, place_of
+from eventroute.transform import Transformer
+
+__all__ = ["Access", "BusSettings", "Configuration", "CredentialReference", "GatewaySettings", "load"]
+
+
+@frozen
+class CredentialReference:
+    """A credential, its secret by reference: a bearer token, or with a `user` a password."""
+
+    secret: str
+    user: str | None = None
+
+    def resolve(self, secrets: Secrets) -> Credential:
+        """The credential itself. Raises SecretNotFound."""
+        secret = secrets.get(self.secret)
+        return Bearer(secret) if self.user is None else Basic(self.user, secret)
+
+
+@frozen(kw_only=True)
+class BusSettings:
+    """One bus: who may publish to it over HTTP. With `publishers` or `github` it is closed to all others."""
+
+    publishers: tuple[CredentialReference, ...] | None = None
+    github: tuple[str, ...] = ()
+    """References to the secret of its GitHub webhook; several while one is replaced by the next."""
+    open: bool = False
+    """Anybody may publish, wherever the gateway listens."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether publishing CloudEvents needs a credential."""
+        return not self.open and (self.publishers is not None or bool(self.github))
+
+
+@frozen(kw_only=True)
+class GatewaySettings:
+    """Where the gateway listens, and what it bounds."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    limits: RequestLimits = field(factory=RequestLimits)
+    max_connections: int = 1_000
+    webhook_origins: tuple[str, ...] = ("*",)
+
+
+@frozen
+class Access:
+    """Who may do what, with the secrets looked up."""
+
+    authorize: Authorize
+    github: Mapping[str, tuple[Secret, ...]]
+
+
+@frozen(kw_only=True)
+class Configuration:
+    """What a file says, all of it checked; secrets are references still."""
+
+    path: Path
+    storage: str
+    """The storage's address; a relative path in it was taken from the file's folder."""
+    grace: float | None
+    gateway: GatewaySettings
+    buses: Mapping[str, BusSettings]
+    subscriptions: tuple[Subscription, ...]
+    http: HttpSettings
+
+    @property
+    def summary(self) -> str:
+        """What there is of each kind, in a few words."""
+        return f"buses: {len(self.buses)}, subscriptions: {len(self.subscriptions)}"
+
+    def access(self) -> Access:
+        """Look up the secrets; a relative path is taken from the file's folder. Raises SecretNotFound."""
+        secrets = Secrets(folder=self.path.parent)
+        try:
+            publishers = {
+                name: [known.resolve(secrets) for known in bus.publishers or ()] for name, bus in self.buses.items()
+            }
+            github = {
+                name: tuple(secrets.get(reference) for reference in bus.github)
+                for name, bus in self.buses.items()
+                if bus.github
+            }
+        except SecretNotFound as error:
+            raise SecretNotFound(f"{self.path}: {error}") from error
+        open_buses = [name for name, bus in self.buses.items() if not bus.closed]
+        return Access(credentials(publishers, open_buses=open_buses), github)
+
+
+def load(path: str | Path) -> Configuration:
+    """Read a configuration file and check all of it, filters, transformers and sinks too; nothing is opened.
+
+    Raises InvalidConfiguration naming file, line, key and what would be right.
+    """
+    document = Document.read(Path(path))
+    with Table.top(document) as top:
+        storage = _storage(top)
+        grace = top.get("grace", float, -1.0)
+        if "grace" in top.values and not 0 <= grace <= 3_600:
+            raise top.error("grace", "must be from 0 to 3,600 seconds")
+        http = _http(top.table("http"))
+        buses = {name: _bus(name, table) for name, table in top.table("buses").each()} or {"default": BusSettings()}
+        gateway = _gateway(top.table("gateway"), buses)
+        return Configuration(
+            path=document.path,
+            storage=storage,
+            grace=grace if "grace" in top.values else None,
+            gateway=gateway,
+            buses=buses,
+            subscriptions=_subscriptions(top.tables("subscriptions"), buses, http),
+            http=http,
+        )
+
+
+_SQLITE = "sqlite:///"
+
+
+def _storage(top: Table) -> str:
+    url = top.need("storage", str)
+    try:
+        open_storage(url)
+    except InvalidConfiguration as error:
+        raise top.error("storage", error.reason) from error
+    path = url.removeprefix(_SQLITE)
+    if path == url or path.startswith("/"):
+        return url
+    return f"{_SQLITE}{quote(str(top.document.path.resolve().parent))}/{path}"
+
+
+def _http(table: Table) -> HttpSettings:
+    with table:
+        addresses: dict[str, Any] = {
+            "schemes": table.many("schemes", str),
+            "hosts": table.many("hosts", str),
+            "ports": table.many("ports", int),
+            "networks": table.many("networks", str),
+        }
+        settings: dict[str, Any] = {
+            "connections": table.get("connections", int, 0),
+            "idle_timeout": table.get("idle_timeout", float, 0.0),
+            "answer_limit": table.get("answer_limit", int, 0),
+        }
+        try:
+            policy = AddressPolicy(**_given(addresses, table))
+            return HttpSettings(addresses=policy, **_given(settings, table))
+        except InvalidConfiguration as error:
+            raise table.error(error.where.rpartition(".")[2], error.reason) from error
+
+
+def _given(values: dict[str, Any], table: Table) -> dict[str, Any]:
+    """Only what is in the file: the defaults are those of the library."""
+    return {key: value for key, value in values.items() if key in table.values}
+
+
+def _bus(name: str, table: Table) -> BusSettings:
+    try:
+        check_name(name, "")
+    except InvalidSubscription as error:
+        raise table.error("", error.reason) from error
+    with table:
+        publishers = tuple(_credential(entry) for entry in table.tables("publishers"))
+        github = tuple(table.many("github", str))
+        for index, reference in enumerate(github):
+            place: Place = ("github", index) if isinstance(table.values["github"], list) else ("github",)
+            _check_secret(table, place, reference)
+        settings = BusSettings(
+            publishers=publishers if "publishers" in table.values else None,
+            github=github,
+            open=table.get("open", bool, False),
+        )
+        if settings.open and settings.publishers is not None:
+            raise table.error("open", "the bus has publishers: take one of the two out")
+        return settings
+
+
+def _credential(entry: Table) -> CredentialReference:
+    with entry:
+        bearer = entry.get("bearer", str, "")
+        basic = entry.table("basic")
+        if ("bearer" in entry.values) == ("basic" in entry.values):
+            raise entry.error(
+                "", 'must be { bearer = "env:NAME" } or { basic = { user = "...", password = "env:NAME" } }'
+            )
+        if "bearer" in entry.values:
+            _check_secret(entry, ("bearer",), bearer)
+            return CredentialReference(bearer)
+        with basic:
+            user, password = basic.need("user", str), basic.need("password", str)
+            _check_secret(basic, ("password",), password)
+            if not user or ":" in user:
+                raise basic.error("user", "a user name is not empty and has no colon (RFC 7617)")
+            return CredentialReference(password, user)
+
+
+def _check_secret(table: Table, place: Place, reference: str) -> None:
+    try:
+        check_reference(reference)
+    except InvalidConfiguration as error:
+        raise table.document.error((*table.place, *place), error.reason) from None  # it may be a secret in clear
+
+
+def _gateway(table: Table, buses: Mapping[str, BusSettings]) -> GatewaySettings:
+    with table:
+        limits: dict[str, Any] = {
+            "max_body": table.get("max_body", int, 0),
+            "max_events": table.get("max_events", int, 0),
+            "body_timeout": table.get("body_timeout", float, 0.0),
+            "retry_after": table.get("retry_after", int, 0),
+        }
+        try:
+            bounds = RequestLimits(**_given(limits, table))
+        except InvalidConfiguration as error:
+            raise table.error(error.where.rpartition(".")[2], error.reason) from error
+        host = table.get("host", str, "127.0.0.1")
+        for name, bus in buses.items():
+            if not (bus.closed or bus.open or _is_loopback(host)):
+                raise table.error(
+                    "host",
+                    f"{host!r} is not this machine alone, and anybody could publish to the bus {name!r}: give it "
+                    f"publishers or github, or write `open = true` under [buses.{name}]",
+                )
+        return GatewaySettings(
+            host=host,
+            port=_bounded(table, "port", 8080, 0, 65_535),
+            limits=bounds,
+            max_connections=_bounded(table, "max_connections", 1_000, 1, 100_000),
+            webhook_origins=tuple(table.many("webhook_origins", str)) if "webhook_origins" in table.values else ("*",),
+        )
+
+
+def _bounded(table: Table, key: str, default: int, least: int, most: int) -> int:
+    value = table.get(key, int, default)
+    if not least <= value <= most:
+        raise table.error(key, f"must be from {least:,} to {most:,}")
+    return value
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _subscriptions(
+    tables: list[Table], buses: Mapping[str, BusSettings], http: HttpSettings
+) -> tuple[Subscription, ...]:
+    sinks = HttpSinks(settings=http)
+    found: dict[str, Subscription] = {}
+    for table in tables:
+        subscription = _subscription(table, sinks)
+        if subscription.id in found:
+            raise table.error("id", f"there are two subscriptions {subscription.id!r}")
+        if subscription.bus not in buses:
+            raise table.error("bus", f"there is no bus {subscription.bus!r}: add [buses.{subscription.bus}]")
+        found[subscription.id] = subscription
+    return tuple(found.values())
+
+
+def _subscription(table: Table, sinks: HttpSinks) -> Subscription:
+    inside: Place = ()
+    try:
+        subscription = Subscription.from_dict(table.values)
+        if subscription.address.startswith(("http:", "https:")):
+            sinks.check(subscription.address, subscription.policy)
+        else:
+            raise InvalidSubscription("must be an http or https URL", where="sink")
+        inside = ("filters",)
+        Filter.parse(list(subscription.filters))
+        inside = ("transformer",)
+        if subscription.transformer is not None:
+            Transformer.parse(subscription.transformer)
+    except (InvalidSubscription, InvalidFilter, InvalidTransformer) as error:
+        place = (*table.place, *inside, *_written(place_of(error.where), table.values))
+        raise table.document.error(place, error.reason) from error
+    return subscription
+
+
+def _written(place: Place, values: Mapping[str, Any]) -> Place:
+    """A policy's setting stands under `config`, or under `protocolsettings`."""
+    if place[:1] != ("policy",):
+        return place
+    settings = values.get("protocolsettings", {})
+    return ("protocolsettings" if place[1] in settings else "config", *place[1:])
