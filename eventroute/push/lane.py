@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import deque
 from collections.abc import Callable
 
+import anyio
 from anyio.abc import TaskGroup
 from attrs import define
 
@@ -14,6 +16,7 @@ from eventroute.errors import BackendUnsupported, TransformError
 from eventroute.event import Event
 from eventroute.push.bell import Bell
 from eventroute.push.breaker import Circuit
+from eventroute.push.deadlines import Deadlines, Watched
 from eventroute.push.delivery import Delivery
 from eventroute.push.outcome import Outcome, Rejected, RetryLater
 from eventroute.push.route import Route
@@ -49,6 +52,7 @@ class Lane:
         clock: Clock,
         tasks: TaskGroup,
         load: Load,
+        deadlines: Deadlines,
         settle: Callable[[Lane, Delivery, Outcome], None],
         blocked: Callable[[], bool],
     ) -> None:
@@ -64,6 +68,7 @@ class Lane:
         self._clock = clock
         self._tasks = tasks
         self._load = load
+        self._deadlines = deadlines
         self._settle = settle
         self._blocked = blocked
         self._queue: deque[Delivery] = deque()
@@ -98,7 +103,7 @@ class Lane:
     @property
     def ready(self) -> bool:
         """Whether an attempt may begin now, as far as the lane is concerned."""
-        return not self.route.held and self._clock.monotonic() >= self.held_until
+        return not self.route.held and (self.held_until == 0.0 or self._clock.monotonic() >= self.held_until)
 
     def offer(self, delivery: Delivery) -> bool:
         """Take a delivery; False where there is no room, and it has to wait in the ledger."""
@@ -130,24 +135,45 @@ class Lane:
 
     async def _work(self) -> None:
         try:
-            while self._queue and self.ready and self._workers <= self._most and not self._blocked():
-                delivery = self._queue.popleft()
-                self._queued_bytes -= len(delivery.raw)
-                self._load.queued -= 1
-                self.in_flight += 1
-                try:
-                    outcome = await self._attempt(delivery)
-                finally:
-                    self.in_flight -= 1
-                self._settle(self, delivery, outcome)
+            while self._goes_on:
+                await self._work_in_one_scope()
         finally:
             self._workers -= 1
 
-    async def _attempt(self, delivery: Delivery) -> Outcome:
+    @property
+    def _goes_on(self) -> bool:
+        return bool(self._queue) and self._workers <= self._most and self.ready and not self._blocked()
+
+    async def _work_in_one_scope(self) -> None:
+        """Make attempts, one after another, until one is cut off at its deadline or there is nothing more to do."""
+        delivery = None
+        with anyio.CancelScope() as scope:
+            watched = self._deadlines.watch(scope)
+            try:
+                while self._goes_on:
+                    delivery = self._queue.popleft()
+                    self._queued_bytes -= len(delivery.raw)
+                    self._load.queued -= 1
+                    self.in_flight += 1
+                    try:
+                        outcome = await self._attempt(delivery, watched)
+                    finally:
+                        self.in_flight -= 1
+                    watched.deadline = math.inf
+                    self._settle(self, delivery, outcome)
+                    if scope.cancel_called:  # it ended in time after all; the next one must not suffer for it
+                        return
+            finally:
+                self._deadlines.forget(watched)
+        if scope.cancelled_caught and delivery is not None:
+            timeout = self.route.policy.timeout
+            self._settle(self, delivery, RetryLater("timeout", f"no answer within {timeout:g} s"))
+
+    async def _attempt(self, delivery: Delivery, watched: Watched) -> Outcome:
         route = self.route
         now = self._clock.time()
         event = Event.from_log(delivery.raw)
-        if _expired(event, now):
+        if b"expirytime" in delivery.raw and _expired(event, now):
             return Rejected("expired", f"expirytime was {event.attributes['expirytime']}")
         sink = route.sink
         if sink is None:  # gone since the delivery was queued: whoever can reach the sink will take it
@@ -161,17 +187,14 @@ class Lane:
             event = route.transform(event)
         except TransformError as error:
             return Rejected("transform-error", str(error))
-        with self._clock.move_on_after(route.policy.timeout) as attempt:
-            try:
-                outcome = await sink.send(event)
-            except BackendUnsupported:
-                raise
-            except Exception as error:  # noqa: BLE001 - a sink with a fault must not take the others down with it
-                _log.exception("subscription %s: its sink has a fault", route.subscription)
-                outcome = RetryLater("sink-fault", f"{type(error).__name__}: {error}")
-        if attempt.cancelled_caught:
-            return RetryLater("timeout", f"no answer within {route.policy.timeout:g} s")
-        return outcome
+        self._deadlines.begin(watched, route.policy.timeout)
+        try:
+            return await sink.send(event)
+        except BackendUnsupported:
+            raise
+        except Exception as error:  # noqa: BLE001 - a sink with a fault must not take the others down with it
+            _log.exception("subscription %s: its sink has a fault", route.subscription)
+            return RetryLater("sink-fault", f"{type(error).__name__}: {error}")
 
 
 def _expired(event: Event, now: float) -> bool:

@@ -97,6 +97,7 @@ class Scheduler:
                     worker.attach(pushing)
                     await worker.refresh()
                     self._worker = worker
+                    pushing.start_soon(worker.deadlines.run)
                     pushing.start_soon(worker.sweep)
                     pushing.start_soon(Retrying(worker).run)
                     pushing.start_soon(self._read, worker, pushing)

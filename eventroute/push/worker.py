@@ -13,10 +13,11 @@ from eventroute.clock import Clock
 from eventroute.errors import UnknownSubscription
 from eventroute.push.attempt import entry_after
 from eventroute.push.bell import Bell
+from eventroute.push.deadlines import Deadlines
 from eventroute.push.delivery import Delivery, Range
 from eventroute.push.journal import Journal
 from eventroute.push.lane import Lane, Load
-from eventroute.push.outcome import Outcome, Rejected, RetryLater
+from eventroute.push.outcome import Delivered, Outcome, Rejected, RetryLater
 from eventroute.push.patience import patiently
 from eventroute.push.route import RoutingTable
 from eventroute.storage.base import LIVE, Bury, Complete, Session, Settle, Storage, Wait, Waiting
@@ -74,6 +75,8 @@ class Worker:
         self._progress = progress
         self._choked = False
         self._load = Load()
+        self.deadlines = Deadlines(clock)
+        """Watches over the attempts."""
         self._ranges: set[Range] = set()
         self._deadlines = Bell()
         self._tasks: TaskGroup | None = None
@@ -93,7 +96,7 @@ class Worker:
             route = self.table.route(subscription)
             if route is None:
                 return None
-            lane = Lane(route, self.clock, self._tasks, self._load, self._settle, self._blocked)
+            lane = Lane(route, self.clock, self._tasks, self._load, self.deadlines, self._settle, self._blocked)
             self.lanes[subscription] = lane
         return lane
 
@@ -226,24 +229,12 @@ class Worker:
     # -- what comes of attempts ------------------------------------------------------------------------------------
 
     def _settle(self, lane: Lane, delivery: Delivery, outcome: Outcome) -> None:
-        entry = entry_after(
-            delivery,
-            outcome,
-            lane.route.policy,
-            now=self.clock.time(),
-            draw=random.random(),  # noqa: S311 - jitter
-        )
-        if entry is not None:
-            self.journal.add(entry)
-            self._count(lane, delivery, entry)
-        if isinstance(entry, Wait):
-            self.expect(delivery.subscription, entry.waiting.due)
-        hold = self._hold(lane, outcome)
-        if hold is not None:
-            lane.held_until = max(lane.held_until, self.clock.monotonic() + hold)
-            self.expect(delivery.subscription, self.clock.time() + hold)
-        if isinstance(outcome, Rejected) and outcome.pause is not None and self._tasks is not None:
-            self._tasks.start_soon(self._pause_and_refresh, delivery.subscription, outcome.pause)
+        if delivery.recorded or not isinstance(outcome, Delivered):
+            self._write_down(lane, delivery, outcome)
+        if isinstance(outcome, RetryLater):
+            self._hold(lane, outcome)
+        elif lane.circuit.failures:
+            lane.circuit.succeed(self.clock.time())
         self._release(delivery)
         if delivery.subscription in self.starved:
             self.starved.discard(delivery.subscription)
@@ -251,20 +242,30 @@ class Worker:
         lane.settled.ring()
         self.quiet.ring()
 
-    def _hold(self, lane: Lane, outcome: Outcome) -> float | None:
-        """For how many seconds the whole lane is to make no attempt, or None."""
-        now = self.clock.time()
-        if not isinstance(outcome, RetryLater):
-            lane.circuit.succeed(now)
-            return None
-        asked = outcome.after if outcome.hold_lane else None
-        if not lane.ready:  # it is stopped already: what was in flight says nothing new
-            return asked
-        opened = lane.circuit.fail(lane.route.policy.breaker, now)
-        if opened is not None and lane.circuit.trips == 1:
-            name = lane.route.subscription
-            _log.warning("subscription %s: its sink fails, attempts stop: %s %s", name, outcome.reason, outcome.error)
-        return max(filter(None, (asked, opened)), default=None)
+    def _write_down(self, lane: Lane, delivery: Delivery, outcome: Outcome) -> None:
+        now, draw = self.clock.time(), random.random()  # noqa: S311 - jitter
+        entry = entry_after(delivery, outcome, lane.route.policy, now=now, draw=draw)
+        if entry is None:
+            return
+        self.journal.add(entry)
+        self._count(lane, delivery, entry)
+        if isinstance(entry, Wait):
+            self.expect(delivery.subscription, entry.waiting.due)
+        if isinstance(outcome, Rejected) and outcome.pause is not None and self._tasks is not None:
+            self._tasks.start_soon(self._pause_and_refresh, delivery.subscription, outcome.pause)
+
+    def _hold(self, lane: Lane, outcome: RetryLater) -> None:
+        """Stop the whole lane for a while, where the sink asked for it or its breaker opens."""
+        hold = outcome.after if outcome.hold_lane and outcome.after is not None else 0.0
+        if lane.ready:  # else it is stopped already, and what was in flight says nothing new
+            opened = lane.circuit.fail(lane.route.policy.breaker, self.clock.time())
+            hold = max(hold, opened or 0.0)
+            if opened is not None and lane.circuit.trips == 1:
+                name = lane.route.subscription
+                _log.warning("subscription %s: its sink is down: %s %s", name, outcome.reason, outcome.error)
+        if hold > 0:
+            lane.held_until = max(lane.held_until, self.clock.monotonic() + hold)
+            self.expect(lane.route.subscription, self.clock.time() + hold)
 
     async def _pause_and_refresh(self, subscription: str, reason: str) -> None:
         _log.warning("bus %s: subscription %s is paused: %s", self.bus, subscription, reason)

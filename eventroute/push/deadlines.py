@@ -1,0 +1,63 @@
+"""Deadlines of attempts: one task watches over all, since a scope and a timer each would cost more than the rest."""
+
+from __future__ import annotations
+
+import math
+
+import anyio
+from attrs import define
+
+from eventroute.clock import Clock
+from eventroute.push.bell import Bell
+
+__all__ = ["Deadlines", "Watched"]
+
+
+@define(eq=False)
+class Watched:
+    """A worker task's scope, and until when its present attempt may last (monotonic time; infinite between them)."""
+
+    scope: anyio.CancelScope
+    deadline: float = math.inf
+
+
+class Deadlines:
+    """Cancels the scope of each attempt that outlasts its deadline."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._watched: set[Watched] = set()
+        self._next = math.inf
+        self._earlier = Bell()
+
+    def watch(self, scope: anyio.CancelScope) -> Watched:
+        """Begin to watch over a worker's scope; `forget` ends it."""
+        watched = Watched(scope)
+        self._watched.add(watched)
+        return watched
+
+    def forget(self, watched: Watched) -> None:
+        """Watch no longer."""
+        self._watched.discard(watched)
+
+    def begin(self, watched: Watched, seconds: float) -> None:
+        """An attempt begins; it may take so long."""
+        watched.deadline = self._clock.monotonic() + seconds
+        if watched.deadline < self._next:
+            self._next = watched.deadline
+            self._earlier.ring()
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        while True:
+            now = self._clock.monotonic()
+            for watched in self._watched:
+                if watched.deadline <= now:
+                    watched.deadline = math.inf
+                    watched.scope.cancel()
+            self._next = min((watched.deadline for watched in self._watched), default=math.inf)
+            if self._next == math.inf:
+                await self._earlier.wait()
+            else:
+                with self._clock.move_on_after(self._next - now):
+                    await self._earlier.wait()
