@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from eventroute.filters.syntax import AllOf, AnyOf, Composed, Function, Node, Not, Relation, Text
-from eventroute.filters.values import ends, equals, starts
+from eventroute.filters.values import among, ends, equals, starts
 from eventroute.paths import Field
 
 __all__ = ["EVENT", "MAX_SHARED_SOURCE", "SHAPES", "Compiled", "for_event", "for_row"]
@@ -35,10 +35,11 @@ _INLINE: Final = 6  # names; a longer path would nest parentheses deeper than Py
 Compiled: TypeAlias = tuple[Callable[[Any, tuple[Any, ...]], bool], tuple[Any, ...]]
 """A function, and the literals that it takes beside an event or a row."""
 
+# The test of a string, and the function for other values.
 _TESTS: Final = {
-    Relation.EXACT: ("v in {p}", "equals"),
-    Relation.PREFIX: ("v.startswith({p})", "starts"),
-    Relation.SUFFIX: ("v.endswith({p})", "ends"),
+    Relation.EXACT: ("v in {}", "among"),
+    Relation.PREFIX: ("v.startswith({})", "starts"),
+    Relation.SUFFIX: ("v.endswith({})", "ends"),
 }
 
 
@@ -53,7 +54,7 @@ def for_row(node: Node) -> Compiled:
 
 
 def _make(source: str) -> Callable[[Any, tuple[Any, ...]], bool]:
-    names: dict[str, Any] = {"equals": equals, "starts": starts, "ends": ends}
+    names: dict[str, Any] = {"among": among, "equals": equals, "starts": starts, "ends": ends}
     exec(compile(source, "<filter>", "exec", dont_inherit=True), names)  # noqa: S102  # written here, from no text
     function: Callable[[Any, tuple[Any, ...]], bool] = names["test"]
     return function
@@ -130,13 +131,15 @@ class _Writer(ABC):
         return [*joined, *map(self._clause, others)]
 
     def _text(self, relation: Relation, field: Field, literals: tuple[str, ...]) -> str:
-        many = len(literals) > 1 and relation is Relation.EXACT
-        literal = self._literal(frozenset(literals) if many else literals)
-        test, fallback = _TESTS[relation]
-        return (
-            f"({test.format(p=literal)} if (v := {self._value(field)}).__class__ is str "
-            f"else v is not None and {fallback}(v, {literal}))"
-        )
+        value = f"(v := {self._value(field)})"
+        if len(literals) == 1:
+            p = self._literal(literals[0])
+            if relation is Relation.EXACT:
+                return f"({value} == {p} or v.__class__ is not str and v is not None and equals(v, {p}))"
+        else:
+            p = self._literal(frozenset(literals) if relation is Relation.EXACT else literals)
+        test, function = _TESTS[relation]
+        return f"({test.format(p)} if {value}.__class__ is str else v is not None and {function}(v, {p}))"
 
 
 class _EventWriter(_Writer):

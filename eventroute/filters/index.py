@@ -11,7 +11,7 @@ done again under the lock. So every match sees the index as it was at one moment
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
@@ -23,10 +23,9 @@ from eventroute.event import Event
 from eventroute.filters.compiler import EVENT, Compiled, for_row
 from eventroute.filters.cover import Cover, cover
 from eventroute.filters.filter import Filter
-from eventroute.filters.plan import Places, Plan
+from eventroute.filters.plan import Plan
 from eventroute.filters.syntax import Node, Relation, Text, leaves
 from eventroute.filters.tables import Column
-from eventroute.filters.values import texts
 from eventroute.paths import Field
 
 if TYPE_CHECKING:
@@ -58,6 +57,9 @@ class IndexStats:
     candidates: int
 
 
+_DECIDED: Compiled = (lambda _row, _literals: True, ())
+
+
 class _Entry(Generic[K]):
     """A filter with all keys that have it."""
 
@@ -67,17 +69,12 @@ class _Entry(Generic[K]):
         self.node = node
         self.cover = cover
         self.keys: set[K] = set()
-        # Made when the filter is first evaluated; None also where it never is, as its cover decides.
-        self.compiled: Compiled | None = None
+        self.compiled: Compiled | None = _DECIDED if cover is not None and cover.decides else None
 
-    def holds(self, row: Mapping[str, Any]) -> bool:
-        """Whether the filter matches what its cover found."""
-        if self.compiled is None:
-            if self.cover is not None and self.cover.decides:
-                return True
-            self.compiled = for_row(self.node)
-        test, literals = self.compiled
-        return test(row, literals)
+    def compile(self) -> Compiled:
+        """The function of the filter, made when it is first evaluated."""
+        self.compiled = for_row(self.node)
+        return self.compiled
 
     def reads(self) -> tuple[set[Field], bool]:
         """The fields that the filter reads, and whether it has functions that want the whole event."""
@@ -213,50 +210,39 @@ class FilterIndex(Generic[K]):
             return match(subject)
 
     def _match_event(self, event: Event) -> set[K]:
-        plan = self._plan or self._make_plan()
-        places: Places[_Entry[K]] = [(plan.names, event.attributes)]
-        if plan.data is not None:
-            places.append((plan.data, {"data": event.data}))
-        if plan.text is not None:
-            places.append((plan.text, {"data": event.data_text}))
-        return self._find(places, {EVENT: event})
+        row: dict[str, Any] = {EVENT: event}
+        found = self._always.copy()
+        self._planned().read(event, row, found)
+        return self._holding(found, row)
 
     def _match_raw(self, raw: Raw) -> set[K]:
-        plan = self._plan or self._make_plan()
+        plan = self._planned()
         if plan.decode is not None:
             try:
-                document = plan.decode(raw)
+                values = plan.decode(raw)
             except (msgspec.MsgspecError, ValueError, RecursionError):
-                document = None  # Event says what is wrong
-            if document is not None and document.get("data_base64") is None:
-                return self._find([(plan.names, document)], {})
+                values = {"data_base64": raw}  # Event says what is wrong
+            if values.get("data_base64") is None:
+                row: dict[str, Any] = {}
+                found = self._always.copy()
+                plan.walk(values, row, found)
+                return self._holding(found, row)
         return self._match_event(Event.from_json(raw))
 
-    def _make_plan(self) -> Plan[_Entry[K]]:
-        with self._lock:
-            self._plan = plan = Plan(self._columns, whole=self._whole > 0)
-            return plan
+    def _planned(self) -> Plan[_Entry[K]]:
+        plan = self._plan
+        if plan is None:
+            with self._lock:
+                self._plan = plan = Plan(self._columns, whole=self._whole > 0)
+        return plan
 
-    def _find(self, places: Places[_Entry[K]], row: dict[str, Any]) -> set[K]:
-        """Walk the branches and the values together, from `places` on; `row` takes the values of fields."""
-        found = self._always.copy()
-        for branches, values in places:
-            for name in branches if len(branches) <= len(values) else values:
-                value = values.get(name)
-                branch = branches.get(name)
-                if value is None or branch is None:
-                    continue
-                column = branch.column
-                if column is not None:
-                    row[branch.key] = value
-                    for text in (value,) if value.__class__ is str else texts(value):
-                        column.look_up(text, found)
-                if branch.names or branch.indexes:
-                    places += branch.among(value)
+    def _holding(self, found: set[_Entry[K]], row: dict[str, Any]) -> set[K]:
+        """The keys of those entries that hold."""
         self._candidates = len(found)
         keys: set[K] = set()
         for entry in found:
-            if entry.holds(row):
+            test, literals = entry.compiled or entry.compile()
+            if test(row, literals):
                 keys.update(tuple(entry.keys))  # a copy at one stroke: comparing keys may run anybody's code
         return keys
 

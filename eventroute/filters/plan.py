@@ -1,92 +1,68 @@
-"""How an index reads events: which fields, in one walk, and what of raw bytes has to be decoded for that."""
+"""How an index reads events: which fields, and what of raw bytes has to be decoded for that."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, Generic, TypeAlias, TypedDict, TypeVar
 
 import msgspec
 
+from eventroute.event import Event
 from eventroute.filters.tables import Column
+from eventroute.filters.walk import MAX_COMPILED, Branch, Walk, compile_walk, walk
 from eventroute.jsontext import decode_json
 from eventroute.paths import Field
 
-__all__ = ["MAX_NAMES", "Branch", "Places", "Plan"]
+__all__ = ["MAX_NAMES", "Plan"]
 
 MAX_NAMES: Final = 64
 """How many members of one object are decoded by name; where filters read more of it, all of it is decoded."""
 
 E = TypeVar("E")
 
-
-class Branch(Generic[E]):
-    """A place in events that filters read, or that lies on the way to one."""
-
-    __slots__ = ("column", "indexes", "key", "names")
-
-    def __init__(self) -> None:
-        self.column: Column[E] | None = None
-        self.key = ""
-        """The field's text, by which its value stands in a row."""
-        self.names: dict[str, Branch[E]] = {}
-        self.indexes: dict[int, Branch[E]] = {}
-
-    def end(self, field: Field, column: Column[E]) -> None:
-        self.key, self.column = str(field), column
-
-    def below(self, step: str | int) -> Branch[E]:
-        if isinstance(step, str):
-            return self.names.setdefault(step, Branch())
-        return self.indexes.setdefault(step, Branch())
-
-    def among(self, value: object) -> Places[E]:
-        """The branches below, with what the value has there."""
-        if isinstance(value, dict) and self.names:
-            return [(self.names, value)]
-        if isinstance(value, list) and self.indexes:
-            size = len(value)
-            return [(self.indexes, {at: value[at] for at in self.indexes if -size <= at < size})]
-        return []
-
-
-Places: TypeAlias = list[tuple[Mapping[Any, Branch[E]], Mapping[Any, Any]]]
-"""Branches, each set with the values among which it is looked for."""
+# What an object's place may hold instead of one; the elements of arrays, which no filter reads there, stay undecoded.
+_Other: TypeAlias = list[msgspec.Raw] | str | int | float | bool | None
 
 
 class Plan(Generic[E]):
-    """The fields of all filters in an index as one tree. Never changed; made anew when the set of fields changes.
+    """How the fields of all filters in an index are read. Never changed; made anew when the set of fields changes.
 
-    `decode` turns the JSON text of an event into as much of it as the tree needs, duplicate names read as Event reads
-    them; None where some filter needs the whole event.
+    `decode` turns the JSON text of an event into as much of it as the walk needs; it is None where the whole is needed.
     """
 
-    def __init__(self, columns: Mapping[Field, Column[E]], whole: bool) -> None:
+    def __init__(self, columns: Mapping[Field, Column[E]], *, whole: bool) -> None:
         top: Branch[E] = Branch()
-        self.text: Mapping[Any, Branch[E]] | None = None
-        """Where some filter reads the data as text."""
+        self._text: Branch[E] = Branch()
         for field, column in columns.items():
+            branch = self._text
             if field.attribute is not None:
-                top.below(field.attribute).end(field, column)
+                branch = top.below(field.attribute)
             elif field.segments:
                 branch = top.below("data")
                 for step in field.segments:
                     branch = branch.below(step)
-                branch.end(field, column)
-            else:
-                text: Branch[E] = Branch()
-                text.end(field, column)
-                self.text = {"data": text}
-        self.names: Mapping[Any, Branch[E]] = top.names
-        self.data: Mapping[Any, Branch[E]] | None = {"data": top.names["data"]} if "data" in top.names else None
-        self.decode = None if whole or self.text is not None else _decoder(self.names)
+            branch.end(field, column)
+        self._reads_data = "data" in top.names
+        self.walk: Walk[E] = compile_walk(top.names) if len(columns) <= MAX_COMPILED else partial(walk, top.names)
+        self.decode = None if whole or self._text.column is not None else _decoder(top.names)
+
+    def read(self, event: Event, row: dict[str, Any], found: set[E]) -> None:
+        """The walk over a whole event."""
+        values: dict[str, Any] = dict(event.attributes)
+        if self._reads_data:
+            values["data"] = event.data
+        self.walk(values, row, found)
+        if self._text.column is not None:
+            row[self._text.key] = event.data_text
+            self._text.column.look_up(event.data_text, found)
 
 
 def _decoder(names: Mapping[str, Branch[Any]]) -> Callable[[Any], dict[str, Any]]:
     members = {name: _shape(branch) for name, branch in names.items()}
     if "data" in members:
         members["data_base64"] = Any
-    shape = _object(members)
-    decode: Callable[[Any], dict[str, Any]] = msgspec.json.Decoder(shape, float_hook=_number).decode
+    decode: Callable[[Any], dict[str, Any]] = msgspec.json.Decoder(_object(members), float_hook=_number).decode
     return decode
 
 
@@ -95,15 +71,11 @@ def _number(text: str) -> Any:
     return decode_json(text.encode())
 
 
-# Beside objects; the elements of an array, which no filter reads, stay undecoded.
-_Passed: TypeAlias = list[msgspec.Raw] | str | int | float | bool | None
-
-
 def _shape(branch: Branch[Any]) -> Any:
     """The type as which msgspec decodes what stands at a branch."""
     if branch.column is not None or branch.indexes or len(branch.names) > MAX_NAMES:
         return Any
-    return _object({name: _shape(below) for name, below in branch.names.items()}) | _Passed
+    return _object({name: _shape(below) for name, below in branch.names.items()}) | _Other
 
 
 def _object(members: dict[str, Any]) -> Any:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 
 from eventroute.canonical import canonical_text
 
-__all__ = ["ends", "equals", "starts", "texts"]
+__all__ = ["among", "ends", "equals", "starts", "texts"]
 
 
 def texts(value: object) -> Sequence[str]:
@@ -22,16 +22,21 @@ def texts(value: object) -> Sequence[str]:
     return [text for element in value if (text := canonical_text(element)) is not None]
 
 
-def equals(value: object, literals: Container[str]) -> bool:
+def equals(value: object, literal: str) -> bool:
+    """Whether a text of the value is the literal."""
+    return literal in texts(value)
+
+
+def among(value: object, literals: frozenset[str]) -> bool:
     """Whether a text of the value is one of the literals."""
-    return any(text in literals for text in texts(value))
+    return not literals.isdisjoint(texts(value))
 
 
-def starts(value: object, literals: tuple[str, ...]) -> bool:
-    """Whether a text of the value begins with one of the literals."""
+def starts(value: object, literals: str | tuple[str, ...]) -> bool:
+    """Whether a text of the value begins with the literal, or one of them."""
     return any(text.startswith(literals) for text in texts(value))
 
 
-def ends(value: object, literals: tuple[str, ...]) -> bool:
-    """Whether a text of the value ends with one of the literals."""
+def ends(value: object, literals: str | tuple[str, ...]) -> bool:
+    """Whether a text of the value ends with the literal, or one of them."""
     return any(text.endswith(literals) for text in texts(value))
