@@ -70,7 +70,7 @@ class Secrets:
     """
 
     folder: Path = field(factory=Path, converter=Path)
-    resolvers: Mapping[str, SecretResolver] = field(factory=dict, converter=dict, repr=False)
+    resolvers: Mapping[str, SecretResolver] = field(factory=dict, repr=False)
 
     def get(self, reference: str) -> Secret:
         """The secret that a reference leads to; reads the file or the variable anew each time.

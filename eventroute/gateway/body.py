@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
+
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
@@ -24,10 +26,11 @@ async def read_body(request: Request, limits: RequestLimits, clock: Clock) -> by
         raise _too_large(limits.max_body)
     body = bytearray()
     with clock.move_on_after(limits.body_timeout) as scope:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > limits.max_body:
-                raise _too_large(limits.max_body)
+        async with aclosing(request.stream()) as chunks:
+            async for chunk in chunks:
+                body += chunk
+                if len(body) > limits.max_body:
+                    raise _too_large(limits.max_body)
     if scope.cancelled_caught:
         raise HTTPException(408, f"the body did not arrive within {limits.body_timeout:g} seconds")
     if declared is not None and len(body) < declared:
