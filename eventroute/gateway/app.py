@@ -160,12 +160,8 @@ class Gateway:
             raise UnknownBus(bus)
 
     async def _refuse(self, request: Request, error: Exception) -> Response:
-        if isinstance(error, ClientDisconnect):
-            return Problem(400, "the connection was closed before the body had arrived").response()  # nobody reads it
         if isinstance(error, StorageError):
             _log.warning("gateway: %r: %s", request.scope["path"], error)
-        if not isinstance(error, EventrouteError | HTTPException):
-            raise error
         return problem_of(error, retry_after=self._limits.retry_after).response()
 
 

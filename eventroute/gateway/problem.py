@@ -9,10 +9,11 @@ from typing import Final
 
 from attrs import field, frozen
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from eventroute.binding import UnsupportedMode
-from eventroute.errors import EventrouteError, InvalidEvent, StorageError, StorageFull, Unauthorized, UnknownBus
+from eventroute.errors import InvalidEvent, StorageError, StorageFull, Unauthorized, UnknownBus
 
 __all__ = ["Problem", "problem_of"]
 
@@ -43,7 +44,7 @@ class Problem:
         return Response(json.dumps(document), self.status, dict(self.headers), "application/problem+json")
 
 
-def problem_of(error: EventrouteError | HTTPException, *, retry_after: int) -> Problem:
+def problem_of(error: Exception, *, retry_after: int) -> Problem:
     """How an error is answered; one that the sender cannot be at fault for is raised again.
 
     What a storage says of itself (paths, addresses) is for the log, not for the sender.
@@ -54,6 +55,8 @@ def problem_of(error: EventrouteError | HTTPException, *, retry_after: int) -> P
             return Problem(error.status_code, error.detail, headers=error.headers or {})
         case InvalidEvent():
             return Problem(415 if isinstance(error, UnsupportedMode) else 400, error.reason, error.where)
+        case ClientDisconnect():
+            return Problem(400, "the connection was closed within the body")  # for the log; nobody is there to read it
         case UnknownBus():
             return Problem(404, f"there is no bus {error.bus!r}")
         case Unauthorized(forbidden=True):

@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from eventroute.binding import BATCH_TYPE, STRUCTURED_TYPE
-from eventroute.errors import StorageClosed, StorageError, StorageFull, Unauthorized
+from eventroute.errors import InvalidConfiguration, StorageClosed, StorageError, StorageFull, Unauthorized
 from eventroute.event import Event
 from eventroute.gateway.app import Gateway
 from eventroute.gateway.authorize import PublishRequest
@@ -269,9 +269,10 @@ async def test_when_nothing_can_be_stored(log: Log, fault: Exception, caplog: py
     assert str(fault) in caplog.text
 
 
-async def test_a_fault_of_ours_is_not_hidden(log: Log) -> None:
-    log.fault = ZeroDivisionError()
-    with pytest.raises(ZeroDivisionError):
+@pytest.mark.parametrize("fault", [ZeroDivisionError(), InvalidConfiguration("not the sender's")])
+async def test_a_fault_of_ours_is_not_hidden(log: Log, fault: Exception) -> None:
+    log.fault = fault
+    with pytest.raises(type(fault)):
         await call(Gateway(log), "POST", "/default", STRUCTURED, BODY)
 
 
