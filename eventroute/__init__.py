@@ -44,8 +44,8 @@ from eventroute.transform import Transformer
 
 __all__ = [
     "AddressPolicy",
-    "Backoff",
     "BackendUnsupported",
+    "Backoff",
     "BusExists",
     "DeliveryPolicy",
     "Event",
