@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from eventroute.cli.demo import demo
 from eventroute.cli.serve import serve
 from eventroute.errors import EventrouteError
 
@@ -32,4 +33,5 @@ def commands() -> None:
     """An event broker: CloudEvents in, kept, matched, reshaped and pushed."""
 
 
+commands.add_command(demo)
 commands.add_command(serve)

@@ -1,0 +1,61 @@
+"""`eventroute demo`: everything in one process, and what happens at each step."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+__all__ = ["demo"]
+
+_NEW_FOLDER = "a new folder"
+
+
+class _NotStarted(click.ClickException):
+    exit_code = 2
+
+
+@click.command()
+@click.option(
+    "--keep",
+    is_flag=False,
+    flag_value=_NEW_FOLDER,
+    metavar="[FOLDER]",
+    help="Keep the SQLite file, in FOLDER or in a new temporary one.",
+)
+def demo(keep: str | None) -> None:
+    """See it work: a GitHub webhook comes in, is kept, matched, reshaped and pushed to a receiver that plays Slack.
+
+    Needs no network and no configuration, and leaves nothing behind unless --keep is given.
+    Exit codes: 0 all went as it should, 1 it did not, 2 it could not start.
+    """
+    from eventroute.demo.story import play  # noqa: PLC0415  # slow to import, and it needs extras
+
+    try:
+        with _folder(keep) as folder:
+            file = folder / "events.db"
+            if file.exists():
+                raise click.BadParameter(f"{file} is there already: name another folder", param_hint="--keep")
+            went_well = asyncio.run(play(file, kept=keep is not None))
+    except OSError as error:
+        raise _NotStarted(str(error)) from error
+    if not went_well:
+        raise SystemExit(1)
+
+
+@contextmanager
+def _folder(keep: str | None) -> Iterator[Path]:
+    """Where the file goes: gone with all that is in it when the block ends, unless it is to be kept."""
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix="eventroute-demo-") as name:
+            yield Path(name)
+    elif keep == _NEW_FOLDER:
+        yield Path(tempfile.mkdtemp(prefix="eventroute-demo-"))
+    else:
+        folder = Path(keep).resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
