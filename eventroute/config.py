@@ -225,7 +225,7 @@ def _check_secret(table: Table, place: Place, reference: str) -> None:
     try:
         check_reference(reference)
     except InvalidConfiguration as error:
-        raise table.document.error((*table.place, *place), error.reason) from None  # it may be a secret in clear
+        raise table.inner_error(place, error.reason) from None  # it may be a secret in clear
 
 
 def _gateway(table: Table, buses: Mapping[str, BusSettings]) -> GatewaySettings:
@@ -294,20 +294,19 @@ def _subscription(table: Table, sinks: HttpSinks) -> Subscription:
             sinks.check(subscription.address, subscription.policy)
         else:
             raise InvalidSubscription("must be an http or https URL", where="sink")
-        inside = ("filters",)
         Filter.parse(list(subscription.filters))
         inside = ("transformer",)
         if subscription.transformer is not None:
             Transformer.parse(subscription.transformer)
     except (InvalidSubscription, InvalidFilter, InvalidTransformer) as error:
-        place = (*table.place, *inside, *_written(place_of(error.where), table.values))
-        raise table.document.error(place, error.reason) from error
+        where, line, column = error.where.partition(" line ")
+        place = (*inside, *place_of(where.strip("'")))
+        raise table.inner_error(_written(table, place), f"{line}{column}: {error.reason}".lstrip(": ")) from error
     return subscription
 
 
-def _written(place: Place, values: Mapping[str, Any]) -> Place:
-    """A policy's setting stands under `config`, or under `protocolsettings`."""
-    if place[:1] != ("policy",):
-        return place
-    settings = values.get("protocolsettings", {})
-    return ("protocolsettings" if place[1] in settings else "config", *place[1:])
+def _written(table: Table, place: Place) -> Place:
+    """A policy's setting stands under `config` or `protocolsettings`."""
+    inner = place[1:] if place[:1] == ("policy",) else place
+    choices: list[Place] = [place, ("config", *inner), ("protocolsettings", *inner)]
+    return next((choice for choice in choices if table.has(choice)), place)

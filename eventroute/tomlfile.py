@@ -130,7 +130,15 @@ class Table:
 
     def error(self, key: str, message: str) -> InvalidConfiguration:
         """What is wrong at a key of this table; an empty key is the table itself."""
-        return self.document.error((*self.place, key) if key else self.place, message)
+        return self.inner_error((key,) if key else (), message)
+
+    def inner_error(self, place: Place, message: str) -> InvalidConfiguration:
+        """What is wrong at a place within this table."""
+        return self.document.error((*self.place, *place), message)
+
+    def has(self, place: Place) -> bool:
+        """Whether there is such a place within this table."""
+        return _has(self.values, place)
 
     def get(self, key: str, kind: type[T], default: T) -> T:
         """The value of a key, which must be of a kind: str, int, bool, or float for any number."""
