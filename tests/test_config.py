@@ -202,7 +202,6 @@ SINK = 'sink = "https://example.com/"\n'
             "subscriptions[0].transformer.template: line 1, column 3",
             "add 'x' to define",
         ),
-        (SUB + SINK + "[subscriptions.config]\nbackoff.first = 0", 6, "subscriptions[0].config.backoff.first", ""),
         (SUB + SINK + "[subscriptions.config]\ntimeout = 0", 6, "subscriptions[0].config.timeout", "0.001 to 3600"),
         (
             SUB + SINK + "[subscriptions.protocolsettings]\nmethod = 'GET'",

@@ -140,7 +140,7 @@ def test_a_table_is_read_key_by_key() -> None:
     [
         (
             "prot = 1",
-            lambda table: table.get("prt", int, 0),
+            lambda table: table.get("port", int, 0),
             "x.toml:1: prot: there is no such key; did you mean 'port'?",
         ),
         ("a = 1", lambda table: table.get("zzzz", int, 0), "x.toml:1: a: there is no such key; known: zzzz"),
