@@ -19,6 +19,9 @@ SURVEY_EVERY = 1.0
 SURVEY_SHARE = 0.02
 """The most of the time that counting may take: where it is slow it is done less often."""
 
+LEAST_WAIT = 0.001
+"""The shortest wait for a lane that is stopped, in seconds: the wall clock tells no finer times apart for certain."""
+
 READ_BYTES = 4 * 1_048_576
 
 
@@ -68,7 +71,7 @@ class Retrying:
             return
         lane.start()
         if not lane.ready:
-            worker.expect(subscription, clock.time() + lane.held_until - clock.monotonic())
+            worker.expect(subscription, clock.time() + max(lane.held_until - clock.monotonic(), LEAST_WAIT))
             return
         limit = min(lane.queue_room, FETCH)
         if limit <= 0:

@@ -54,18 +54,21 @@ class VirtualClock:
         return self._scope(seconds)
 
     async def advance(self, seconds: float) -> None:
-        """Let `seconds` pass: each alarm rings at its own time, and all tasks run until they wait again."""
+        """Let `seconds` pass: each alarm rings at its own time, and all tasks run until they wait again.
+
+        Several tasks may do so at once; the time is then moved as far as the furthest wants.
+        """
         end = self._elapsed + seconds
         await _all_waiting()
         while self._alarms and self._alarms[0][0] <= end:
             at, _, alarm = heapq.heappop(self._alarms)
-            self._elapsed = at
+            self._elapsed = max(self._elapsed, at)
             if isinstance(alarm, anyio.Event):
                 alarm.set()
             else:
                 alarm.cancel()
             await _all_waiting()
-        self._elapsed = end
+        self._elapsed = max(self._elapsed, end)
 
     def _alarm(self, seconds: float, alarm: anyio.Event | anyio.CancelScope) -> _Alarm:
         entry: _Alarm = (self._elapsed + max(0.0, seconds), next(self._serial), alarm)
