@@ -55,7 +55,7 @@ def definition_of(subscription: Subscription) -> bytes:
 class _ReaderIndex:
     """The spans that one reader serves, and the index over their filters; callable as a `Matcher`."""
 
-    index: FilterIndex
+    index: FilterIndex[tuple[str, int]]
     spans: dict[tuple[str, int], Span]
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -50,7 +50,7 @@ class BareLog:
         self.db.executemany("INSERT INTO log (event) VALUES (?)", [(event,) for event in events])
         self.db.execute("COMMIT")
 
-    async def drain(self, sinks: dict[str, Callable[[Bare], object]]) -> None:
+    async def drain(self, sinks: dict[str, Callable[[Bare], Awaitable[None]]]) -> None:
         position = 0
         while page := self.db.execute(
             "SELECT offset, event FROM log WHERE offset > ? ORDER BY offset LIMIT ?", (position, PAGE)
@@ -59,7 +59,7 @@ class BareLog:
                 event = _decode(raw)
                 sink = sinks.get(event.type)
                 if sink is not None:
-                    await sink(event)  # type: ignore[misc]
+                    await sink(event)
             position = page[-1][0]
             self.db.execute("UPDATE progress SET position = ?", (position,))
 
@@ -80,8 +80,9 @@ def _bare_drain(path: Path, size: int) -> float:
     async def sink(_event: Bare) -> None:
         """Take it."""
 
+    sinks: dict[str, Callable[[Bare], Awaitable[None]]] = {"com.github.star.created": sink}
     begin = perf_counter()
-    anyio.run(log.drain, {"com.github.star.created": sink})
+    anyio.run(log.drain, sinks)
     return perf_counter() - begin
 
 
@@ -91,10 +92,11 @@ def _bare_publish(path: Path, size: int) -> float:
     async def sink(_event: Bare) -> None:
         """Take it."""
 
+    sinks: dict[str, Callable[[Bare], Awaitable[None]]] = {"com.github.star.created": sink}
     begin = perf_counter()
     for _ in range(0, size, BATCH):
         log.append([RAW] * min(BATCH, size))
-    anyio.run(log.drain, {"com.github.star.created": sink})
+    anyio.run(log.drain, sinks)
     return perf_counter() - begin
 
 
