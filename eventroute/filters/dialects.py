@@ -27,8 +27,8 @@ from eventroute.paths import Field
 
 __all__ = ["BUILT_IN", "NodeParser", "parse"]
 
-NodeParser: TypeAlias = Callable[[object, str, str], Node]
-"""Makes a clause of what stands under a dialect's name: as a value, and as JSON text; and the place, for errors."""
+NodeParser: TypeAlias = Callable[[str, str], Node]
+"""Makes a clause of the JSON text that stands under a dialect's name; the place is for errors."""
 
 _RELATIONS: Final = {relation.value: relation for relation in Relation}
 BUILT_IN: Final = frozenset({*_RELATIONS, "all", "any", "not"})
@@ -118,7 +118,7 @@ class _Reader:
             text = encode_json(value).decode()
         except ValueError as error:
             raise InvalidFilter(f"this is not JSON: {error}", where=where) from None
-        node = self._custom[name](value, text, where)
+        node = self._custom[name](text, where)
         inner_depth, clauses = extent(node)
         self.count(where, depth + inner_depth - 1, clauses)
         return node

@@ -88,8 +88,8 @@ def _adopt(name: str, parser: DialectParser) -> NodeParser:
     if name in BUILT_IN:
         raise InvalidFilter(f"the dialect {name!r} is built in: choose another name", where="dialects")
 
-    def parse_clause(value: object, text: str, where: str) -> Node:
-        test = parser(value, where)
+    def parse_clause(text: str, where: str) -> Node:
+        test = parser(decode_json(text.encode()), where)
         if isinstance(test, Filter):
             return Composed(name, text, test.syntax)
         if not callable(test) or not isinstance(test, Hashable):
