@@ -33,18 +33,22 @@ def demo(keep: str | None) -> None:
     Needs no network and no configuration, and leaves nothing behind unless --keep is given.
     Exit codes: 0 all went as it should, 1 it did not, 2 it could not start.
     """
-    from eventroute.demo.story import play  # noqa: PLC0415  # slow to import, and it needs extras
-
     try:
-        with _folder(keep) as folder:
-            file = folder / "events.db"
-            if file.exists():
-                raise click.BadParameter(f"{file} is there already: name another folder", param_hint="--keep")
-            went_well = asyncio.run(play(file, kept=keep is not None))
+        went_well = _play(keep)
     except OSError as error:
         raise _NotStarted(str(error)) from error
     if not went_well:
         raise SystemExit(1)
+
+
+def _play(keep: str | None) -> bool:
+    from eventroute.demo.story import play  # noqa: PLC0415  # slow to import, and it needs extras
+
+    with _folder(keep) as folder:
+        file = folder / "events.db"
+        if file.exists():
+            raise click.BadParameter(f"{file} is there already: name another folder", param_hint="--keep")
+        return asyncio.run(play(file, kept=keep is not None))
 
 
 @contextmanager
