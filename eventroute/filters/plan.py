@@ -75,6 +75,8 @@ def _shape(branch: Branch[Any]) -> Any:
     """The type as which msgspec decodes what stands at a branch."""
     if branch.column is not None or branch.indexes or len(branch.names) > MAX_NAMES:
         return Any
+    if not all(map(str.isascii, branch.names)):
+        return Any  # msgspec 0.22 does not find other names in a TypedDict
     return _object({name: _shape(below) for name, below in branch.names.items()}) | _Other
 
 

@@ -28,6 +28,9 @@ PATHS: dict[str, tuple[str | int, ...]] = {
     "data.a.a.b": ("a", "a", "b"),
     "data[0]": (0,),
     "data[-1].a": (-1, "a"),
+    "data['é']": ("é",),
+    "data.é": ("é",),
+    "data.a.é.b": ("a", "é", "b"),
     "data.a[0]": ("a", 0),
     "data.a[1].b": ("a", 1, "b"),
     "data.b[-1]": ("b", -1),
@@ -122,7 +125,7 @@ def values() -> st.SearchStrategy[Any]:
         scalars | st.lists(scalars, max_size=3),
         lambda inner: st.one_of(
             st.lists(inner, max_size=3),
-            st.dictionaries(st.sampled_from(("a", "b", "odd key", "c")), inner, max_size=3),
+            st.dictionaries(st.sampled_from(("a", "b", "odd key", "c", "é")), inner, max_size=3),
         ),
         max_leaves=8,
     ) | st.integers(1, 13).flatmap(lambda depth: st.builds(lambda value: _nested(value, depth), scalars))

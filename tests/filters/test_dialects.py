@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from eventroute.errors import InvalidFilter
 from eventroute.event import Event
 from eventroute.filters import Filter
+from eventroute.filters.filter import DialectParser
 from eventroute.filters.syntax import MAX_CLAUSES, MAX_DEPTH, MAX_LITERAL, extent
 from tests.filters.interpreter import events, matches, specs
 from tests.strategies import json_values
@@ -190,7 +191,7 @@ def has_data(event: Any) -> bool:
     return event.get_data() is not None
 
 
-DIALECTS = {"types": types, "hasdata": lambda value, where: has_data}
+DIALECTS: dict[str, DialectParser] = {"types": types, "hasdata": lambda value, where: has_data}
 
 
 @pytest.mark.parametrize(
