@@ -1,0 +1,292 @@
+"""The scheduler with sinks that answer as they are told: what holds a lane, pauses a subscription, or is at fault."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+from anyio.lowlevel import checkpoint
+from attrs import define, field
+
+from eventroute.errors import BackendUnsupported, StorageError
+from eventroute.event import Event
+from eventroute.push.backoff import Backoff
+from eventroute.push.outcome import Delivered, Outcome, Rejected, RetryLater
+from eventroute.push.policy import DeliveryPolicy
+from eventroute.push.sinks.base import Sink
+from eventroute.router import Router
+from eventroute.storage.base import Entry, Session
+from eventroute.storage.memory import MemoryStorage
+from eventroute.subscription import Subscription
+from eventroute.testing.clock import VirtualClock
+
+pytestmark = pytest.mark.anyio
+
+Step = Outcome | Exception
+
+
+@define(eq=False)
+class Scripted:
+    """A provider of `scripted:NAME` sinks, that answer with what stands in their script, and then deliver."""
+
+    scripts: dict[str, list[Step]] = field(factory=dict)
+    attempts: list[tuple[str, str]] = field(factory=list)
+    opening: Exception | None = None
+    schemes: frozenset[str] = frozenset({"scripted"})
+
+    async def open(self) -> None:
+        if self.opening is not None:
+            raise self.opening
+
+    async def aclose(self) -> None:
+        await checkpoint()
+
+    def check(self, address: str, policy: DeliveryPolicy) -> None:
+        """Any address will do."""
+
+    def sink(self, address: str, policy: DeliveryPolicy) -> Sink | None:
+        return None if address == "scripted:unreachable" else _ScriptedSink(self, address)
+
+
+@define(eq=False)
+class _ScriptedSink:
+    provider: Scripted
+    address: str
+
+    async def send(self, event: Event) -> Outcome:
+        await checkpoint()
+        self.provider.attempts.append((self.address.partition(":")[2], event.id))
+        script = self.provider.scripts.get(self.address.partition(":")[2])
+        step = script.pop(0) if script else Delivered()
+        if isinstance(step, Exception):
+            raise step
+        return step
+
+
+def events(*ids: object, type: str = "order") -> list[Event]:
+    return [Event.create(type=type, source="/shop", id=str(one)) for one in ids]
+
+
+def to(name: str, **policy: object) -> Subscription:
+    return Subscription(id=name, sink=f"scripted:{name}", policy=DeliveryPolicy(**policy))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+@pytest.fixture
+def storage(clock: VirtualClock) -> MemoryStorage:
+    return MemoryStorage(clock=clock)
+
+
+@pytest.fixture
+def sinks() -> Scripted:
+    return Scripted()
+
+
+@pytest.fixture
+def router(storage: MemoryStorage, clock: VirtualClock, sinks: Scripted) -> Router:
+    return Router(storage, clock=clock, sinks=[sinks])
+
+
+async def test_a_sink_that_asks_for_time_gets_it_for_everything(
+    router: Router, clock: VirtualClock, sinks: Scripted
+) -> None:
+    sinks.scripts["a"] = [RetryLater("http-503", after=100.0, hold_lane=True)]
+    async with router:
+        await router.subscribe(to("a", concurrency=1))
+        await router.publish(*events(1, 2, 3))
+        await clock.advance(99)
+        assert sinks.attempts == [("a", "1")]
+        await clock.advance(5)
+        assert sorted(sinks.attempts[1:]) == [("a", "1"), ("a", "2"), ("a", "3")]
+
+
+async def test_a_sink_that_is_gone_pauses_its_subscription(
+    router: Router, storage: MemoryStorage, clock: VirtualClock, sinks: Scripted
+) -> None:
+    sinks.scripts["a"] = [Rejected("gone", pause="gone")]
+    async with router:
+        await router.subscribe(to("a", concurrency=1))
+        await router.publish(*events(1))
+        await clock.advance(1)
+        await router.publish(*events(2))
+        await clock.advance(100)
+        assert [stored.paused for stored in await router.subscriptions()] == ["gone"]
+        assert [letter.reason for letter in await router.deadletters()] == ["gone"]
+        assert sinks.attempts == [("a", "1")]
+        await router.resume("a")
+        await clock.advance(1)
+        assert sinks.attempts[1:] == [("a", "2")]
+
+
+async def test_a_sink_with_a_fault_of_its_own_takes_nobody_down(
+    router: Router, clock: VirtualClock, sinks: Scripted, caplog: pytest.LogCaptureFixture
+) -> None:
+    sinks.scripts["a"] = [ZeroDivisionError("oops")]
+    async with router:
+        await router.subscribe(to("a", backoff=Backoff(1, 1)))
+        await router.subscribe(to("b"))
+        await router.publish(*events(1))
+        await clock.advance(5)
+    assert sorted(sinks.attempts) == [("a", "1"), ("a", "1"), ("b", "1")]
+    assert "subscription a: its sink has a fault" in caplog.text
+
+
+async def test_a_provider_that_cannot_work_here_is_refused_when_subscribing(router: Router, sinks: Scripted) -> None:
+    sinks.opening = BackendUnsupported("not on this loop")
+    async with router:
+        with pytest.raises(BackendUnsupported, match="not on this loop"):
+            await router.subscribe(to("a"))
+        assert await router.subscriptions() == []
+
+
+async def test_a_stored_subscription_that_cannot_work_here_ends_the_router_aloud(
+    storage: MemoryStorage, clock: VirtualClock, sinks: Scripted
+) -> None:
+    async with storage:
+        async with Router(storage, clock=clock, sinks=[sinks]) as router:
+            await router.subscribe(to("a"))
+        unsupported = Scripted(opening=BackendUnsupported("not on this loop"))
+        with pytest.RaisesGroup(pytest.RaisesExc(BackendUnsupported), flatten_subgroups=True):
+            async with Router(storage, clock=clock, sinks=[unsupported]) as router:
+                await router.publish(*events(1))
+                await clock.advance(1)
+
+
+async def test_what_cannot_be_understood_is_paused_and_loses_nothing(
+    storage: MemoryStorage, clock: VirtualClock, sinks: Scripted, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with storage:
+        for name, definition in (
+            ("broken", b'{"id":"broken","sink":"scripted:broken","filters":[{"newer":{}}]}'),
+            ("foreign", b'{"id":"foreign","sink":"pigeon:coop"}'),
+        ):
+            await storage.put_subscription("default", name, definition, start="latest", rematch=True)
+        async with Router(storage, clock=clock, push=False) as publisher:
+            await publisher.publish(*events(1, 2))
+        async with Router(storage, clock=clock, sinks=[sinks]) as router:
+            await clock.advance(1)
+            paused = {stored.id: stored.paused or "" for stored in await router.subscriptions()}
+            assert paused["broken"].startswith("invalid: filters[0]")
+            assert paused["foreign"].startswith("invalid: sink: nothing here sends to 'pigeon'")
+            assert await router.idle() == 4
+            assert "subscription broken is paused" in caplog.text
+            await router.subscribe(to("broken"))
+            await router.resume("broken")
+            await clock.advance(1)
+            assert sorted(sinks.attempts) == [("broken", "1"), ("broken", "2")]
+
+
+async def test_one_that_no_process_can_reach_waits(router: Router, clock: VirtualClock, sinks: Scripted) -> None:
+    async with router:
+        await router.subscribe(to("unreachable"))
+        await router.publish(*events(1))
+        await clock.advance(1)
+        assert await router.idle() == 1
+
+
+async def test_more_waits_than_fits_into_memory_at_once(
+    router: Router, storage: MemoryStorage, clock: VirtualClock, sinks: Scripted
+) -> None:
+    sinks.scripts["a"] = [RetryLater("http-500")] * 500
+    policy = {"backoff": Backoff(100, 100), "breaker": None, "max_waiting": 5_000, "concurrency": 1}
+    async with router:
+        await router.subscribe(to("a", **policy))
+        await router.publish(*events(*range(3_000)))
+        await clock.advance(500)
+        assert await router.idle() == 0
+    assert len(sinks.attempts) == 3_500
+    assert {one for _, one in sinks.attempts} == {str(one) for one in range(3_000)}
+
+
+async def test_a_dead_letter_is_delivered_again_from_its_own_copy(
+    router: Router, storage: MemoryStorage, clock: VirtualClock, sinks: Scripted
+) -> None:
+    sinks.scripts["a"] = [Rejected("http-400")] * 3
+    async with router:
+        await router.subscribe(to("a"))
+        await router.publish(*events(1, 2, 3))
+        await clock.advance(1)
+        letters = await router.deadletters()
+        assert len(letters) == 3
+        assert await router.redrive(offset=letters[1].offset) == 1
+        await clock.advance(2)
+        assert await router.redrive(subscription="a", reason="http-400") == 2
+        await clock.advance(2)
+        assert await router.idle() == 0
+    assert len(sinks.attempts) == 6
+
+
+async def test_an_event_that_the_log_lost_is_said_to_be_missing(clock: VirtualClock, sinks: Scripted) -> None:
+    class Forgetful(MemoryStorage):
+        forgets = False
+
+        async def read(self, bus: str, start: int, end: int, *, limit: int, max_bytes: int):  # type: ignore[no-untyped-def]
+            return [] if self.forgets else await super().read(bus, start, end, limit=limit, max_bytes=max_bytes)
+
+    storage = Forgetful(clock=clock)
+    sinks.scripts["a"] = [RetryLater("http-500", after=10.0)]
+    async with Router(storage, clock=clock, sinks=[sinks]) as router:
+        await router.subscribe(to("a"))
+        await router.publish(*events(1))
+        await clock.advance(1)
+        storage.forgets = True
+        await clock.advance(20)
+        assert [(letter.reason, letter.attempts) for letter in await router.deadletters()] == [("event-missing", 1)]
+
+
+async def test_a_stop_does_not_wait_for_ever_for_a_storage_that_fails(
+    clock: VirtualClock, sinks: Scripted, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(MemoryStorage):
+        broken = False
+
+        async def write(self, bus: str, session: Session, entries: list[Entry]) -> None:  # type: ignore[override]
+            if self.broken:
+                raise StorageError("the disk is gone")
+            await super().write(bus, session, entries)
+
+    storage = Broken(clock=clock)
+    async with anyio.create_task_group() as tasks:
+        async with Router(storage, clock=clock, sinks=[sinks]) as router:
+            await router.subscribe(to("a"))
+            storage.broken = True
+            await router.publish(*events(1))
+            await clock.advance(1)
+            tasks.start_soon(clock.advance, 60)
+        assert not router.clean
+    assert "the storage took no more for 10 s" in caplog.text
+
+
+async def test_an_append_that_keeps_failing_is_the_callers_matter(clock: VirtualClock) -> None:
+    class Broken(MemoryStorage):
+        tried = 0
+
+        async def append(self, *_args: object, **_more: object) -> tuple[int, ...]:
+            self.tried += 1
+            raise StorageError("the disk is gone")
+
+    storage = Broken(clock=clock)
+    async with anyio.create_task_group() as tasks, Router(storage, clock=clock, push=False) as router:
+        tasks.start_soon(clock.advance, 5)
+        with pytest.raises(StorageError, match="the disk is gone"):
+            await router.publish(*events(1))
+    assert storage.tried == 3
+
+
+async def test_removing_a_subscription_forgets_what_was_on_its_way(
+    router: Router, storage: MemoryStorage, clock: VirtualClock, sinks: Scripted
+) -> None:
+    sinks.scripts["a"] = [RetryLater("http-503", after=50.0, hold_lane=True)]
+    async with router:
+        await router.subscribe(to("a", concurrency=1))
+        await router.publish(*events(*range(10)))
+        await clock.advance(0.01)
+        await router.unsubscribe("a")
+        await clock.advance(100)
+        assert await router.idle() == 0
+        [live] = await storage.readers("default")
+        assert live.position == live.claimed
+    assert len(sinks.attempts) == 1
