@@ -255,7 +255,9 @@ class Storage(ABC):
 
     @abstractmethod
     async def aclose(self) -> None:
-        """Undo one `open`; the last one waits for what is under way and lets go of files and connections."""
+        """Undo one `open`; the last one ends every `watch` (which may raise StorageClosed), waits for what else is
+        under way, and lets go of files and connections. Raises StorageClosed where the storage is not open.
+        """
 
     async def __aenter__(self) -> Self:
         """Open the storage."""

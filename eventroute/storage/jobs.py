@@ -101,6 +101,11 @@ class JobThread(ABC):
             raise job.error
         return job.result
 
+    @property
+    def closed(self) -> bool:
+        """Whether it takes no more jobs."""
+        return self._closed is not None
+
     def post(self, job: Job[Any]) -> None:
         """Queue a job. Raises StorageClosed, or the error that ended the thread."""
         with self._lock:

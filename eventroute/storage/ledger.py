@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from attrs import evolve
 
-from eventroute.errors import LeaseLost, UnknownBus
+from eventroute.errors import LeaseLost
 from eventroute.storage import placement
 from eventroute.storage.base import Bury, Claim, Complete, Entry, Session, Settle, Wait, Waiting
 from eventroute.storage.tables import Tables
@@ -142,10 +142,9 @@ def _served(tables: Tables, bus: str, subscription: str, known: dict[str, bool])
 
 def _check(tables: Tables, bus: str, done: Claim, session: Session) -> None:
     """A claim that is gone was completed by this session before: nobody else can, while it lives."""
-    if done.bus != bus:
-        raise UnknownBus(done.bus)
     held = tables.claim_at(bus, done.reader, done.start)
-    if done.session != session.id or (held is not None and held.session != session.id):
+    mine = done.session == session.id and (held is None or held.session == session.id)
+    if not mine or done.bus != bus:
         raise LeaseLost(f"offsets {done.start} to {done.end} of the reader {done.reader!r} are another's now")
 
 

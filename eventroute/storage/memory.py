@@ -67,6 +67,9 @@ class MemoryStorage(Storage):
             if not self._opened:
                 raise StorageClosed("the storage is not open")
             self._opened -= 1
+            last = not self._opened
+        if last:
+            self._watchers.stir()
 
     @contextmanager
     def _open(self) -> Iterator[MemoryTables]:

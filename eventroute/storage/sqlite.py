@@ -105,13 +105,15 @@ class SQLiteStorage(Storage):
             self._opened -= 1
             if self._opened:
                 return
-            self._threads = None
+            self._threads, watchers = None, self._watchers
         with anyio.CancelScope(shield=True):
             await reader.stop()
+            watchers.stir()  # who begins to watch from now on is refused
             await writer.stop()
 
     def _make_threads(self) -> tuple[WriteThread, ReadThread]:
         patience = self._busy_timeout
+        self._watchers = Watchers()  # the file may be another by now
         writer = WriteThread(
             self._path, self._clock, self._watchers, synchronous=self._synchronous, busy_timeout=patience
         )
@@ -170,6 +172,8 @@ class SQLiteStorage(Storage):
         """See `Storage.watch`. What another process does is noticed within about `poll_interval`."""
         await anyio.lowlevel.checkpoint()
         _, reader = self._running()
+        if not self._watchers.know(bus):
+            self._watchers.advance({bus: await self._read(lambda tables: tables.head(bus))})
         waiter = self._watchers.add(bus, Head(end, version))
         if waiter is None:
             return

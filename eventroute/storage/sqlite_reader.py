@@ -8,11 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from eventroute.errors import UnknownBus
 from eventroute.storage.jobs import Call, Job, JobThread, fail
 from eventroute.storage.sqlite_schema import connect, storage_error
 from eventroute.storage.sqlite_tables import SqliteTables
-from eventroute.storage.threads import Head, Watchers
+from eventroute.storage.threads import Watchers
 
 __all__ = ["ReadThread"]
 
@@ -36,8 +35,8 @@ class ReadThread(JobThread):
         self._parked = False
 
     def look_out(self) -> None:
-        """Somebody has begun to watch."""
-        if self._parked:  # it waits for a job and for nothing else
+        """Somebody has begun to watch. Raises StorageClosed."""
+        if self._parked or self.closed:  # it waits for a job and for nothing else
             self.post(Call(_nothing))
 
     def _begin(self) -> None:
@@ -72,8 +71,11 @@ class ReadThread(JobThread):
                 connection.execute("ROLLBACK")
 
     def _patience(self) -> float | None:
-        self._parked = not self._watchers.buses()
-        return None if self._parked else self._poll_interval
+        self._parked = True  # said before the look at who watches, so that nobody slips in between
+        if not self._watchers.buses():
+            return None
+        self._parked = False
+        return self._poll_interval
 
     def _idle(self) -> None:
         """Tell those who watch what has happened, here or in another process."""
@@ -83,16 +85,10 @@ class ReadThread(JobThread):
             (changes,) = self._tables.connection.execute("PRAGMA data_version").fetchone()
             if (changes, added) == self._seen:
                 return
-            self._watchers.advance({bus: self._head(bus) for bus in self._watchers.buses()})
+            self._watchers.advance({bus: self._tables.head(bus) for bus in self._watchers.buses()})
             self._seen = (changes, added)
         except sqlite3.Error:
             self._watchers.stir()  # their next call gets the error
-
-    def _head(self, bus: str) -> Head:
-        try:
-            return self._tables.head(bus)
-        except UnknownBus:
-            return Head(0, 0)
 
 
 def _nothing(_tables: SqliteTables) -> None:

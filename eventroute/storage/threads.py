@@ -129,6 +129,10 @@ class Watchers:
         with self._lock:
             return tuple(self._waiting)
 
+    def know(self, bus: str) -> bool:
+        """Whether it is known how far the bus has got."""
+        return bus in self._heads
+
     def add(self, bus: str, seen: Head) -> Waiter | None:
         """Begin to watch for what passes `seen`; None where it is known to be passed already."""
         with self._lock:
@@ -149,7 +153,7 @@ class Watchers:
                 self._waiting.pop(bus, None)
 
     def stir(self) -> None:
-        """Wake everyone who watches, since nobody can say any more what happens."""
+        """Wake everyone who watches, since nobody will any more tell them what happens."""
         with self._lock:
             waiters = [waiter for waiting in self._waiting.values() for waiter in waiting]
         wake(waiters)

@@ -139,6 +139,9 @@ class LedgerContract(LogContract):
         for pretended in (claim, evolve(claim, session=second.id)):
             with pytest.raises(LeaseLost):
                 await storage.write(BUS, second, [Wait(Waiting("s", 1, 0.0), held=False), Complete(pretended)])
+        await storage.create_bus("other")
+        with pytest.raises(LeaseLost):
+            await storage.write("other", first, [Complete(claim)])
         assert await storage.waiting(BUS) == ()
         assert (await live(storage)).position == claim.start
 

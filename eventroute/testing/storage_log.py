@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 
 import anyio
@@ -116,6 +117,7 @@ class LogContract:
             lambda: storage.read("no", 0, 10, limit=1, max_bytes=1),
             lambda: storage.bounds("no"),
             lambda: storage.offset_at("no", 0.0),
+            lambda: storage.watch("no", end=0, version=0, timeout=1.0),
             lambda: storage.put_subscription("no", "s", b"d", start="latest", rematch=False),
             lambda: storage.changes("no", 0),
             lambda: storage.spans_at("no", LIVE, 1),
@@ -283,9 +285,28 @@ class LogContract:
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(watch)
-            await clock.advance(11)
             with anyio.fail_after(5):
-                await ended.wait()
+                while not ended.is_set():  # it may take a while to begin, where threads have a part in it
+                    await clock.advance(11)
+                    await checkpoint()
+
+    async def test_a_watch_ends_when_the_storage_is_closed(self, clock: VirtualClock) -> None:
+        storage = self.make_storage(clock)
+        await storage.open()
+
+        async def watch() -> None:
+            with suppress(StorageClosed):  # where it had not quite begun
+                await storage.watch(BUS, end=1_000_000, version=1_000_000, timeout=1e6)
+
+        with anyio.fail_after(5):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(watch)
+                for _ in range(5):
+                    await checkpoint()
+                await storage.bounds(BUS)
+                await storage.aclose()
+        with pytest.raises(StorageClosed):
+            await storage.aclose()
 
     async def test_a_watch_can_be_cancelled(self, storage: Storage) -> None:
         with anyio.move_on_after(0.01) as scope:

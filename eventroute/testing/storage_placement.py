@@ -146,9 +146,21 @@ class PlacementContract(LogContract):
         assert await definition_at(storage, own, claim.end - 1) == b"d"
         assert await definition_at(storage, own, claim.end) == b"new"
 
+    async def test_a_change_of_matching_leaves_an_ended_span_where_it_ended(self, storage: Storage) -> None:
+        session = await self._with_backlog(storage)
+        claim = await take(storage, session, limit=3)
+        await storage.leave_live("s")
+        own = (await stored_of(storage)).reader
+        await take(storage, session, limit=3)
+        await storage.put_subscription(BUS, "s", b"new", start="latest", rematch=True)
+        assert await spans(storage) == {
+            Span(LIVE, "s", claim.start, claim.end, b"d"),
+            Span(own, "s", claim.end, None, None),
+        }
+
     async def test_a_taken_over_range_keeps_its_definition(self, storage: Storage, clock: VirtualClock) -> None:
         session = await self._with_backlog(storage)
-        await take(storage, session, limit=3)
+        await take(storage, session, limit=1)
         await storage.put_subscription(BUS, "s", b"new", start="latest", rematch=True)
         await storage.close_session(session)
         other = await storage.open_session(TTL)

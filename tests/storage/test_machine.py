@@ -1,0 +1,332 @@
+"""SQLite and memory, step by step side by side, and both beside a plain model of who is owed what."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+from attrs import define, evolve, field
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from eventroute.errors import LeaseLost, StorageError, UnknownSubscription
+from eventroute.storage.base import (
+    DEFAULT_BUS,
+    Bury,
+    Claim,
+    Complete,
+    DeadLetter,
+    Entry,
+    Session,
+    Settle,
+    Span,
+    Start,
+    Storage,
+    Wait,
+    Waiting,
+)
+from eventroute.storage.memory import MemoryStorage
+from eventroute.storage.sqlite import SQLiteStorage
+from eventroute.testing.clock import VirtualClock
+
+BUS = DEFAULT_BUS
+TTL = 10.0
+T = TypeVar("T")
+
+names = st.sampled_from("ab")
+workers = st.integers(0, 1)
+offsets = st.integers(1, 12)
+
+
+@define
+class Owed:
+    """What one subscription, from its making to its removal, must get."""
+
+    begin: int
+    definitions: list[bytes]
+    rematches: list[int] = field(factory=lambda: [0])
+    """Of each definition, how many changes of matching came before it."""
+    least: dict[int, int] = field(factory=dict)
+    """Offset -> the place in `definitions` that was in force when it was appended."""
+    got: dict[int, tuple[str, int]] = field(factory=dict)
+    """Offset -> the claim, by reader and start, that covered it."""
+
+
+class StorageMachine(RuleBasedStateMachine):
+    """Two workers and a publisher on one storage."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.opened = start_blocking_portal("asyncio")
+        self.portal: BlockingPortal = self.opened.__enter__()
+        self.clock = VirtualClock()
+        self.storages: list[Storage] = [MemoryStorage(self.clock), self.sqlite()]
+        for storage in self.storages:
+            self.portal.call(storage.open)
+        self.sessions: list[list[Session]] = [[], []]
+        self.claims: list[Claim] = []
+        self.log: list[int] = []
+        self.owed: dict[str, Owed] = {}
+        self.served: dict[tuple[str, int], dict[str, int]] = {}
+        """Reader and offset -> who was served there when it was first claimed, and by which matching."""
+        self.versions = [0, 0]
+        self.serial = 0
+
+    def sqlite(self) -> SQLiteStorage:
+        return SQLiteStorage(Path(self.folder.name, "events.db"), clock=self.clock, synchronous="NORMAL")
+
+    def both(
+        self, call: Callable[[Storage, list[Session]], Awaitable[T]]
+    ) -> T | type[StorageError | UnknownSubscription]:
+        """Ask both; the same answer, or the same error, whose type is then returned."""
+        answers = [
+            self.portal.call(self.answer, call, *each) for each in zip(self.storages, self.sessions, strict=True)
+        ]
+        assert answers[0] == self.same_session(answers[1])
+        return answers[0]
+
+    async def answer(
+        self, call: Callable[[Storage, list[Session]], Awaitable[T]], storage: Storage, sessions: list[Session]
+    ) -> T | type[StorageError | UnknownSubscription]:
+        try:
+            return await call(storage, sessions)
+        except (StorageError, UnknownSubscription) as error:
+            return type(error)
+
+    def same_session(self, answer: T) -> T:
+        """A claim as the other storage would give it: session ids are each storage's own."""
+        if not isinstance(answer, Claim):
+            return answer
+        ids = [session.id for session in self.sessions[1]]
+        return evolve(answer, session=self.sessions[0][ids.index(answer.session)].id)
+
+    @initialize()
+    def begin(self) -> None:
+        for worker in (0, 1):
+            self.new_session(worker)
+
+    def new_session(self, worker: int) -> None:
+        for storage, sessions in zip(self.storages, self.sessions, strict=True):
+            sessions[worker : worker + 1] = [self.portal.call(storage.open_session, TTL)]
+
+    # -- the log ---------------------------------------------------------------------------------------------------
+
+    @rule(count=st.integers(1, 5))
+    def append(self, count: int) -> None:
+        self.serial += 1
+        events, append_id = [b"%d" % self.serial] * count, f"{self.serial}"
+        new = self.both(lambda storage, _: storage.append(BUS, events, append_id=append_id))
+        assert isinstance(new, tuple)
+        assert self.both(lambda storage, _: storage.append(BUS, events, append_id=append_id)) == new
+        for owed in self.owed.values():
+            owed.least.update(dict.fromkeys(new, len(owed.definitions) - 1))
+        self.log += new
+
+    # -- subscriptions ---------------------------------------------------------------------------------------------
+
+    @rule(name=names, start=st.sampled_from(["latest", "earliest", 3, 20, 0.0]), rematch=st.booleans())
+    def put(self, name: str, start: Start, rematch: bool) -> None:
+        self.serial += 1
+        definition = b"%d" % self.serial
+        end = self.both(lambda storage, _: storage.bounds(BUS)).end  # type: ignore[union-attr]
+        self.both(lambda storage, _: storage.put_subscription(BUS, name, definition, start=start, rematch=rematch))
+        if name not in self.owed:
+            begin = {"latest": end, "earliest": 1, 0.0: 1}.get(start, start)
+            self.owed[name] = Owed(int(begin), [definition])
+        else:
+            owed = self.owed[name]
+            owed.definitions.append(definition)
+            owed.rematches.append(owed.rematches[-1] + rematch)
+
+    @rule(name=names, by_lot=st.integers(0, 3))
+    def remove(self, name: str, by_lot: int) -> None:
+        if by_lot == 0:
+            self.both(lambda storage, _: storage.remove_subscription(name))
+            self.owed.pop(name, None)
+
+    @rule(name=names)
+    def leave(self, name: str) -> None:
+        self.both(lambda storage, _: storage.leave_live(name))
+
+    @rule(name=names, within=st.sampled_from([0, 3, 100]))
+    def join(self, name: str, within: int) -> None:
+        self.both(lambda storage, _: storage.join_live(name, within=within))
+
+    @rule(name=names, reason=st.sampled_from(["one", "two"]))
+    def pause(self, name: str, reason: str) -> None:
+        self.both(lambda storage, _: storage.pause_subscription(name, reason))
+
+    @rule(name=names)
+    def resume(self, name: str) -> None:
+        self.both(lambda storage, _: storage.resume_subscription(name))
+
+    # -- work ------------------------------------------------------------------------------------------------------
+
+    @rule(worker=workers, limit=st.integers(1, 6))
+    def claim(self, worker: int, limit: int) -> None:
+        for reader in self.reader_names():
+            self.take(worker, reader, limit)
+
+    def take(self, worker: int, reader: str, limit: int) -> Claim | None:
+        claim = self.both(lambda storage, sessions: storage.claim(BUS, reader, sessions[worker], limit=limit))
+        if not isinstance(claim, Claim):
+            assert claim in (None, LeaseLost)
+            return None
+        self.claims.append(claim)
+        for offset in range(claim.start, claim.end):
+            self.cover(claim, offset)
+        return claim
+
+    def cover(self, claim: Claim, offset: int) -> None:
+        """Who is served by this claim gets it from no other, and by a definition no older than it may be. Taken over,
+        the claim serves the same, and by the same matching."""
+        spans = self.both(lambda storage, _: _sorted_spans(storage, claim.reader, offset))
+        assert isinstance(spans, list)
+        now: dict[str, int] = {}
+        for span in spans:
+            owed = self.owed[span.subscription]
+            assert owed.got.setdefault(offset, (claim.reader, claim.start)) == (claim.reader, claim.start)
+            definition = span.definition or b""
+            assert definition in owed.definitions[owed.least.get(offset, 0) :]
+            now[span.subscription] = owed.rematches[owed.definitions.index(definition)]
+        assert len(now) == len(spans)
+        before = self.served.setdefault((claim.reader, offset), now)
+        assert now == {name: matching for name, matching in before.items() if offset in self.got(name)}
+
+    def got(self, name: str) -> dict[int, tuple[str, int]]:
+        return self.owed[name].got if name in self.owed else {}
+
+    @rule(
+        place=st.integers(0, 20),
+        worker=workers,
+        entries=st.lists(st.tuples(st.integers(0, 3), names, offsets), max_size=4),
+    )
+    def complete(self, place: int, worker: int, entries: list[tuple[int, str, int]]) -> None:
+        rest: list[Entry] = []
+        for kind, name, offset in entries:
+            waiting = Waiting(name, offset, float(offset % 5), attempts=kind)
+            letter = DeadLetter(name, offset, 1.0, "reason", "error", kind, b"event")
+            kinds: list[Entry] = [Wait(waiting, True), Wait(waiting, False), Settle(name, offset), Bury(letter)]
+            rest.append(kinds[kind])
+        claim = self.claims[place % len(self.claims)] if self.claims else None
+
+        async def write(storage: Storage, sessions: list[Session]) -> None:
+            done: list[Entry] = []
+            if claim is not None:
+                ids = [session.id for session in self.sessions[0]]
+                if claim.session in ids:  # else its session is over, in both alike
+                    done = [Complete(evolve(claim, session=sessions[ids.index(claim.session)].id))]
+            for _ in range(2):  # a repeat does nothing
+                await storage.write(BUS, sessions[worker], [*done, *rest])
+
+        self.both(write)
+
+    @rule(worker=workers, name=names, now=st.floats(0, 6), limit=st.integers(1, 3))
+    def claim_waiting(self, worker: int, name: str, now: float, limit: int) -> None:
+        self.both(lambda storage, sessions: storage.claim_waiting(BUS, name, sessions[worker], now=now, limit=limit))
+
+    @rule(name=names, offset=offsets)
+    def redrive(self, name: str, offset: int) -> None:
+        self.both(lambda storage, _: storage.redrive(BUS, [(name, offset)], due=2.0))
+
+    # -- time, crashes and restarts --------------------------------------------------------------------------------
+
+    @rule(seconds=st.sampled_from([1.0, TTL * 0.6, TTL * 1.5]))
+    def wait(self, seconds: float) -> None:
+        self.portal.call(self.clock.advance, seconds)
+
+    @rule(worker=workers)
+    def extend(self, worker: int) -> None:
+        if self.both(lambda storage, sessions: storage.extend_session(sessions[worker])) is LeaseLost:
+            self.new_session(worker)
+
+    @rule(worker=workers)
+    def take_over(self, worker: int) -> None:
+        """A worker goes, the other gets what it held."""
+        self.restart(worker)
+        self.claim(1 - worker, 3)
+
+    def restart(self, worker: int) -> None:
+        self.both(lambda storage, sessions: storage.close_session(sessions[worker]))
+        self.new_session(worker)
+
+    @rule()
+    def reopen(self) -> None:
+        self.portal.call(self.storages[1].aclose)
+        self.storages[1] = self.sqlite()
+        self.portal.call(self.storages[1].open)
+
+    # -- what must always hold -------------------------------------------------------------------------------------
+
+    @rule(worker=workers)
+    def catch_up(self, worker: int) -> None:
+        changes = self.both(lambda storage, _: _sorted_changes(storage, self.versions[worker]))
+        assert isinstance(changes, tuple)
+        self.versions[worker] = changes[0]
+
+    @invariant()
+    def they_agree(self) -> None:
+        self.both(lambda storage, _: storage.readers(BUS))
+        self.both(lambda storage, _: storage.waiting(BUS, before=8))
+        self.both(lambda storage, _: storage.dead_letters(BUS))
+        self.both(lambda storage, _: _sorted_changes(storage, 0))
+
+    def teardown(self) -> None:
+        try:
+            self.settle()
+        finally:
+            for storage in self.storages:
+                self.portal.call(storage.aclose)
+            self.opened.__exit__(None, None, None)
+            self.folder.cleanup()
+
+    def settle(self) -> None:
+        """In the end everybody has got all that was appended since they began, once."""
+        for name in self.owed:
+            self.both(lambda storage, _, name=name: storage.resume_subscription(name))  # type: ignore[misc]
+        for worker in (0, 1):
+            self.restart(worker)
+        self.drain()
+        for owed in self.owed.values():
+            assert sorted(owed.got) == [offset for offset in self.log if offset >= owed.begin]
+
+    def drain(self) -> None:
+        """Work until nothing is left, as a worker would."""
+        readers = self.reader_names()
+        while readers:
+            claim = self.take(0, readers[-1], 5)
+            if claim is None:
+                readers.pop()
+                continue
+            done = Complete(claim)
+            self.both(lambda storage, sessions, done=done: _complete(storage, sessions[0], done))  # type: ignore[misc]
+            readers = self.reader_names()
+
+    def reader_names(self) -> list[str]:
+        return self.both(_reader_names)  # type: ignore[return-value]
+
+
+async def _complete(storage: Storage, session: Session, done: Complete) -> None:
+    await storage.write(BUS, session, [Complete(evolve(done.claim, session=session.id))])
+
+
+async def _reader_names(storage: Storage, _sessions: list[Session]) -> list[str]:
+    return [reader.name for reader in await storage.readers(BUS)]
+
+
+async def _sorted_spans(storage: Storage, reader: str, offset: int) -> list[Span]:
+    return sorted(await storage.spans_at(BUS, reader, offset), key=repr)
+
+
+async def _sorted_changes(storage: Storage, after: int) -> tuple[int, bool, list[str], list[str]]:
+    changes = await storage.changes(BUS, after)
+    return changes.version, changes.reset, sorted(map(repr, changes.subscriptions)), sorted(map(repr, changes.spans))
+
+
+StorageMachine.TestCase.settings = settings(max_examples=30, stateful_step_count=40)
+TestMachine = StorageMachine.TestCase

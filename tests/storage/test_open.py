@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from eventroute.errors import InvalidConfiguration
+from eventroute.storage.base import DEFAULT_BUS
+from eventroute.storage.memory import MemoryStorage
+from eventroute.storage.open import open_storage
+from eventroute.storage.sqlite import SQLiteStorage
+from eventroute.testing.clock import VirtualClock
+from eventroute.testing.storage_log import put, read_all
+
+
+@pytest.mark.anyio
+async def test_memory() -> None:
+    clock = VirtualClock(1_000.0)
+    storage = open_storage("memory:", clock=clock)
+    assert isinstance(storage, MemoryStorage)
+    async with storage:
+        await put(storage, b"1")
+        assert (await read_all(storage))[0].time == 1_000.0
+
+
+@pytest.mark.anyio
+async def test_sqlite_by_relative_and_absolute_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with open_storage(
+        "sqlite:///a%20file%3F.db?synchronous=NORMAL&busy_timeout=1.5&poll_interval=0.01"
+    ) as storage:
+        assert isinstance(storage, SQLiteStorage)
+        monkeypatch.chdir("/")
+        await put(storage, b"1")
+    async with open_storage(f"sqlite:///{tmp_path}/a%20file%3F.db") as storage:
+        assert await storage.buses() == (DEFAULT_BUS,)
+        assert len(await read_all(storage)) == 1
+    assert [each.name for each in tmp_path.iterdir()] == ["a file?.db"]  # noqa: ASYNC240 - nothing else runs
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("", "there is no storage ''; known: memory:, sqlite:///PATH"),
+        ("events.db", "there is no storage 'events.db'; known: memory:, sqlite:///PATH"),
+        ("mysql://u:secret@h/d", "mysql://h/d: there is no storage 'mysql'; known"),
+        (
+            "postgresql://u:secret@h/d?password=secret",
+            "postgresql://h/d: the storage 'postgresql' is not available yet",
+        ),
+        ("nats://h", "the storage 'nats' is not available yet"),
+        ("memory:x", "memory: and no more"),
+        ("memory:?a=b", "memory: and no more"),
+        ("sqlite://events.db", "write sqlite:///relative.db or sqlite:////absolute.db"),
+        ("sqlite:events.db", "write sqlite:///relative.db"),
+        ("sqlite:///", "write sqlite:///relative.db"),
+        ("sqlite:///:memory:", "for a storage in memory use memory:"),
+        ("sqlite:///a.db#x", "has no #"),
+        ("sqlite:///a.db?sync=FULL", "there is no option 'sync'; known: synchronous, poll_interval, busy_timeout"),
+        ("sqlite:///a.db?synchronous=full", "'full' is neither FULL nor NORMAL"),
+        ("sqlite:///a.db?busy_timeout=long", "busy_timeout='long' is not a number of seconds"),
+        ("sqlite:///a.db?busy_timeout=-1", "busy_timeout: -1.0 is not 0.001 to 3600 seconds"),
+    ],
+)
+def test_what_is_no_address_is_refused(url: str, message: str) -> None:
+    with pytest.raises(InvalidConfiguration) as caught:
+        open_storage(url)
+    assert message in str(caught.value)
+    assert "secret" not in str(caught.value)
