@@ -14,7 +14,6 @@ from typing import Any
 
 import anyio
 import pytest
-from anyio.testing import wait_all_tasks_blocked
 
 from eventroute.errors import (
     InvalidConfiguration,
@@ -439,12 +438,12 @@ async def test_a_claim_that_is_cancelled_on_its_way_is_given_back(path: Path) ->
         await storage.write(BUS, session, [Wait(Waiting("s", 1, 0.0), held=False)])
         async with anyio.create_task_group() as others, anyio.create_task_group() as cancelled:
             others.start_soon(storage._write, hold(0))  # the writer is busy
-            await wait_all_tasks_blocked()
+            await anyio.wait_all_tasks_blocked()
             cancelled.start_soon(partial(storage.claim, BUS, LIVE, session, limit=1))
             cancelled.start_soon(partial(storage.claim_waiting, BUS, "s", session, now=1.0, limit=1))
-            await wait_all_tasks_blocked()
+            await anyio.wait_all_tasks_blocked()
             others.start_soon(storage._write, hold(1))  # shares a transaction with the claims, so that these wait
-            await wait_all_tasks_blocked()
+            await anyio.wait_all_tasks_blocked()
             gates[0].set()
             while not storage._running()[0]._queue.empty():
                 await anyio.lowlevel.checkpoint()
