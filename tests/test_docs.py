@@ -3,6 +3,7 @@
 The first word after the fence is the language; a second word says what more is promised:
 
     python          runs as it stands, in the order of the page, in one namespace a page
+    python with X   runs where the package X is installed, and is compiled elsewhere
     text prints     is what the Python block before it printed (`...` stands for anything)
     console run     each `$ command` runs in a shell and answers with the lines below it
     bash run        runs, and ends well
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import doctest
+import importlib.util
 import io
 import json
 import os
@@ -23,6 +25,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from types import CodeType
 
 import pytest
 from attrs import Factory, define, frozen
@@ -59,7 +62,9 @@ class Run:
 
     def block(self, block: Block) -> None:
         match block.info.split():
-            case ["python"]:
+            case ["python", "with", package] if importlib.util.find_spec(package) is None:
+                _compiled(block)
+            case ["python"] | ["python", "with", _]:
                 self._python(block)
             case ["text", "prints"]:
                 check(block, block.text, self.printed)
@@ -80,11 +85,14 @@ class Run:
                 pytest.fail(f"{block.place} is no kind that tests/test_docs.py knows how to check")
 
     def _python(self, block: Block) -> None:
-        # The blank lines put the page's own line numbers into a traceback.
-        code = compile("\n" * block.line + block.text, block.page, "exec", dont_inherit=True)
         with contextlib.redirect_stdout(io.StringIO()) as out:
-            exec(code, self.names)
+            exec(_compiled(block), self.names)
         self.printed = out.getvalue()
+
+
+def _compiled(block: Block) -> CodeType:
+    # The blank lines put the page's own line numbers into a traceback.
+    return compile("\n" * block.line + block.text, block.page, "exec", dont_inherit=True)
 
 
 def blocks(page: str, text: str) -> Iterator[Block]:
@@ -177,6 +185,12 @@ first
 $ python -c 'print(6 * 7)'
 42
 ```
+```python with sys
+assert main
+```
+```python with no_such_package
+import no_such_package
+```
 ```bash run
 test -n "$PATH"
 ```
@@ -193,7 +207,7 @@ index
 
 
 def test_a_good_page_passes() -> None:
-    assert len(list(blocks("good.md", GOOD))) == 8
+    assert len(list(blocks("good.md", GOOD))) == 10
     run_page("good.md", GOOD)
 
 
@@ -202,6 +216,8 @@ def test_a_good_page_passes() -> None:
     [
         ("```python\n1 / 0\n```", ZeroDivisionError),
         ("```python\nimport\n```", SyntaxError),
+        ("```python with sys\n1 / 0\n```", ZeroDivisionError),
+        ("```python with no_such_package\nimport\n```", SyntaxError),
         ("```python\nprint('a')\n```\n```text prints\nb\n```", AssertionError),
         ("```console run\n$ echo a\nb\n```", AssertionError),
         ("```console run\n$ exit 3\n```", AssertionError),
