@@ -32,7 +32,7 @@ from eventroute.timestamps import parse_timestamp
 if TYPE_CHECKING:
     from cloudevents.core.base import BaseCloudEvent
 
-__all__ = ["Event"]
+__all__ = ["Event", "reshaped"]
 
 _UNSET: Final = object()
 _new = object.__new__
@@ -156,9 +156,7 @@ class Event:
 
         Data that stays is read anew where a changed `datacontenttype` reads it otherwise. Raises InvalidEvent.
         """
-        changed = self.attributes
-        if attributes:
-            changed = MappingProxyType(check_attributes({**changed, **attributes}))
+        changed = _changed(self.attributes, attributes)
         if data is not _UNSET:
             payload = payload_of(data, _content_type(changed))
         elif reading_of(_content_type(changed)) != reading_of(self.datacontenttype):
@@ -347,6 +345,20 @@ def _made(attributes: Mapping[str, AttributeValue], payload: Payload, document: 
     event = _new(Event)
     _fill(event, attributes, payload, document)
     return event
+
+
+def reshaped(event: Event, changes: Mapping[str, Any] | None, payload: Payload) -> Event:
+    """As `Event.replace`, with a payload that is known to go with the content type and is not looked at again.
+
+    Raises InvalidEvent for an attribute that CloudEvents does not allow.
+    """
+    return _made(_changed(event.attributes, changes), payload, None)
+
+
+def _changed(
+    attributes: Mapping[str, AttributeValue], changes: Mapping[str, Any] | None
+) -> Mapping[str, AttributeValue]:
+    return MappingProxyType(check_attributes({**attributes, **changes})) if changes else attributes
 
 
 def _content_type(attributes: Mapping[str, AttributeValue]) -> str | None:

@@ -6,7 +6,7 @@ that one of these names is bound to, so nothing of it can run, and templates of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from types import CodeType
 from typing import Any, Final, TypeAlias, cast
@@ -16,37 +16,56 @@ import msgspec
 from eventroute.canonical import canonical_text
 from eventroute.errors import InvalidTransformer, TransformError
 from eventroute.event import Event
-from eventroute.jsontext import encode_json
+from eventroute.jsontext import check_json, encode_json
 from eventroute.paths import MISSING, Path
 from eventroute.transform.define import Constant, Variable
 from eventroute.transform.limits import Limits
-from eventroute.transform.template import Hole, Members, Part, Place, Template
+from eventroute.transform.template import Hole, Members, Part, Place, Template, TemplateType
 
-__all__ = ["SHAPES", "Render", "compile_template"]
+__all__ = ["SHAPES", "Render", "check_template", "compile_template"]
 
 SHAPES: Final = 128
 """How many shapes of templates are kept compiled, for other templates of the same shape."""
 
-Render: TypeAlias = Callable[[Event], bytes]
+Render: TypeAlias = Callable[[Event, Event], bytes]
+"""From an event, and the event that came in, which variables are read from, to the data."""
 
 
 def compile_template(template: Template, define: Mapping[str, Variable], limits: Limits) -> Render:
-    """A function from an event to the bytes of its new data: JSON text, or text in UTF-8.
+    """A function that makes the new data: JSON text, or text in UTF-8.
 
     It raises TransformError, naming the place, for what JSON or UTF-8 cannot say and where the output grows too long.
-    Raises InvalidTransformer where the output would always be too long.
     """
     compiler = _Compiler(define)
     result = compiler.joined(template.parts, 2)
-    room = limits.output - compiler.fixed
-    if room < 0:
-        raise InvalidTransformer(
-            f"it makes at least {compiler.fixed} bytes, more than output={limits.output}", where="template"
-        )
-    names = {**_NAMES, **compiler.names, "limit": room}
+    names = {**_NAMES, **compiler.names, "limit": limits.output - compiler.fixed}
     exec(_code(compiler.source(result)), names)  # noqa: S102  # it has no name but ours
     render: Render = names["render"]
     return render
+
+
+def check_template(template: Template, define: Mapping[str, Variable], limits: Limits) -> None:
+    """Raises InvalidTransformer where the data would be too long or no JSON whatever the event."""
+    least = b"".join(_least(template.parts, define))
+    if len(least) > limits.output:
+        raise InvalidTransformer(
+            f"it makes at least {len(least)} bytes, more than output={limits.output}", where="template"
+        )
+    if template.type is TemplateType.JSON:
+        try:
+            check_json(least)
+        except ValueError as error:
+            raise InvalidTransformer(str(error), where="template") from None
+
+
+def _least(parts: Iterable[Part], define: Mapping[str, Variable]) -> Iterator[bytes]:
+    """The text of parts where every path is missing."""
+    for part in parts:
+        if isinstance(part, str):
+            yield part.encode()
+        elif not isinstance(part, Members):
+            source = define[part.source] if isinstance(part.source, str) else part.source
+            yield _TEXT_OF[part.place](source.value if isinstance(source, Constant) else MISSING)
 
 
 @lru_cache(maxsize=SHAPES)
@@ -63,8 +82,8 @@ class _Compiler:
     def __init__(self, define: Mapping[str, Variable]) -> None:
         self.define = define
         self.names: dict[str, Any] = {}
-        self.reads: dict[Path, str] = {}
-        self.head = ["def render(event):", "    room = limit", "    at = None"]
+        self.reads: dict[tuple[Path, str], str] = {}
+        self.head = ["def render(event, source):", "    room = limit", "    at = None"]
         self.body: list[str] = []
         self.texts = 0
         self.fixed = 0
@@ -94,23 +113,23 @@ class _Compiler:
         source = self.define[part.source] if isinstance(part.source, str) else part.source
         if isinstance(source, Constant):
             return self.constant(_TEXT_OF[part.place](source.value))
-        return self.written(part, self.read(source), indent)
+        return self.written(part, self.read(source, "event" if source is part.source else "source"), indent)
 
     def constant(self, text: bytes) -> str:
         self.fixed += len(text)
         return self.bind(text)
 
-    def read(self, path: Path) -> str:
-        """The name of the value of a path. One of names only is read right here, without a call."""
-        if path in self.reads:
-            return self.reads[path]
-        value = self.reads[path] = f"v{len(self.reads)}"
+    def read(self, path: Path, event: str) -> str:
+        """The name of the value of a path in an event. One of names only is read right here, without a call."""
+        if (path, event) in self.reads:
+            return self.reads[path, event]
+        value = self.reads[path, event] = f"v{len(self.reads)}"
         steps = _names_below_data(path)
         if steps:
             place = "".join(f"[{self.bind(step)}]" for step in steps)
-            self.head += [f"    try: {value} = event.data{place}", f"    except unlike: {value} = MISSING"]
+            self.head += [f"    try: {value} = {event}.data{place}", f"    except unlike: {value} = MISSING"]
         else:
-            self.head.append(f"    {value} = {self.bind(path)}(event)")
+            self.head.append(f"    {value} = {self.bind(path)}({event})")
         return value
 
     def written(self, hole: Hole, value: str, indent: int) -> str:
@@ -129,7 +148,7 @@ class _Compiler:
         texts = []
         for member in members.items:
             text = self.new_text()
-            value = self.read(cast(Path, member.hole.source))
+            value = self.read(cast(Path, member.hole.source), "event")
             self.emit(indent, f"if {value} is MISSING: {text} = nothing", "else:")
             self.emit(indent + 1, f"{text} = {self.joined(member.parts, indent + 1)}")
             texts.append(text)

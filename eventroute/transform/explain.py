@@ -12,26 +12,41 @@ from eventroute.event import Event
 from eventroute.jsontext import encode_json
 from eventroute.paths import MISSING
 
-__all__ = ["LONGEST_TEXT", "Explanation"]
+__all__ = ["LONGEST_TEXT", "Explanation", "Step"]
 
 LONGEST_TEXT: Final = 400
 """How many characters of a value or of the data are printed."""
 
 
 @attrs.frozen
+class Step:
+    """The event after one command: what is at the places that it writes to, all attributes, and all data."""
+
+    command: str
+    places: Mapping[str, Any]
+    attributes: Mapping[str, Any]
+    data: Any
+
+
+@attrs.frozen
 class Explanation:
-    """The variables with their values (MISSING where a path found nothing), and the result or the error.
+    """The variables with their values (MISSING where a path found nothing), the steps of the pipeline that were done,
+    and the result or the error.
 
     `print` shows it a line each.
     """
 
     variables: Mapping[str, Any]
+    steps: tuple[Step, ...]
     result: Event | None
     error: TransformError | None
 
     def __str__(self) -> str:
         width = max(map(len, self.variables), default=0)
         lines = [f"{name:{width}} = {_text(value)}" for name, value in self.variables.items()]
+        for number, step in enumerate(self.steps):
+            made = ", ".join(f"{place} = {_text(value)}" for place, value in step.places.items())
+            lines.append(f"pipeline[{number}] {step.command}: {made or _text(step.data)}")
         if self.result is None:
             return "\n".join([*lines, f"failed: {self.error}"])
         data = self.result.data_text

@@ -29,6 +29,10 @@ class Limits:
     template_tokens: int = _bound(50_000)
     placeholders: int = _bound(1_000)
     nesting: int = _bound(100)
+    commands: int = _bound(200)
+    arguments: int = _bound(2_000)
+    pipeline_length: int = _bound(1_000_000)
+    work: int = _bound(64_000_000)
     output: int = _bound(16_000_000)
 
 

@@ -1,0 +1,132 @@
+"""The compiler of pipelines: from steps to functions on a draft, with nothing left to look up by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias, cast
+
+from eventroute.event import Event
+from eventroute.jsontext import decode_json, encode_json
+from eventroute.paths import MISSING, Path
+from eventroute.transform.casts import any_value, found_or_missing
+from eventroute.transform.command import Argument, Cast, Command, Edit, Read, Run, Use
+from eventroute.transform.define import Constant, Variable
+from eventroute.transform.draft import Draft, Place, Tree
+from eventroute.transform.pipeline import Element, Pipeline, Reference, Step, Value
+
+__all__ = ["Edits", "compile_pipeline"]
+
+Edits: TypeAlias = tuple[tuple[str, Run], ...]
+"""What runs, each with where it stands in the pipeline."""
+
+
+def compile_pipeline(pipeline: Pipeline, define: Mapping[str, Variable]) -> Edits:
+    """The commands as functions, in their order."""
+    return tuple(
+        (f"pipeline[{number}] ({step.name})", _bound(step, define)) for number, step in enumerate(pipeline.steps)
+    )
+
+
+def _bound(step: Step, define: Mapping[str, Variable]) -> Run:
+    command = step.command
+    bound: list[Any] = []
+    for index, value in enumerate(step.values):
+        argument = cast(Argument, command.argument(index))
+        if isinstance(value, Step):
+            bound.append((f"command[{index + 1}] ({value.name})", _bound(value, define)))
+        elif argument.writes:
+            bound.append(value)
+        else:
+            bound.append(_reader(argument, value, define))
+    if isinstance(command, Edit):
+        return command.bind(bound)
+    return _application(cast(Command, command), bound)
+
+
+def _reader(argument: Argument, value: Value, define: Mapping[str, Variable]) -> Read:
+    """A function that reads an argument, casts it and counts it."""
+    source = define[value.name] if isinstance(value, Reference) else value
+    if isinstance(source, Constant):
+        known = argument.cast(source.value)
+        return lambda draft, here: known
+    return _reader_of(argument.cast, f"the {argument.name} {value}", _getter(value, source))
+
+
+def _reader_of(cast_value: Cast, name: str, get: Read) -> Read:
+    weighs_all = cast_value not in (any_value, found_or_missing)
+
+    def read(draft: Draft, here: Tree | None) -> Any:
+        found = get(draft, here)
+        if found.__class__ is str:
+            draft.spend(len(found))
+        elif weighs_all and found.__class__ in _CONTAINERS:
+            draft.spend_on(found)
+        try:
+            return cast_value(found)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+
+    return read
+
+
+_CONTAINERS: Final = (dict, list)
+
+
+def _getter(value: Value, source: Value | Path) -> Read:
+    if isinstance(source, Element):
+        read_element = source.path.read
+        return lambda _draft, here: read_element(cast(Tree, here).data)
+    path = cast(Path, source)
+    if isinstance(value, Reference):
+        return lambda draft, _here: path(draft.source)
+    return lambda draft, _here: path(cast(Event, draft))  # a draft can be read as an event
+
+
+def _application(command: Command, bound: list[Any]) -> Run:
+    """What runs a command that is a function: reads the arguments, calls it, writes the result."""
+    index = next(index for index, argument in enumerate(command.arguments) if argument.writes)
+    target, place = command.arguments[index], cast("Place", bound[index])
+    reads: list[Read] = [*bound[:index], *bound[index + 1 :]]
+    if target.use is Use.EDIT:
+        reads.insert(index, _edited(target, place))
+    function = command.function if command.trusted else _distrusted(command.function)
+    grows, use = command.grows, target.use
+
+    def run(draft: Draft, here: Tree | None) -> None:
+        if use is Use.NEW and place.get(draft, here) is not MISSING:
+            raise ValueError(f"{place} exists already")
+        if use is Use.EXISTING and place.get(draft, here) is MISSING:
+            raise ValueError(f"{place} is missing in this event")
+        values = [read(draft, here) for read in reads]
+        value = function(draft.room, *values) if grows else function(*values)
+        if value.__class__ is str:
+            draft.spend(len(value))
+        elif value.__class__ in _CONTAINERS:
+            draft.spend_on(value)
+            place.share(draft, here)
+        place.put(draft, here, value)
+
+    return run
+
+
+def _edited(target: Argument, place: Place) -> Read:
+    return _reader_of(target.cast, f"the {target.name} {place}", place.get)
+
+
+def _distrusted(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of the application, kept from what belongs to the event, and its result from what is not JSON."""
+
+    def checked(*values: Any) -> Any:
+        try:
+            return decode_json(encode_json(function(*map(_copied, values))))
+        except _FAULTS as error:
+            raise ValueError(f"{type(error).__name__}: {error}") from error
+
+    return checked
+
+
+_FAULTS: Final = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError)
+
+
+def _copied(value: Any) -> Any:
+    return decode_json(encode_json(value)) if value.__class__ in _CONTAINERS else value
