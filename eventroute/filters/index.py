@@ -11,7 +11,7 @@ done again under the lock. So every match sees the index as it was at one moment
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["FilterIndex", "IndexStats"]
 
 K = TypeVar("K", bound=Hashable)
-T = TypeVar("T")
 Raw: TypeAlias = bytes | bytearray | memoryview | str
 
 
@@ -191,7 +190,13 @@ class FilterIndex(Generic[K]):
 
     def match(self, event: BaseCloudEvent) -> set[K]:
         """The keys of all filters that match. Raises InvalidEvent for an object that is no valid CloudEvent."""
-        return self._at_one_moment(self._match_event, Event.from_cloudevent(event))
+        whole = Event.from_cloudevent(event)
+        before = self._version
+        keys = self._match_event(whole)
+        if before != self._version or before & 1:
+            with self._lock:
+                keys = self._match_event(whole)
+        return keys
 
     def match_json(self, raw: Raw) -> set[K]:
         """The keys of all filters that match an event in structured mode, decoding only what they read.
@@ -199,24 +204,21 @@ class FilterIndex(Generic[K]):
         The same as `match(Event.from_json(raw))` for every `raw` that `from_json` accepts. Raises InvalidEvent for a
         fault in what it reads; what it skips it does not check.
         """
-        return self._at_one_moment(self._match_raw, raw)
-
-    def _at_one_moment(self, match: Callable[[T], set[K]], subject: T) -> set[K]:
         before = self._version
-        keys = match(subject)
-        if before == self._version and not before & 1:
-            return keys
-        with self._lock:
-            return match(subject)
+        keys = self._match_raw(raw)
+        if before != self._version or before & 1:
+            with self._lock:
+                keys = self._match_raw(raw)
+        return keys
 
     def _match_event(self, event: Event) -> set[K]:
         row: dict[str, Any] = {EVENT: event}
         found = self._always.copy()
-        self._planned().read(event, row, found)
+        (self._plan or self._make_plan()).read(event, row, found)
         return self._holding(found, row)
 
     def _match_raw(self, raw: Raw) -> set[K]:
-        plan = self._planned()
+        plan = self._plan or self._make_plan()
         if plan.decode is not None:
             try:
                 values = plan.decode(raw)
@@ -229,12 +231,10 @@ class FilterIndex(Generic[K]):
                 return self._holding(found, row)
         return self._match_event(Event.from_json(raw))
 
-    def _planned(self) -> Plan[_Entry[K]]:
-        plan = self._plan
-        if plan is None:
-            with self._lock:
-                self._plan = plan = Plan(self._columns, whole=self._whole > 0)
-        return plan
+    def _make_plan(self) -> Plan[_Entry[K]]:
+        with self._lock:
+            self._plan = plan = Plan(self._columns, whole=self._whole > 0)
+            return plan
 
     def _holding(self, found: set[_Entry[K]], row: dict[str, Any]) -> set[K]:
         """The keys of those entries that hold."""
@@ -243,7 +243,7 @@ class FilterIndex(Generic[K]):
         for entry in found:
             test, literals = entry.compiled or entry.compile()
             if test(row, literals):
-                keys.update(tuple(entry.keys))  # a copy at one stroke: comparing keys may run anybody's code
+                keys |= entry.keys
         return keys
 
     def stats(self) -> IndexStats:
