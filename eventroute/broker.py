@@ -134,6 +134,8 @@ class _Server(uvicorn.Server):
         self._say(f"eventroute listens on http://{f'[{host}]' if ':' in host else host}:{port}")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:  # first of all, so that nobody new comes once it has been said
+            server.close()
         self._say("stopping: what is in flight ends first; a second signal stops at once")
         await super().shutdown(sockets)
 

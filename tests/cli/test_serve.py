@@ -1,0 +1,181 @@
+"""`eventroute serve` as a whole, over real connections."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from eventroute.gateway.github import signature_of
+from eventroute.secrets import Secret
+from tests.cli.serving import PATIENCE, configure, event, post, publish, receiving, serve
+
+STAR_FILE = """\
+[[subscriptions]]
+id = "stars"
+types = ["com.github.star.created"]
+sink = "SINK"
+[subscriptions.transformer.define]
+star_count = "$.data.repository.stargazers_count"
+repo = "$.data.repository.name"
+sender = "$.data.sender.login"
+[subscriptions.transformer]
+template = '{"slackMsg":  "${sender} stars ${repo}: ${star_count}"}'
+"""
+MESSAGE = b'{"slackMsg":  "ann stars r: 7"}'
+
+
+def test_a_webhook_comes_out_as_a_message(tmp_path: Path) -> None:
+    with receiving() as receiver:
+        bus = '[buses.default]\npublishers = [{ bearer = "env:TOKEN" }]\ngithub = "file:github.secret"'
+        (tmp_path / "github.secret").write_text("s3cret\n")
+        file = configure(tmp_path, receiver.url, first=bus, last=STAR_FILE.replace("SINK", receiver.url))
+        repository = {"url": "https://api.github.com/repos/o/r", "name": "r", "stargazers_count": 7}
+        body = json.dumps({"action": "created", "repository": repository, "sender": {"login": "ann"}}).encode()
+        headers = {"X-GitHub-Event": "star", "X-GitHub-Delivery": "d-1", "Content-Type": "application/json"}
+        with serve(file, environment={"TOKEN": "t0ken"}) as broker:
+            assert post(broker.port, "/default/github", body, headers)[0] == 401
+            assert publish(broker.port, "x") == 401
+            signed = headers | {"X-Hub-Signature-256": signature_of(body, Secret("s3cret"))}
+            assert post(broker.port, "/default/github", body, signed)[0] == 202
+            receiver.wait_for(lambda: receiver.delivered["d-1"] == 2)
+            assert broker.stop() == 0
+        assert sorted(receiver.bodies) == sorted([body, MESSAGE])
+
+
+def test_a_stop_lets_what_is_in_flight_end(tmp_path: Path) -> None:
+    with receiving() as receiver:
+        file = configure(tmp_path, receiver.url)
+        receiver.answers.clear()
+        with serve(file) as broker:
+            assert publish(broker.port, "slow") == 202
+            receiver.wait_for(lambda: "slow" in receiver.asked)
+            broker.process.send_signal(signal.SIGTERM)
+            assert broker.process.stderr is not None
+            assert broker.process.stderr.readline().startswith("stopping")
+            receiver.answers.set()
+            assert broker.wait() == 0
+        with serve(file) as broker:
+            assert publish(broker.port, "next") == 202
+            receiver.wait_for(lambda: "next" in receiver.delivered)
+            assert broker.stop() == 0
+        assert dict(receiver.delivered) == {"slow": 1, "next": 1}
+
+
+def test_a_stop_that_cuts_off_says_so_and_the_event_comes_again(tmp_path: Path) -> None:
+    with receiving() as receiver:
+        file = configure(tmp_path, receiver.url, first="grace = 0.2")
+        receiver.answers.clear()
+        with serve(file) as broker:
+            assert publish(broker.port, "slow") == 202
+            receiver.wait_for(lambda: "slow" in receiver.asked)
+            assert broker.stop() == 1
+            assert broker.said[-1] == "stopped: deliveries in flight were cut off and may be repeated"
+        receiver.answers.set()
+        with serve(file) as broker:
+            receiver.wait_for(lambda: receiver.delivered["slow"] == 2)
+            assert broker.stop() == 0
+
+
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_stops_at_once(tmp_path: Path, second: signal.Signals) -> None:
+    with receiving() as receiver:
+        file = configure(tmp_path, receiver.url)
+        receiver.answers.clear()
+        with serve(file) as broker:
+            assert publish(broker.port, "slow") == 202
+            receiver.wait_for(lambda: "slow" in receiver.asked)
+            broker.process.send_signal(signal.SIGINT)
+            assert broker.process.stderr is not None
+            assert broker.process.stderr.readline().startswith("stopping")
+            broker.process.send_signal(second)
+            assert broker.wait() == 1
+            assert broker.said[-1].startswith("stopped at once")
+        receiver.answers.set()
+        with serve(file) as broker:
+            receiver.wait_for(lambda: "slow" in receiver.delivered)
+
+
+def test_a_request_in_flight_is_answered_although_it_stops(tmp_path: Path) -> None:
+    with receiving() as receiver:
+        file = configure(tmp_path, receiver.url)
+        with serve(file) as broker, socket.create_connection(("127.0.0.1", broker.port), PATIENCE) as connection:
+            body = event("late")
+            head = f"POST /default HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\nExpect: 100-continue\r\n"
+            connection.sendall(f"{head}Content-Type: application/cloudevents+json\r\n\r\n".encode())
+            assert connection.recv(1_000).startswith(b"HTTP/1.1 100")  # now it is being read
+            broker.process.send_signal(signal.SIGTERM)
+            assert broker.process.stderr is not None
+            assert broker.process.stderr.readline().startswith("stopping")
+            with pytest.raises(OSError, match="refused"):
+                socket.create_connection(("127.0.0.1", broker.port), PATIENCE)
+            connection.sendall(body)
+            assert connection.recv(1_000).startswith(b"HTTP/1.1 202")
+            assert broker.wait() == 0
+        with serve(file) as broker:
+            receiver.wait_for(lambda: "late" in receiver.delivered)
+
+
+def exchange(port: int, *parts: bytes) -> bytes:
+    """Send raw bytes; all that comes back until the other side closes, or has nothing to say for a while."""
+    with socket.create_connection(("127.0.0.1", port), PATIENCE) as connection:
+        try:
+            for part in parts:
+                connection.sendall(part)
+            connection.shutdown(socket.SHUT_WR)
+        except ConnectionError:
+            pass  # it was refused before all of it was sent
+        answer = b""
+        try:
+            while chunk := connection.recv(65_536):
+                answer += chunk
+        except ConnectionError:
+            pass
+        return answer
+
+
+def request(*lines: str) -> bytes:
+    return "\r\n".join(["POST /default HTTP/1.1", "Host: x", *lines, "", ""]).encode("latin-1")
+
+
+MIB = b"x" * 1_048_576
+JSON = "Content-Type: application/cloudevents+json"
+
+
+@pytest.mark.parametrize(
+    ("parts", "status"),
+    [
+        ([request(JSON, f"Content-Length: {100 * len(MIB)}"), *[MIB] * 100], 413),
+        ([request(JSON, "Transfer-Encoding: chunked"), *[b"100000\r\n" + MIB + b"\r\n"] * 100, b"0\r\n\r\n"], 413),
+        ([request(JSON, "Content-Length: 5"), b"\xff\xfe\x00\x01\x02"], 400),
+        ([request(JSON, "Content-Length: five"), b"12345"], 400),
+        ([request(JSON, "Transfer-Encoding: chunked"), b"zz\r\n"], 400),
+        ([request("ce-id: \xff\xff", "Content-Length: 0")], 400),
+        ([request(*[f"ce-a{n}: x" for n in range(200)], "Content-Length: 0")], 400),
+        ([b"\x16\x03\x01\x02\x00\x01\x00"], 400),
+        ([b"GET\r\n\r\n"], 400),
+    ],
+)  # fmt: skip
+def test_garbage_on_the_wire_is_refused(tmp_path: Path, parts: list[bytes], status: int) -> None:
+    with receiving() as receiver:
+        with serve(configure(tmp_path, receiver.url)) as broker:
+            answer = exchange(broker.port, *parts)
+            assert answer.startswith(b"HTTP/1.1 %d " % status), answer[:200]
+            assert publish(broker.port, "still-there") == 202
+            receiver.wait_for(lambda: "still-there" in receiver.delivered)
+            assert broker.stop() == 0
+        assert receiver.asked == {"still-there"}
+
+
+def test_a_body_that_is_cut_off_on_the_wire_is_not_stored(tmp_path: Path) -> None:
+    with receiving() as receiver:
+        with serve(configure(tmp_path, receiver.url)) as broker:
+            for body in (event("cut"), event("cut")[:10]):
+                exchange(broker.port, request(JSON, f"Content-Length: {len(body) + 1}"), body)
+            assert publish(broker.port, "whole") == 202
+            receiver.wait_for(lambda: "whole" in receiver.delivered)
+            assert broker.stop() == 0
+        assert receiver.asked == {"whole"}
