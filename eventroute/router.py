@@ -96,13 +96,19 @@ class Router:
     async def __aenter__(self) -> Self:
         """Open the storage and begin to push."""
         await self.storage.open()
+        try:
+            buses = await self.storage.buses() if self._push else ()
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await self.storage.aclose()
+            raise
         http = HttpSinks(settings=self._http, clock=self._clock)
         self._registry = SinkRegistry((self._functions, http, *self._given_sinks))
         tasks = anyio.create_task_group()
         self._tasks = await tasks.__aenter__()
+        for bus in buses:
+            self._serve(bus)
         if self._push:
-            for bus in await self.storage.buses():
-                self._serve(bus)
             tasks.start_soon(self._look_for_buses)
         return self
 

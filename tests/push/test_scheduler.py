@@ -7,7 +7,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 from attrs import define, field
 
-from eventroute.errors import BackendUnsupported, StorageError
+from eventroute.errors import BackendUnsupported, StorageClosed, StorageError
 from eventroute.event import Event
 from eventroute.push.backoff import Backoff
 from eventroute.push.outcome import Delivered, Outcome, Rejected, RetryLater
@@ -274,6 +274,19 @@ async def test_an_append_that_keeps_failing_is_the_callers_matter(clock: Virtual
         with pytest.raises(StorageError, match="the disk is gone"):
             await router.publish(*events(1))
     assert storage.tried == 3
+
+
+async def test_a_router_that_cannot_begin_leaves_nothing_open(clock: VirtualClock) -> None:
+    class Broken(MemoryStorage):
+        async def buses(self) -> tuple[str, ...]:
+            raise StorageError("the disk is gone")
+
+    storage = Broken(clock=clock)
+    with pytest.raises(StorageError, match="the disk is gone"):
+        async with Router(storage, clock=clock):
+            pytest.fail("it is open")  # pragma: no cover
+    with pytest.raises(StorageClosed):
+        await storage.bounds("default")
 
 
 async def test_removing_a_subscription_forgets_what_was_on_its_way(
