@@ -11,8 +11,9 @@ from uuid import uuid4
 import attrs
 import msgspec
 
-from eventroute import binding
 from eventroute.attributes import AttributeValue, check_attributes
+from eventroute.binding import Headers
+from eventroute.binding import decode as decode_message
 from eventroute.envelope import open_envelope
 from eventroute.errors import InvalidEvent
 from eventroute.jsontext import MAX_DEPTH, check_json, decode_json, same_json
@@ -127,13 +128,13 @@ class Event:
         return _made(MappingProxyType(attributes), payload, raw)
 
     @classmethod
-    def from_http(cls, headers: binding.Headers, body: bytes) -> list[Event]:
+    def from_http(cls, headers: Headers, body: bytes) -> list[Event]:
         """The events of an HTTP message in binary, structured or batched mode (HTTP binding 1.0.2), in order.
 
         An empty batch gives an empty list. Raises InvalidEvent, and its subclass UnsupportedMode for a message that
         is in no mode or format that is known here.
         """
-        return binding.decode(headers, body, structured=cls.from_json, binary=_from_binary)
+        return decode_message(headers, body, structured=cls.from_json, binary=_from_binary)
 
     @classmethod
     def from_cloudevent(cls, event: BaseCloudEvent) -> Event:
