@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from itertools import accumulate
 from typing import Any, Protocol
 
@@ -51,6 +52,8 @@ class SqliteLog:
 
     def take_news(self) -> dict[str, Head]:
         """How far the buses got that were changed since the last call (0: that half was not)."""
+        if not self._ends and not self._versions:
+            return {}
         names = {*self._ends, *self._versions}
         news = {bus: Head(self._ends.get(bus, 0), self._versions.get(bus, 0)) for bus in names}
         self._ends.clear()
@@ -185,8 +188,8 @@ class SqliteLog:
             ids += (each.append_id, time, start, end - start)
             each.result = known[each.append_id] = tuple(range(start, end))
             tails[bus] = base, end, time
-        self._insert("event (key, time, event)", 3, rows)
-        self._insert("appended (id, time, start, count)", 4, ids)
+        self._insert("INSERT INTO event (key, time, event)", 3, rows)
+        self._insert("INSERT INTO appended (id, time, start, count)", 4, ids)
         self._acknowledge(done)
         self._bound_ids(len(ids) // 4)
         self._ends.update((bus, end) for bus, (_, end, _) in tails.items())
@@ -198,16 +201,14 @@ class SqliteLog:
 
     def _appended(self, append_ids: Sequence[str]) -> dict[str, tuple[int, ...]]:
         found: dict[str, tuple[int, ...]] = {}
-        for ids in _chunks(append_ids, _ROWS_A_STATEMENT):
-            marks = ",".join("?" * len(ids))
-            rows = self._all(f"SELECT id, start, count FROM appended WHERE id IN ({marks})", ids)  # noqa: S608 - marks
-            found.update((append_id, tuple(range(start, start + count))) for append_id, start, count in rows)
+        for ids in _chunks(append_ids, 1):
+            for append_id, start, count in self._all(_among("SELECT id, start, count FROM appended", len(ids)), ids):
+                found[append_id] = tuple(range(start, start + count))
         return found
 
     def _acknowledge(self, append_ids: Sequence[str]) -> None:
-        for ids in _chunks(append_ids, _ROWS_A_STATEMENT):
-            marks = ",".join("?" * len(ids))
-            self._do(f"DELETE FROM appended WHERE id IN ({marks})", ids)  # noqa: S608 - marks
+        for ids in _chunks(append_ids, 1):
+            self._do(_among("DELETE FROM appended", len(ids)), ids)
 
     def _bound_ids(self, added: int) -> None:
         """Forget the oldest append ids beyond the bound; looked at now and then, since counting takes a while."""
@@ -221,11 +222,9 @@ class SqliteLog:
             (max(0, count - self._max_append_ids),),
         )
 
-    def _insert(self, table: str, columns: int, values: list[Any]) -> None:
-        marks = "(" + ",".join("?" * columns) + ")"
-        for chunk in _chunks(values, _ROWS_A_STATEMENT, columns):
-            rows = ",".join([marks] * (len(chunk) // columns))
-            self._do(f"INSERT INTO {table} VALUES {rows}", chunk)  # noqa: S608 - names from here, and marks
+    def _insert(self, into: str, columns: int, values: list[Any]) -> None:
+        for chunk in _chunks(values, columns):
+            self._do(_rows(into, columns, len(chunk) // columns), chunk)
 
     # -- statements ------------------------------------------------------------------------------------------------
 
@@ -271,11 +270,22 @@ class SqliteLog:
         return row
 
 
-def _chunks(values: Sequence[Any], most: int, columns: int = 1) -> Iterator[Sequence[Any]]:
+def _chunks(values: Sequence[Any], columns: int) -> Iterator[Sequence[Any]]:
     """Rows in pieces whose sizes are powers of two, so that few statements are prepared and all are used again."""
     position, left = 0, len(values) // columns
     while left:
-        size = min(most, 1 << (left.bit_length() - 1))
+        size = min(_ROWS_A_STATEMENT, 1 << (left.bit_length() - 1))
         yield values[position : position + size * columns]
         position += size * columns
         left -= size
+
+
+@cache
+def _rows(insert: str, columns: int, rows: int) -> str:
+    marks = "(" + ",".join("?" * columns) + ")"
+    return f"{insert} VALUES {','.join([marks] * rows)}"
+
+
+@cache
+def _among(statement: str, ids: int) -> str:
+    return f"{statement} WHERE id IN ({','.join('?' * ids)})"

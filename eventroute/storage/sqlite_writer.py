@@ -101,7 +101,9 @@ class WriteThread(JobThread):
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
             raise storage_error(error, self._path) from error
-        self._watchers.advance(self._tables.take_news())
+        news = self._tables.take_news()
+        if news:
+            self._watchers.advance(news)
         self._bound_wal(connection)
         return True
 
