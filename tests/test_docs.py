@@ -25,7 +25,6 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from types import CodeType
 
 import pytest
 from attrs import Factory, define, frozen
@@ -62,10 +61,8 @@ class Run:
 
     def block(self, block: Block) -> None:
         match block.info.split():
-            case ["python", "with", package] if importlib.util.find_spec(package) is None:
-                _compiled(block)
-            case ["python"] | ["python", "with", _]:
-                self._python(block)
+            case ["python", *needs]:
+                self._python(block, needs)
             case ["text", "prints"]:
                 check(block, block.text, self.printed)
             case ["console", "run"]:
@@ -84,15 +81,16 @@ class Run:
             case _:
                 pytest.fail(f"{block.place} is no kind that tests/test_docs.py knows how to check")
 
-    def _python(self, block: Block) -> None:
+    def _python(self, block: Block, needs: list[str]) -> None:
+        # The blank lines put the page's own line numbers into a traceback.
+        code = compile("\n" * block.line + block.text, block.page, "exec", dont_inherit=True)
+        if needs and (len(needs) != 2 or needs[0] != "with"):
+            pytest.fail(f"{block.place}: what may stand behind `python` is `with PACKAGE`")
+        if needs and importlib.util.find_spec(needs[1]) is None:
+            return
         with contextlib.redirect_stdout(io.StringIO()) as out:
-            exec(_compiled(block), self.names)
+            exec(code, self.names)
         self.printed = out.getvalue()
-
-
-def _compiled(block: Block) -> CodeType:
-    # The blank lines put the page's own line numbers into a traceback.
-    return compile("\n" * block.line + block.text, block.page, "exec", dont_inherit=True)
 
 
 def blocks(page: str, text: str) -> Iterator[Block]:
@@ -227,6 +225,7 @@ def test_a_good_page_passes() -> None:
         ("```toml\na = \n```", tomllib.TOMLDecodeError),
         ("```{code-block} python\n1 / 0\n```", pytest.fail.Exception),
         ("```pyhton\n1 / 0\n```", pytest.fail.Exception),
+        ("```python skip\n1 / 0\n```", pytest.fail.Exception),
         ("```\n1 / 0\n```", pytest.fail.Exception),
     ],
 )
