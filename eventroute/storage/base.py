@@ -27,11 +27,32 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Literal, NamedTuple, Self
+from typing import Self
 
-from attrs import frozen
+from eventroute.storage.values import (
+    DEFAULT_BUS,
+    LIVE,
+    Bounds,
+    Bury,
+    Changes,
+    Claim,
+    Complete,
+    DeadLetter,
+    Entry,
+    Reader,
+    Record,
+    Session,
+    Settle,
+    Span,
+    Start,
+    StoredSubscription,
+    Wait,
+    Waiting,
+    WaitingSummary,
+)
 
 __all__ = [
+    "DEFAULT_BUS",
     "LIVE",
     "Bounds",
     "Bury",
@@ -52,193 +73,6 @@ __all__ = [
     "Waiting",
     "WaitingSummary",
 ]
-
-LIVE = "live"
-"""The name of the reader that all caught-up subscriptions of a bus share."""
-
-DEFAULT_BUS = "default"
-"""The bus that is there from the start."""
-
-Start = Literal["latest", "earliest"] | int | float
-"""Where a new subscription starts: at an int offset, or (float) at the first event appended at or after that time
-in seconds since the epoch."""
-
-
-class Record(NamedTuple):
-    """One event in the log."""
-
-    offset: int
-    time: float
-    """When it was appended, by the storage's clock, in seconds since the epoch, to the microsecond. Never less than
-    that of the record before, even where the clock went back."""
-    event: bytes
-    """The event in the CloudEvents JSON format (structured mode)."""
-
-
-@frozen
-class Bounds:
-    """The readable part of a log: `first` <= offset < `end`. Where it is empty, `first` == `end`."""
-
-    first: int
-    end: int
-
-
-@frozen
-class Session:
-    """A worker's lease: `id` is unique for ever; it lapses `ttl` seconds after it was opened or last extended."""
-
-    id: str
-    ttl: float
-
-
-@frozen
-class StoredSubscription:
-    """A subscription as stored."""
-
-    id: str
-    bus: str
-    definition: bytes
-    revision: int
-    """1 when created, raised by each `put_subscription` that changed the definition."""
-    paused: str | None
-    """Why it is paused, or None."""
-    reader: str
-    """The reader that serves it from now on: `live` or one of its own."""
-    removed: bool = False
-    """Only in `Changes`: the subscription is gone."""
-
-
-@frozen
-class Span:
-    """A reader serves a subscription for `start` <= offset < `until` (None: open), by `definition`.
-
-    `definition` is None while the subscription's current one holds; a span that ended since its matching changed, or
-    was set aside by such a change, carries the definition that was in force.
-    """
-
-    reader: str
-    subscription: str
-    start: int
-    until: int | None
-    definition: bytes | None
-
-
-@frozen
-class Changes:
-    """What has changed on a bus after a version: the current rows of all that changed.
-
-    With `reset` true the rows are all there are, and what the caller knew is to be forgotten. Else each of
-    `subscriptions` has changed, and `spans` are all the spans that these have: they replace what the caller knew of
-    them. (So a removed one has none.)
-    """
-
-    version: int
-    reset: bool
-    subscriptions: tuple[StoredSubscription, ...]
-    spans: tuple[Span, ...]
-
-
-@frozen
-class Claim:
-    """A range `start` <= offset < `end` of a bus that one session works on for a reader.
-
-    `version` is the bus's version when the range was first claimed: the range is matched by the spans in force then.
-    """
-
-    bus: str
-    reader: str
-    start: int
-    end: int
-    version: int
-    session: str
-
-
-@frozen
-class Reader:
-    """A reader's progress: all below `position` is settled or waiting; `claimed` is the first unclaimed offset."""
-
-    bus: str
-    name: str
-    position: int
-    claimed: int
-    until: int | None
-    """Where it ends (it is then removed once it has got there), or None."""
-    subscription: str | None = None
-    """Whose own reader it is; None: the live one."""
-
-
-@frozen(slots=True)
-class Waiting:
-    """A delivery that waits in the ledger."""
-
-    subscription: str
-    offset: int
-    due: float
-    """Not before this time (seconds since the epoch); the caller's wall clock."""
-    attempts: int = 0
-    first_attempt: float | None = None
-    reason: str = ""
-    """Why the last attempt did not deliver, as a short code; empty where there was none."""
-    event: bytes | None = None
-    """The event itself where the log may no longer hold it (redriven), else None."""
-
-
-@frozen
-class WaitingSummary:
-    """The waiting deliveries of one subscription."""
-
-    subscription: str
-    count: int
-    unheld: int
-    """How many of them no living session holds."""
-    next_due: float | None
-    """The earliest due time among the unheld, or None where there is none."""
-
-
-@frozen
-class DeadLetter:
-    """A delivery that was given up. Its identity is (subscription, offset): a repeat overwrites."""
-
-    subscription: str
-    offset: int
-    time: float
-    reason: str
-    error: str
-    attempts: int
-    event: bytes
-
-
-@frozen
-class Complete:
-    """Entry: a claim is done; its reader's position may move past it. A repeat, by the same session, does nothing."""
-
-    claim: Claim
-
-
-@frozen
-class Wait:
-    """Entry: a delivery waits (inserted or overwritten). With `held` the session that writes it keeps it."""
-
-    waiting: Waiting
-    held: bool
-
-
-@frozen
-class Settle:
-    """Entry: a waiting delivery is done (delivered); removing what is not there does nothing."""
-
-    subscription: str
-    offset: int
-
-
-@frozen
-class Bury:
-    """Entry: a delivery is given up: the dead letter is kept, a waiting row of the same delivery goes."""
-
-    letter: DeadLetter
-
-
-Entry = Complete | Wait | Settle | Bury
 
 
 class Storage(ABC):
