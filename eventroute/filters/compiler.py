@@ -2,7 +2,7 @@
 
 A filter becomes the source of one function that survives any event: it reads attributes and walks objects in
 place, and calls out only for values that are not text. Literals are not in the source but handed in, so filters that
-differ in nothing else share one function. No text of a filter is code: names stand in the source as string literals.
+differ in nothing else share its code. No text of a filter is code: names stand in the source as string literals.
 
 There are two targets. `for_event` reads an Event. `for_row` reads a row, the index's mapping from a field's text to
 its value, where the event itself stands under EVENT.
@@ -13,6 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import lru_cache
+from types import CodeType, FunctionType
 from typing import Any, Final, TypeAlias
 
 from eventroute.filters.syntax import AllOf, AnyOf, Composed, Function, Node, Not, Relation, Text
@@ -22,18 +23,18 @@ from eventroute.paths import Field
 __all__ = ["EVENT", "MAX_SHARED_SOURCE", "SHAPES", "Compiled", "for_event", "for_row"]
 
 SHAPES: Final = 1024
-"""How many shapes of filters keep their compiled function for the next filter of that shape."""
+"""How many shapes of filters keep their compiled code for the next filter of that shape."""
 
 MAX_SHARED_SOURCE: Final = 20_000
-"""The longest source, in characters, whose function is kept: a long one hardly comes twice."""
+"""The longest source, in characters, whose code is kept: a long one hardly comes twice."""
 
 EVENT: Final = ""
 """The key of the event in a row; no field has an empty text."""
 
 _INLINE: Final = 6  # names; a longer path would nest parentheses deeper than Python's parser likes
 
-Compiled: TypeAlias = tuple[Callable[[Any, tuple[Any, ...]], bool], tuple[Any, ...]]
-"""A function, and the literals that it takes beside an event or a row."""
+Compiled: TypeAlias = Callable[[Any], bool]
+"""A function of an event or a row."""
 
 # The test of a string, and the function for other values.
 _TESTS: Final = {
@@ -53,14 +54,22 @@ def for_row(node: Node) -> Compiled:
     return _RowWriter().compile(node)
 
 
-def _make(source: str) -> Callable[[Any, tuple[Any, ...]], bool]:
-    names: dict[str, Any] = {"among": among, "equals": equals, "starts": starts, "ends": ends}
-    exec(compile(source, "<filter>", "exec", dont_inherit=True), names)  # noqa: S102  # written here, from no text
-    function: Callable[[Any, tuple[Any, ...]], bool] = names["test"]
-    return function
+def _make(source: str) -> CodeType:
+    module = compile(source, "<filter>", "exec", dont_inherit=True)
+    return next(constant for constant in module.co_consts if isinstance(constant, CodeType))
 
 
 _shared = lru_cache(maxsize=SHAPES)(_make)
+# All that the code may use.
+_NAMES: Final[dict[str, Any]] = {
+    "__builtins__": {},
+    "among": among,
+    "dict": dict,
+    "ends": ends,
+    "equals": equals,
+    "starts": starts,
+    "str": str,
+}
 
 
 class _Writer(ABC):
@@ -78,7 +87,8 @@ class _Writer(ABC):
             lines += [*self._preparation(), f"if not {clause}: return False"]
         source = "\n    ".join([self._head(), *lines, "return True\n"])
         make = _shared if len(source) <= MAX_SHARED_SOURCE else _make
-        return make(source), tuple(self._literals)
+        # The literals are the default of `p`, so that calling the function takes no more than the event.
+        return FunctionType(make(source), _NAMES, "test", (tuple(self._literals),))
 
     @abstractmethod
     def _head(self) -> str:

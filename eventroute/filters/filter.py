@@ -60,11 +60,10 @@ class Filter:
 
     def __call__(self, event: BaseCloudEvent) -> bool:
         """Whether the event matches. Raises InvalidEvent for an object that is no valid CloudEvent."""
-        test, literals = self._compiled
-        return test(event if event.__class__ is Event else Event.from_cloudevent(event), literals)
+        return self._test(event if event.__class__ is Event else Event.from_cloudevent(event))
 
     @cached_property
-    def _compiled(self) -> Compiled:
+    def _test(self) -> Compiled:
         return for_event(self.syntax)
 
     def explain(self, event: BaseCloudEvent) -> Explanation:

@@ -56,24 +56,26 @@ class IndexStats:
     candidates: int
 
 
-_DECIDED: Compiled = (lambda _row, _literals: True, ())
+def _decided(_row: object) -> bool:
+    """The function of a filter whose cover has decided when it is found."""
+    return True
 
 
 class _Entry(Generic[K]):
     """A filter with all keys that have it."""
 
-    __slots__ = ("compiled", "cover", "keys", "node")
+    __slots__ = ("cover", "keys", "node", "test")
 
     def __init__(self, node: Node, cover: Cover | None) -> None:
         self.node = node
         self.cover = cover
         self.keys: set[K] = set()
-        self.compiled: Compiled | None = _DECIDED if cover is not None and cover.decides else None
+        self.test: Compiled | None = _decided if cover is not None and cover.decides else None
 
     def compile(self) -> Compiled:
         """The function of the filter, made when it is first evaluated."""
-        self.compiled = for_row(self.node)
-        return self.compiled
+        self.test = for_row(self.node)
+        return self.test
 
     def reads(self) -> tuple[set[Field], bool]:
         """The fields that the filter reads, and whether it has functions that want the whole event."""
@@ -241,8 +243,7 @@ class FilterIndex(Generic[K]):
         self._candidates = len(found)
         keys: set[K] = set()
         for entry in found:
-            test, literals = entry.compiled or entry.compile()
-            if test(row, literals):
+            if (entry.test or entry.compile())(row):
                 keys |= entry.keys
         return keys
 
