@@ -274,3 +274,40 @@ async def test_a_claim_that_is_cancelled_on_its_way_is_given_back(path: Path) ->
             gates[1].set()
         assert await storage.claim_waiting(BUS, "s", session, now=1.0, limit=1) == [Waiting("s", 1, 0.0)]
         assert await storage.claim(BUS, LIVE, session, limit=1) is not None
+
+
+@pytest.mark.anyio
+async def test_nobody_is_answered_before_the_commit(path: Path) -> None:
+    committing, commit = threading.Event(), threading.Event()
+
+    class Slow:
+        def __init__(self, connection: sqlite3.Connection) -> None:
+            self.connection = connection
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.connection, name)
+
+        def execute(self, statement: str, *arguments: Any) -> sqlite3.Cursor:
+            if statement == "COMMIT":
+                committing.set()
+                assert commit.wait(10)
+            return self.connection.execute(statement, *arguments)
+
+    def slow_down(tables: SqliteTables) -> None:
+        tables.connection = Slow(tables.connection)  # type: ignore[assignment]
+
+    accepted: list[int] = []
+
+    async def publish(storage: Storage) -> None:
+        accepted.extend(await put(storage, b"1"))
+
+    async with SQLiteStorage(path) as storage:
+        await storage._write(slow_down)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(publish, storage)
+            await anyio.to_thread.run_sync(committing.wait, 10)
+            await anyio.wait_all_tasks_blocked()
+            assert accepted == []
+            assert await read_all(storage) == []  # a read does not wait for the writer
+            commit.set()
+        assert [record.offset for record in await read_all(storage)] == accepted == [1]
