@@ -36,8 +36,9 @@ autodoc_default_options = {"members": True, "member-order": "bysource", "show-in
 autodoc_preserve_defaults = True
 python_maximum_signature_line_length = 90
 
-# Without a network no link can lead to another project's pages; a link to a name of ours must lead somewhere.
-nitpick_ignore_regex = [("py:.*", r"(?!eventroute\b).*")]
+# Without a network no link can lead to another project's pages; a link to a name of ours must lead somewhere, unless it
+# stands for any type.
+nitpick_ignore_regex = [("py:.*", r"(?!eventroute\b).*"), ("py:.*", r".*\.[A-Z]")]
 
 MEANT = re.compile(r"(?P<tick>`+)(?P<code>.+?)(?P=tick)|(?<!\S)\*\w[^*\n]*\*(?!\w)", re.DOTALL)
 MARKUP = re.compile(r"[*|\\]|_\b")
