@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from attrs import frozen
+from attrs import field, frozen
 
 from eventroute.errors import InvalidFilter
 from eventroute.event import Event
@@ -40,6 +39,7 @@ class Filter:
     """
 
     syntax: Node
+    _test: Compiled | None = field(default=None, init=False, eq=False)
 
     @classmethod
     def parse(
@@ -60,11 +60,15 @@ class Filter:
 
     def __call__(self, event: BaseCloudEvent) -> bool:
         """Whether the event matches. Raises InvalidEvent for an object that is no valid CloudEvent."""
-        return self._test(event if event.__class__ is Event else Event.from_cloudevent(event))
+        if event.__class__ is not Event:
+            event = Event.from_cloudevent(event)
+        return (self._test or self._compile())(event)
 
-    @cached_property
-    def _test(self) -> Compiled:
-        return for_event(self.syntax)
+    def _compile(self) -> Compiled:
+        # Only now: most filters in an index are never evaluated. A cached_property would slow each call down.
+        test = for_event(self.syntax)
+        object.__setattr__(self, "_test", test)
+        return test
 
     def explain(self, event: BaseCloudEvent) -> Explanation:
         """Why the event matches or does not, clause by clause. Raises InvalidEvent as calling the filter does."""
