@@ -15,7 +15,7 @@ from eventroute.binding import UnsupportedMode
 from eventroute.errors import InvalidEvent
 from eventroute.event import Event
 from eventroute.gateway.github_events import ACTION, EVENTS, NO_ACTION, Row
-from eventroute.jsontext import decode_json
+from eventroute.jsontext import check_json, decode_json
 from eventroute.secrets import Secret
 from eventroute.timestamps import format_timestamp
 
@@ -96,6 +96,7 @@ def _payload_text(content_type: str, body: bytes) -> bytes:
 
 def _payload(text: bytes) -> dict[str, Any]:
     try:
+        check_json(text)  # first: how deep decoding goes is not the same in every Python
         payload = decode_json(text)
     except ValueError as error:
         raise InvalidEvent(f"it is not one JSON value: {error}", where="data") from None
