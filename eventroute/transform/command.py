@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 __all__ = ["Argument", "Cast", "Command", "Edit", "Read", "Run", "Shape", "Use"]
 
 Cast: TypeAlias = Callable[[Any], Any]
-Read: TypeAlias = "Callable[[Draft, Tree | None], Any]"
-"""Gives an argument's value in a draft; the tree is the current element where there is one."""
+Read: TypeAlias = "Callable[[Draft, Tree], Any]"
+"""Gives an argument's value in a draft; the tree is the current element, or the draft where there is none."""
 
-Run: TypeAlias = "Callable[[Draft, Tree | None], None]"
+Run: TypeAlias = "Callable[[Draft, Tree], None]"
 """Runs a command on a draft. Raises ValueError."""
 
 
@@ -83,6 +83,11 @@ class Shape:
     rest: tuple[Argument, ...] = attrs.field(default=(), validator=_are_arguments, kw_only=True)
     optional: int = attrs.field(default=0, validator=[instance_of(int), ge(0)], kw_only=True)
     check: Callable[[Sequence[Any]], None] | None = attrs.field(default=None, kw_only=True)
+
+    @optional.validator
+    def _check_optional(self, _attribute: object, value: int) -> None:
+        if value > len(self.arguments):
+            raise ValueError(f"optional is at most the number of arguments, {len(self.arguments)}, not {value}")
 
     def argument(self, index: int) -> Argument | None:
         """The declaration of the argument at an index, or None where the command takes not so many."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias
 
 import attrs
 
@@ -112,20 +112,20 @@ class AttributePlace:
 
     name: str
 
-    def get(self, draft: Draft, _here: Tree | None) -> Any:
+    def get(self, draft: Draft, _here: Tree) -> Any:
         """The attribute's value, or MISSING."""
         return draft.attributes.get(self.name, MISSING)
 
-    def put(self, draft: Draft, _here: Tree | None, value: object) -> None:
+    def put(self, draft: Draft, _here: Tree, value: object) -> None:
         """Sets the attribute. Raises ValueError for what is no attribute's value."""
         checked = check_attribute(self.name, value)
         draft.attributes = {**draft.attributes, self.name: checked}
         draft.changes[self.name] = checked
 
-    def share(self, draft: Draft, _here: Tree | None) -> None:
+    def share(self, draft: Draft, _here: Tree) -> None:
         """An attribute is no container."""
 
-    def delete(self, draft: Draft, _here: Tree | None) -> None:
+    def delete(self, draft: Draft, _here: Tree) -> None:
         """Takes the attribute away, if it is there."""
         if self.name in draft.attributes:
             draft.attributes = {name: value for name, value in draft.attributes.items() if name != self.name}
@@ -153,33 +153,38 @@ class DataPlace:
     steps: _Steps
     in_element: bool
 
-    def get(self, draft: Draft, here: Tree | None) -> Any:
+    def get(self, draft: Draft, here: Tree) -> Any:
         """The value there, or MISSING."""
-        value = cast(Tree, here).data if self.in_element else draft.data
-        for step in self.steps:
-            value = _child(value, step)
+        value = here.data if self.in_element else draft.data
         if not self.steps and not self.in_element and draft.kind not in _READABLE:
+            return MISSING
+        try:
+            for step in self.steps:
+                if value.__class__ is str:  # it has indexes too, and is no array
+                    return MISSING
+                value = value[step]
+        except (LookupError, TypeError):  # TypeError: neither object nor array
             return MISSING
         return value
 
-    def put(self, draft: Draft, here: Tree | None, value: object) -> None:
+    def put(self, draft: Draft, here: Tree, value: object) -> None:
         """Puts a value there and makes the parents that are missing. Raises ValueError where a parent is a scalar.
 
         A container must not be in the tree already, or `owned` must have been cleared.
         """
-        tree = cast(Tree, here) if self.in_element else draft
+        tree = here if self.in_element else draft
         if self.steps:
             _assign(_parent(tree, self.steps), self.steps[-1], value)
         else:
             tree.replace(value)
 
-    def share(self, draft: Draft, here: Tree | None) -> None:
+    def share(self, draft: Draft, here: Tree) -> None:
         """Owns nothing any more, because containers of the tree are about to get a second place in it."""
-        (cast(Tree, here) if self.in_element else draft).owned.clear()
+        (here if self.in_element else draft).owned.clear()
 
-    def delete(self, draft: Draft, here: Tree | None) -> None:
+    def delete(self, draft: Draft, here: Tree) -> None:
         """Takes away what is there, if anything is; the elements after it move up."""
-        tree = cast(Tree, here) if self.in_element else draft
+        tree = here if self.in_element else draft
         if not self.steps:
             draft.clear()
         elif self.get(draft, here) is not MISSING:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias, cast
 
-from eventroute.event import Event
-from eventroute.jsontext import decode_json, encode_json
+from eventroute.jsontext import decode_json, encode_json, same_json
 from eventroute.paths import MISSING, Path
 from eventroute.transform.casts import any_value, found_or_missing
 from eventroute.transform.command import Argument, Cast, Command, Edit, Read, Run, Use
@@ -55,10 +54,10 @@ def _reader(argument: Argument, value: Value, define: Mapping[str, Variable]) ->
 def _reader_of(cast_value: Cast, name: str, get: Read) -> Read:
     weighs_all = cast_value not in (any_value, found_or_missing)
 
-    def read(draft: Draft, here: Tree | None) -> Any:
+    def read(draft: Draft, here: Tree) -> Any:
         found = get(draft, here)
         if found.__class__ is str:
-            draft.spend(len(found))
+            draft.room -= len(found)
         elif weighs_all and found.__class__ in _CONTAINERS:
             draft.spend_on(found)
         try:
@@ -75,11 +74,19 @@ _CONTAINERS: Final = (dict, list)
 def _getter(value: Value, source: Value | Path) -> Read:
     if isinstance(source, Element):
         read_element = source.path.read
-        return lambda _draft, here: read_element(cast(Tree, here).data)
+        return lambda _draft, here: read_element(here.data)
     path = cast(Path, source)
     if isinstance(value, Reference):
         return lambda draft, _here: path(draft.source)
-    return lambda draft, _here: path(cast(Event, draft))  # a draft can be read as an event
+    first, *below = path.segments or (None,)
+    if below and path.singular and first == _DATA:
+        read_data = Path(tuple(below)).read
+        return lambda draft, _here: read_data(draft.data)
+    read: Read = lambda draft, _here: path(draft)  # type: ignore[arg-type]  # noqa: E731  # it reads as an event does
+    return read
+
+
+_DATA: Final = Path.parse("$.data").segments[0]
 
 
 def _application(command: Command, bound: list[Any]) -> Run:
@@ -88,29 +95,38 @@ def _application(command: Command, bound: list[Any]) -> Run:
     target, place = command.arguments[index], cast("Place", bound[index])
     reads: list[Read] = [*bound[:index], *bound[index + 1 :]]
     if target.use is Use.EDIT:
-        reads.insert(index, _edited(target, place))
+        reads.insert(index, _reader_of(target.cast, f"the {target.name} {place}", place.get))
     function = command.function if command.trusted else _distrusted(command.function)
-    grows, use = command.grows, target.use
+    grows, put = command.grows, place.put
 
-    def run(draft: Draft, here: Tree | None) -> None:
-        if use is Use.NEW and place.get(draft, here) is not MISSING:
-            raise ValueError(f"{place} exists already")
-        if use is Use.EXISTING and place.get(draft, here) is MISSING:
-            raise ValueError(f"{place} is missing in this event")
+    def run(draft: Draft, here: Tree) -> None:
         values = [read(draft, here) for read in reads]
         value = function(draft.room, *values) if grows else function(*values)
         if value.__class__ is str:
-            draft.spend(len(value))
+            draft.room -= len(value)
         elif value.__class__ in _CONTAINERS:
             draft.spend_on(value)
             place.share(draft, here)
-        place.put(draft, here, value)
+        if draft.room < 0:
+            draft.spend(0)
+        put(draft, here, value)
 
-    return run
+    return _guarded(run, place, target.use)
 
 
-def _edited(target: Argument, place: Place) -> Read:
-    return _reader_of(target.cast, f"the {target.name} {place}", place.get)
+def _guarded(run: Run, place: Place, use: Use) -> Run:
+    """Runs a command only where its target is there, or is not, as its use wants it."""
+    if use not in (Use.NEW, Use.EXISTING):
+        return run
+    wanted = use is Use.EXISTING
+    complaint = f"{place} is missing in this event" if wanted else f"{place} exists already"
+
+    def run_guarded(draft: Draft, here: Tree) -> None:
+        if (place.get(draft, here) is not MISSING) is not wanted:
+            raise ValueError(complaint)
+        run(draft, here)
+
+    return run_guarded
 
 
 def _distrusted(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -118,9 +134,15 @@ def _distrusted(function: Callable[..., Any]) -> Callable[..., Any]:
 
     def checked(*values: Any) -> Any:
         try:
-            return decode_json(encode_json(function(*map(_copied, values))))
+            value = function(*map(_copied, values))
         except _FAULTS as error:
             raise ValueError(f"{type(error).__name__}: {error}") from error
+        made = decode_json(encode_json(value))
+        if not same_json(value, made):
+            raise ValueError(
+                "it returned no JSON value: it must be of strings, numbers, true, false, null, lists, dicts"
+            )
+        return made
 
     return checked
 

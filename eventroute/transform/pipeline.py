@@ -49,7 +49,7 @@ Value: TypeAlias = "Path | Element | Reference | Constant | Place | Step"
 class Step:
     """One command with its arguments."""
 
-    name: str = attrs.field(eq=False)
+    name: str
     command: Shape
     values: tuple[Value, ...]
 
@@ -140,7 +140,7 @@ class _Parser:
             raise InvalidTransformer(f"there is no command {shown(written[0])}; {hint}", where=f"{where}[0]")
         if not command.takes(len(written) - 1):
             raise InvalidTransformer(
-                f"{name} takes {_usage(command)}, and there are {len(written) - 1} arguments", where=where
+                f"{name} takes {_usage(command)}; there are {len(written) - 1} arguments", where=where
             )
         if nesting and not any(argument.writes for argument in command.arguments):
             raise InvalidTransformer(f"{name} has no target, so it cannot run for an element", where=where)

@@ -52,11 +52,12 @@ class Program:
         number = 0
         try:
             for number, (_, run) in enumerate(self.edits):
-                run(draft, None)
+                run(draft, draft)
                 if watch is not None:
                     watch(number, draft)
-        except ValueError as error:
-            raise TransformError(str(error), where=self.edits[number][0]) from error
+        except (ValueError, TransformError) as error:  # a path that visits too much raises the latter
+            reason = error.reason if isinstance(error, TransformError) else str(error)
+            raise TransformError(reason, where=self.edits[number][0]) from error
 
     def _payload(self, draft: Draft, content_type: Any) -> Payload:
         data = draft.data

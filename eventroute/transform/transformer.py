@@ -119,7 +119,7 @@ class Transformer:
     def _step(self, number: int, draft: Draft) -> Step:
         draft.owned.clear()  # so that later commands change none of what is shown
         step = self.pipeline.steps[number]
-        places = {str(value): value.get(draft, None) for value in step.values if isinstance(value, Place)}
+        places = {str(value): value.get(draft, draft) for value in step.values if isinstance(value, Place)}
         return Step(step.name, places, MappingProxyType(dict(draft.attributes)), draft.data)
 
     def _compiled(self) -> Program:

@@ -25,7 +25,7 @@ def _array_foreach(bound: Sequence[Any]) -> Run:
     place: DataPlace = bound[0]
     commands: Sequence[tuple[str, Run]] = bound[1:]
 
-    def for_each(draft: Draft, here: Tree | None) -> None:
+    def for_each(draft: Draft, here: Tree) -> None:
         result: list[Any] = []
         for number, element in enumerate(array(place.get(draft, here))):
             tree = Tree(element)
@@ -99,7 +99,7 @@ def _render_array(room: int, elements: list[Any], template: Sequence[_Piece]) ->
 def _unfold_array(bound: Sequence[Any]) -> Run:
     source, prefix = bound
 
-    def unfold(draft: Draft, here: Tree | None) -> None:
+    def unfold(draft: Draft, here: Tree) -> None:
         elements = source(draft, here)
         prefix.share(draft, here)
         for number, element in enumerate(elements):

@@ -20,7 +20,7 @@ _DATA: Final = DataPlace("$.data", (), in_element=False)
 def _debezium(bound: Sequence[Read]) -> Run:
     keys, values = bound[::2], bound[1::2]
 
-    def convert(draft: Draft, here: Tree | None) -> None:
+    def convert(draft: Draft, here: Tree) -> None:
         unique = {key(draft, here): value(draft, here) for key, value in zip(keys, values, strict=True)}
         draft.spend_on(unique)
         operation = OPERATION.get(draft, here)

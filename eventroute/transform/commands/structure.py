@@ -25,7 +25,7 @@ def _delete(bound: Sequence[Any]) -> Run:
 def _move(bound: Sequence[Any]) -> Run:
     source, target = bound
 
-    def move(draft: Draft, here: Tree | None) -> None:
+    def move(draft: Draft, here: Tree) -> None:
         value = source.get(draft, here)
         if value is MISSING:
             raise ValueError(f"{source} is missing in this event")
