@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
-from types import CodeType
-from typing import Any, Final, TypeAlias, cast
+from typing import Final, TypeAlias, cast
 
 import msgspec
 
@@ -38,10 +37,7 @@ def compile_template(template: Template, define: Mapping[str, Variable], limits:
     """
     compiler = _Compiler(define)
     result = compiler.joined(template.parts, 2)
-    names = {**_NAMES, **compiler.names, "limit": limits.output - compiler.fixed}
-    exec(_code(compiler.source(result)), names)  # noqa: S102  # it has no name but ours
-    render: Render = names["render"]
-    return render
+    return _maker(compiler.source(result))(limits.output - compiler.fixed, *compiler.bound)
 
 
 def check_template(template: Template, define: Mapping[str, Variable], limits: Limits) -> None:
@@ -69,8 +65,11 @@ def _least(parts: Iterable[Part], define: Mapping[str, Variable]) -> Iterator[by
 
 
 @lru_cache(maxsize=SHAPES)
-def _code(source: str) -> CodeType:
-    return compile(source, "<template>", "exec", dont_inherit=True)
+def _maker(source: str) -> Callable[..., Render]:
+    """The function of a shape, which makes a render function of what is bound. Templates of the shape share it."""
+    names = dict(_NAMES)
+    exec(compile(source, "<template>", "exec", dont_inherit=True), names)  # noqa: S102  # it has no name but ours
+    return cast("Callable[..., Render]", names["make"])
 
 
 class _Compiler:
@@ -81,7 +80,7 @@ class _Compiler:
 
     def __init__(self, define: Mapping[str, Variable]) -> None:
         self.define = define
-        self.names: dict[str, Any] = {}
+        self.bound: list[object] = []
         self.reads: dict[tuple[Path, str], str] = {}
         self.head = ["def render(event, source):", "    room = limit", "    at = None"]
         self.body: list[str] = []
@@ -91,15 +90,16 @@ class _Compiler:
 
     def source(self, result: str) -> str:
         catch = ["    except ValueError as error:", "        raise failed(error, at) from error"]
-        return "\n".join([*self.head, "    try:", *self.body, f"        return {result}", *catch])
+        lines = [*self.head, "    try:", *self.body, f"        return {result}", *catch]
+        bound = "".join(f", k{number}" for number in range(len(self.bound)))
+        return "\n".join([f"def make(limit{bound}):", *("    " + line for line in lines), "    return render"])
 
     def emit(self, indent: int, *lines: str) -> None:
         self.body += ["    " * indent + line for line in lines]
 
     def bind(self, value: object) -> str:
-        name = f"k{len(self.names)}"
-        self.names[name] = value
-        return name
+        self.bound.append(value)
+        return f"k{len(self.bound) - 1}"
 
     def joined(self, parts: Iterable[Part], indent: int) -> str:
         """An expression for the parts in a row, the code before it made."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from functools import lru_cache
+from typing import Any, Final, TypeAlias
 
 import attrs
 
@@ -13,10 +14,11 @@ from eventroute.jsontext import decode_json, encode_json, same_json
 from eventroute.paths import Path
 from eventroute.transform.limits import Limits
 
-__all__ = ["Constant", "Variable", "parse_define"]
+__all__ = ["Constant", "Variable", "is_path", "parse_define", "parse_path"]
 
 _name = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}").fullmatch
-_is_path = re.compile(r"\$(?:[.\[]|\Z)").match
+_PATHS: Final = 1_000
+is_path = re.compile(r"\$(?:[.\[]|\Z)").match
 
 
 @attrs.frozen
@@ -32,6 +34,12 @@ class Constant:
 
 
 Variable: TypeAlias = "Path | Constant"
+
+
+@lru_cache(maxsize=_PATHS)
+def parse_path(text: str) -> Path:
+    """As `Path.parse`; many transformers read the same places, and share what that takes."""
+    return Path.parse(text)
 
 
 def parse_define(spec: object, limits: Limits) -> dict[str, Variable]:
@@ -65,9 +73,9 @@ def _checked_name(name: object) -> str:
 
 def _variable(name: str, value: object) -> Variable:
     where = f"define.{name}"
-    if isinstance(value, str) and _is_path(value):
+    if isinstance(value, str) and is_path(value):
         try:
-            return Path.parse(value)
+            return parse_path(value)
         except InvalidPath as error:
             raise InvalidTransformer(str(error), where=where) from error
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, Final, TypeAlias, cast
 
 from eventroute.jsontext import decode_json, encode_json, same_json
@@ -80,13 +81,14 @@ def _getter(value: Value, source: Value | Path) -> Read:
         return lambda draft, _here: path(draft.source)
     first, *below = path.segments or (None,)
     if below and path.singular and first == _DATA:
-        read_data = Path(tuple(below)).read
+        read_data = _below(tuple(below)).read
         return lambda draft, _here: read_data(draft.data)
     read: Read = lambda draft, _here: path(draft)  # type: ignore[arg-type]  # noqa: E731  # it reads as an event does
     return read
 
 
 _DATA: Final = Path.parse("$.data").segments[0]
+_below: Final = lru_cache(maxsize=1_000)(Path)
 
 
 def _application(command: Command, bound: list[Any]) -> Run:

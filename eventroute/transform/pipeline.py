@@ -15,7 +15,7 @@ from eventroute.paths import MISSING, Path
 from eventroute.transform.casts import shown
 from eventroute.transform.command import Argument, Command, Shape, Use
 from eventroute.transform.commands import COMMANDS
-from eventroute.transform.define import Constant, Variable
+from eventroute.transform.define import Constant, Variable, is_path, parse_path
 from eventroute.transform.draft import REQUIRED, AttributePlace, DataPlace, Place, check_attribute
 from eventroute.transform.limits import Limits
 
@@ -69,7 +69,6 @@ class Pipeline:
 
 
 _is_name = re.compile(r"[a-z][a-z0-9_]{0,63}").fullmatch
-_is_path = re.compile(r"\$(?:[.\[]|\Z)").match
 _is_element = re.compile(r"@(?:[.\[]|\Z)").match
 _reference = re.compile(r"<([A-Za-z_][A-Za-z0-9_-]{0,63})>").fullmatch
 _escaped = re.compile(r"\\[$@<]").match
@@ -182,15 +181,15 @@ class _Parser:
         """What an argument that is read is: a path, an element's path, a variable, else a constant."""
         if not isinstance(written, str):
             return Constant(encode_json(written))
-        if _is_path(written):
-            path = Path.parse(written)
+        if is_path(written):
+            path = parse_path(written)
             if nesting and not path.singular:
                 raise ValueError(f"{written[:80]} may have many results: for an element, use names and indexes only")
             return path
         if _is_element(written) and (nesting or written != "@"):
             if not nesting:
                 raise ValueError(f"{written[:80]} is a path of an element, and this is not in array_foreach")
-            return Element(Path.parse("$" + written[1:]))
+            return Element(parse_path("$" + written[1:]))
         found = _reference(written)
         if found is not None:
             return self.reference(found[1])
@@ -221,10 +220,10 @@ class _Parser:
     def place(self, argument: Argument, written: object, nesting: int) -> Place:
         """The place that an argument writes to."""
         root = "@" if nesting else "$"
-        if not isinstance(written, str) or not (_is_element if nesting else _is_path)(written):
+        if not isinstance(written, str) or not (_is_element if nesting else is_path)(written):
             inside = " inside array_foreach" if nesting else ""
             raise ValueError(f"it is written to, so{inside} it must be a path that starts with {root}")
-        path = Path.parse("$" + written[1:])
+        path = parse_path("$" + written[1:])
         if not path.singular:
             raise ValueError("it is written to, so it must have names and indexes only")
         steps = tuple(selector for segment in path.segments for selector in segment.selectors)

@@ -13,6 +13,7 @@ import attrs
 
 from eventroute.errors import InvalidPath, InvalidTransformer
 from eventroute.paths import Path
+from eventroute.transform.define import parse_path
 from eventroute.transform.limits import Limits
 
 if TYPE_CHECKING:
@@ -222,7 +223,7 @@ class _Reader:
 
     def path(self, token: Token) -> Path:
         try:
-            return Path.parse(token.rstrip(" \t\r\n"))
+            return parse_path(token.rstrip(" \t\r\n"))
         except InvalidPath as error:
             raise self.wrong(str(error), _start(token)) from error
 
