@@ -197,7 +197,11 @@ class Storage(ABC):
 
     @abstractmethod
     async def resume_subscription(self, subscription: str) -> None:
-        """Undo a pause; not paused: nothing changes. Raises UnknownSubscription."""
+        """Undo a pause; not paused: nothing changes. Raises UnknownSubscription.
+
+        The time of the pause does not count towards the age of its waiting deliveries: the first attempt of each that
+        has had one moves ahead by it.
+        """
 
     @abstractmethod
     async def leave_live(self, subscription: str) -> None:

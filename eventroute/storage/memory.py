@@ -177,12 +177,12 @@ class MemoryStorage(Storage):
     async def pause_subscription(self, subscription: str, reason: str) -> None:
         """See `Storage.pause_subscription`."""
         with self._open() as tables:
-            placement.pause(tables, subscription, reason)
+            placement.pause(tables, subscription, reason, self._clock.time())
 
     async def resume_subscription(self, subscription: str) -> None:
         """See `Storage.resume_subscription`."""
         with self._open() as tables:
-            placement.resume(tables, subscription)
+            placement.resume(tables, subscription, self._clock.time())
 
     async def leave_live(self, subscription: str) -> None:
         """See `Storage.leave_live`."""

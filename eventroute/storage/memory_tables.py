@@ -285,6 +285,12 @@ class MemoryTables:
             if row is not None and row.session == session:
                 row.session = None
 
+    def rejuvenate_waiting(self, subscription: str, seconds: float) -> None:
+        """Move first attempts ahead."""
+        for row in self._waiting.get(subscription, {}).values():
+            if row.waiting.first_attempt is not None:
+                row.waiting = evolve(row.waiting, first_attempt=row.waiting.first_attempt + seconds)
+
     def waiting(self, bus: str, before: int | None, now: float) -> tuple[WaitingSummary, ...]:
         """By subscription."""
         self._bus(bus)

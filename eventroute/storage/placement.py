@@ -43,23 +43,27 @@ def remove(tables: Tables, subscription: str) -> None:
     tables.drop_subscription(stored, tables.raise_version(stored.bus))
 
 
-def pause(tables: Tables, subscription: str, reason: str) -> None:
+def pause(tables: Tables, subscription: str, reason: str, now: float) -> None:
     """See `Storage.pause_subscription`."""
     stored = _known(tables, subscription)
     if stored.paused == reason:
         return
-    stored = evolve(stored, paused=reason)
+    since = now if stored.paused is None else stored.paused_at
+    stored = evolve(stored, paused=reason, paused_at=since)
     if stored.reader == LIVE:
         _leave(tables, stored)
     else:
         _store(tables, stored, tables.spans(subscription))
 
 
-def resume(tables: Tables, subscription: str) -> None:
+def resume(tables: Tables, subscription: str, now: float) -> None:
     """See `Storage.resume_subscription`."""
     stored = _known(tables, subscription)
-    if stored.paused is not None:
-        _store(tables, evolve(stored, paused=None), tables.spans(subscription))
+    if stored.paused is None:
+        return
+    if stored.paused_at is not None and now > stored.paused_at:
+        tables.rejuvenate_waiting(subscription, now - stored.paused_at)
+    _store(tables, evolve(stored, paused=None, paused_at=None), tables.spans(subscription))
 
 
 def leave_live(tables: Tables, subscription: str) -> None:

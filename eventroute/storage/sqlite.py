@@ -212,11 +212,11 @@ class SQLiteStorage(Storage):
 
     async def pause_subscription(self, subscription: str, reason: str) -> None:
         """See `Storage.pause_subscription`."""
-        await self._write(lambda tables: placement.pause(tables, subscription, reason))
+        await self._write(lambda tables: placement.pause(tables, subscription, reason, self._clock.time()))
 
     async def resume_subscription(self, subscription: str) -> None:
         """See `Storage.resume_subscription`."""
-        await self._write(lambda tables: placement.resume(tables, subscription))
+        await self._write(lambda tables: placement.resume(tables, subscription, self._clock.time()))
 
     async def leave_live(self, subscription: str) -> None:
         """See `Storage.leave_live`."""

@@ -43,6 +43,7 @@ CREATE TABLE subscription (
     definition BLOB NOT NULL,
     revision INTEGER NOT NULL,
     paused TEXT,
+    paused_at REAL,
     reader TEXT NOT NULL,
     version INTEGER NOT NULL
 ) WITHOUT ROWID;

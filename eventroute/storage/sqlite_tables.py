@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import attrs
+
 from eventroute.storage.base import (
     LIVE,
     Changes,
@@ -20,7 +22,7 @@ from eventroute.storage.tables import REMOVED_KEPT
 
 __all__ = ["SqliteTables"]
 
-_SUBSCRIPTION = "SELECT id, bus, definition, revision, paused, reader FROM subscription"
+_SUBSCRIPTION = "SELECT id, bus, definition, revision, paused, reader, paused_at FROM subscription"
 _SPAN = "SELECT span.reader, span.subscription, span.start, span.until, span.definition FROM span"
 _READER = "SELECT bus, name, position, claimed, until, subscription FROM reader"
 _CLAIM = 'SELECT bus, reader, start, "end", version, session FROM claim'
@@ -43,9 +45,9 @@ class SqliteTables(SqliteLog):
         """Insert or overwrite."""
         self._do("DELETE FROM removed WHERE bus = ? AND id = ?", (stored.bus, stored.id))
         self._do(
-            "INSERT OR REPLACE INTO subscription (id, bus, definition, revision, paused, reader, version)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (stored.id, stored.bus, stored.definition, stored.revision, stored.paused, stored.reader, version),
+            "INSERT OR REPLACE INTO subscription (id, bus, definition, revision, paused, reader, paused_at, version)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (*attrs.astuple(stored)[:7], version),
         )
 
     def drop_subscription(self, stored: StoredSubscription, version: int) -> None:
@@ -216,6 +218,10 @@ class SqliteTables(SqliteLog):
             'UPDATE waiting SET session = NULL WHERE subscription = ? AND "offset" = ? AND session = ?',
             [(item.subscription, item.offset, session) for item in waiting],
         )
+
+    def rejuvenate_waiting(self, subscription: str, seconds: float) -> None:
+        """Move first attempts ahead."""
+        self._do("UPDATE waiting SET first_attempt = first_attempt + ? WHERE subscription = ?", (seconds, subscription))
 
     def waiting(self, bus: str, before: int | None, now: float) -> tuple[WaitingSummary, ...]:
         """By subscription."""

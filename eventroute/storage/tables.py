@@ -171,6 +171,10 @@ class Tables(Protocol):
         """Free those of them that the session holds."""
         ...
 
+    def rejuvenate_waiting(self, subscription: str, seconds: float) -> None:
+        """Move the first attempts of its waiting deliveries ahead, where they have had one."""
+        ...
+
     def waiting(self, bus: str, before: int | None, now: float) -> tuple[WaitingSummary, ...]:
         """See `Storage.waiting`; a session that lapses at `now` or before does not count."""
         ...

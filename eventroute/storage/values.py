@@ -79,6 +79,8 @@ class StoredSubscription:
     """Why it is paused, or None."""
     reader: str
     """The reader that serves it from now on: `live` or one of its own."""
+    paused_at: float | None = None
+    """Since when it is paused, by the storage's clock, or None."""
     removed: bool = False
     """Only in `Changes`: the subscription is gone."""
 

@@ -271,6 +271,21 @@ class LedgerContract(LogContract):
         await storage.resume_subscription("s")
         assert await claimed_waiting(storage, session, now=1.0) == [1]
 
+    async def test_the_time_of_a_pause_does_not_age_what_waits(self, storage: Storage, clock: VirtualClock) -> None:
+        await subscribe(storage, "s")
+        session = await storage.open_session(TTL * 100)
+        tried = Waiting("s", 1, 0.0, attempts=2, first_attempt=1_000.0, reason="timeout")
+        await storage.write(BUS, session, [Wait(tried, held=False), Wait(Waiting("s", 2, 0.0), held=False)])
+        await storage.pause_subscription("s", "because")
+        await self.pass_time(clock, TTL)
+        await storage.pause_subscription("s", "for another reason")
+        await self.pass_time(clock, TTL)
+        await storage.resume_subscription("s")
+        first, second = await storage.claim_waiting(BUS, "s", session, now=1.0, limit=9)
+        assert first.first_attempt is not None
+        assert TTL * 1.9 < first.first_attempt - 1_000.0 < TTL * 20
+        assert second.first_attempt is None
+
     # -- dead letters ----------------------------------------------------------------------------------------------
 
     async def test_dead_letters_are_listed_in_order_and_by_page(self, storage: Storage) -> None:
