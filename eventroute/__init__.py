@@ -31,6 +31,7 @@ from eventroute.filters import Filter, FilterIndex
 from eventroute.publisher import Publisher
 from eventroute.push.addresses import AddressPolicy
 from eventroute.push.backoff import Backoff
+from eventroute.push.breaker import Breaker
 from eventroute.push.outcome import OutcomeTable
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.push.sinks.client import HttpSettings
@@ -46,6 +47,7 @@ __all__ = [
     "AddressPolicy",
     "BackendUnsupported",
     "Backoff",
+    "Breaker",
     "BusExists",
     "DeliveryPolicy",
     "Event",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -21,7 +22,8 @@ __all__ = ["Publisher"]
 class Publisher:
     """Publishes from synchronous code: `with Publisher(storage) as publisher:` runs an event loop in its own thread.
 
-    It may be used from many threads at once. Open it after a fork, not before.
+    It may be used from many threads at once. `open` and `close` are for programs that have no block to put around
+    their work; what is still open when the interpreter ends is closed then. Open it after a fork, not before.
     """
 
     def __init__(self, storage: Storage) -> None:
@@ -29,22 +31,34 @@ class Publisher:
         self._stack: ExitStack | None = None
         self._portal: BlockingPortal | None = None
 
+    def open(self) -> None:
+        """Open the storage; once open, it stays as it is. Raises StorageError."""
+        if self._stack is not None:
+            return
+        with ExitStack() as stack:
+            portal = stack.enter_context(start_blocking_portal())
+            router: AbstractContextManager[Router] = portal.wrap_async_context_manager(self._router)
+            stack.enter_context(router)
+            self._portal, self._stack = portal, stack.pop_all()
+        atexit.register(self.close)  # the portal's thread would keep the interpreter from ending
+
+    def close(self) -> None:
+        """Close the storage; one that is not open stays as it is."""
+        stack, self._stack, self._portal = self._stack, None, None
+        if stack is not None:
+            atexit.unregister(self.close)
+            stack.close()
+
     def __enter__(self) -> Self:
         """Open the storage. Raises StorageError."""
-        with ExitStack() as stack:
-            self._portal = stack.enter_context(start_blocking_portal())
-            router: AbstractContextManager[Router] = self._portal.wrap_async_context_manager(self._router)
-            stack.enter_context(router)
-            self._stack = stack.pop_all()
+        self.open()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the storage."""
-        stack, self._stack, self._portal = self._stack, None, None
-        if stack is not None:
-            stack.close()
+        self.close()
 
     def publish(self, *events: BaseCloudEvent, bus: str = "default") -> list[int]:
         """Append events to a bus: all or none, durable on return. Returns one offset an event, in order.
@@ -53,7 +67,7 @@ class Publisher:
         """
         portal = self._portal
         if portal is None:
-            raise StorageClosed("this publisher is not open: use it as `with Publisher(storage) as publisher:`")
+            raise StorageClosed("this publisher is not open: use `with Publisher(storage) as publisher:`, or open()")
 
         async def publish() -> list[int]:
             return await self._router.publish(*events, bus=bus)

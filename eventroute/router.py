@@ -16,6 +16,7 @@ from anyio.abc import TaskGroup
 from eventroute.clock import Clock, SystemClock
 from eventroute.errors import InvalidEvent, StorageClosed, StorageError, StorageFull
 from eventroute.event import Event
+from eventroute.filters.explain import Explanation
 from eventroute.idle import IdleWatch
 from eventroute.push.scheduler import Scheduler
 from eventroute.push.sinks.base import SinkProvider
@@ -299,22 +300,34 @@ class Router:
         return sum([await watch.wait(self._wait_moved) for watch in watches])
 
     async def _watch(self, bus: str, end: int) -> IdleWatch:
-        table = self._tables.get(bus)
-        if table is None:
-            table = Table(self._registry, self._dialects)
-        table_is_mine = bus not in self._tables
-        if table_is_mine:
-            table.apply(await self.storage.changes(bus, 0))
+        pushed_here = bus in self._tables
+        table = self._tables[bus] if pushed_here else await self._fresh_table(bus)
 
         def held(subscription: str) -> bool:
             route = table.route(subscription)
-            return route is not None and (route.paused is not None if table_is_mine else route.held)
+            return route is not None and (route.held if pushed_here else route.paused is not None)
 
         return IdleWatch(self.storage, bus, end, table, held)
+
+    async def _fresh_table(self, bus: str) -> Table:
+        table = Table(self._registry, self._dialects)
+        table.apply(await self.storage.changes(bus, 0))
+        return table
 
     async def _wait_moved(self) -> None:
         with self._clock.move_on_after(0.25):  # another process may move it without a sign
             await self._moved.wait()
+
+    async def explain(self, event: BaseCloudEvent, bus: str = "default") -> dict[str, Explanation]:
+        """For each subscription of a bus, by id, whether its filters match an event, and why or why not.
+
+        Nothing is stored or sent. A subscription that this process cannot understand is left out. Raises UnknownBus,
+        InvalidEvent.
+        """
+        self._check_open()
+        table = await self._fresh_table(bus)
+        ready = Event.from_cloudevent(event)
+        return {subscription: chosen.explain(ready) for subscription, chosen in sorted(table.filters().items())}
 
     async def deadletters(
         self,

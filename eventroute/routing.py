@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 from attrs import evolve, frozen
-from eventroute.filters import Filter, FilterIndex
 
 from eventroute.errors import EventrouteError
 from eventroute.event import Event
+from eventroute.filters import Filter, FilterIndex
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.push.route import Matcher, Route
 from eventroute.push.sinks.registry import SinkRegistry
@@ -80,6 +80,7 @@ class Table:
         self._version = 0
         self._routes: dict[str, Route] = {}
         self._addresses: dict[str, str] = {}
+        self._filters: dict[str, Filter] = {}
         self._spans: dict[str, tuple[Span, ...]] = {}
         self._readers: dict[str, _ReaderIndex] = {}
 
@@ -95,6 +96,10 @@ class Table:
     def routes(self) -> Mapping[str, Route]:
         """All routes, by subscription."""
         return self._routes
+
+    def filters(self) -> Mapping[str, Filter]:
+        """The filters in force, by subscription, of those that can be understood here."""
+        return self._filters
 
     def matcher(self, claim: Claim) -> Matcher:
         """The matcher for a claimed range."""
@@ -116,6 +121,7 @@ class Table:
         if changes.reset:
             self._routes.clear()
             self._addresses.clear()
+            self._filters.clear()
             self._spans.clear()
             self._readers.clear()
         faults = []
@@ -134,6 +140,7 @@ class Table:
     def _forget(self, subscription: str) -> None:
         self._routes.pop(subscription, None)
         self._addresses.pop(subscription, None)
+        self._filters.pop(subscription, None)
         for span in self._spans.pop(subscription, ()):
             reader = self._readers[span.reader]
             key = (subscription, span.start)
@@ -165,6 +172,7 @@ class Table:
         subscription = compiled.subscription
         sink = self._sinks.sink(subscription.address, subscription.policy)
         self._addresses[stored.id] = subscription.address
+        self._filters[stored.id] = compiled.filter
         return Route(stored.id, subscription.policy, sink, compiled.transform, stored.paused), compiled.filter
 
     def _compiled(self, definition: bytes) -> Compiled:

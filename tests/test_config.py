@@ -190,7 +190,7 @@ SINK = 'sink = "https://example.com/"\n'
         (SUB, 2, "subscriptions[0].sink", "is missing"),
         (SUB + "sink = 'ftp://example.com/'", 4, "subscriptions[0].sink", "must be an http or https URL"),
         (SUB + "sink = 'callable:a'", 4, "subscriptions[0].sink", "must be an http or https URL"),
-        (SUB + "sink = 'http://127.0.0.1/'", 4, "subscriptions[0].sink", "loopback address: allow its network"),
+        (SUB + "sink = 'http://127.0.0.1/'", 4, "subscriptions[0].sink", "a loopback address, which no network"),
         (SUB + SINK + "bus = 'b'", 5, "subscriptions[0].bus", "add [buses.b]"),
         (SUB + SINK + "start = 2026-01-01T00:00:00", 5, "subscriptions[0].start", "time zone"),
         (SUB + SINK + "filters = [{exact = {}}]", 5, "subscriptions[0].filters[0].exact", "expected an object"),

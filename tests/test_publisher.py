@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import anyio
 import pytest
 
-from eventroute.errors import InvalidEvent, StorageClosed, UnknownBus
+from eventroute.errors import InvalidEvent, StorageClosed, StorageError, UnknownBus
 from eventroute.event import Event
 from eventroute.publisher import Publisher
 from eventroute.router import Router
@@ -63,6 +65,36 @@ def test_many_threads_may_publish_at_once(storage: Storage) -> None:
         for thread in threads:
             thread.join()
     assert len(offsets) == len(set(offsets)) == 160
+
+
+def test_it_can_be_opened_and_closed_without_a_block(storage: Storage) -> None:
+    publisher = Publisher(storage)
+    publisher.open()
+    publisher.open()
+    publisher.publish(*events("a"))
+    publisher.close()
+    publisher.close()
+    with pytest.raises(StorageClosed):
+        publisher.publish(*events("b"))
+
+
+def test_what_is_never_closed_does_not_keep_the_interpreter_from_ending(tmp_path: Path) -> None:
+    program = """
+import sys, eventroute
+publisher = eventroute.Publisher(eventroute.open_storage(sys.argv[1]))
+publisher.open()
+publisher.publish(eventroute.Event.create(type="order", source="/shop"))
+"""
+    command = [sys.executable, "-c", program, f"sqlite:///{tmp_path}/events.db"]
+    assert subprocess.run(command, timeout=60, check=False).returncode == 0
+
+
+def test_a_storage_that_cannot_be_opened_leaves_it_closed(tmp_path: Path) -> None:
+    publisher = Publisher(open_storage(f"sqlite:///{tmp_path}/no/such/folder/events.db"))
+    with pytest.raises(StorageError):
+        publisher.open()
+    with pytest.raises(StorageClosed):
+        publisher.publish(*events("a"))
 
 
 def test_errors_come_through(storage: Storage) -> None:

@@ -284,6 +284,29 @@ async def test_a_paused_subscription_keeps_its_place(router: Router, clock: Virt
     assert sink.got == ["a", "b", "c"]
 
 
+async def test_the_time_of_a_pause_counts_for_no_age(router: Router, clock: VirtualClock) -> None:
+    sink = Sink(clock, Retry("busy", after=50), Retry("busy", after=50))
+    async with router:
+        await router.subscribe(to(sink, policy=DeliveryPolicy(max_age=100)))
+        await router.publish(*events("a"))
+        await clock.advance(1)
+        await router.pause("s")
+        await clock.advance(10_000)
+        await router.resume("s")
+        await clock.advance(200)
+        assert await router.deadletters() == []
+    assert sink.got == ["a"]
+
+
+async def test_every_subscription_tells_whether_it_wants_an_event(storage: MemoryStorage, clock: VirtualClock) -> None:
+    async with Router(storage, clock=clock, push=False) as router:
+        await router.subscribe(to(Sink(clock), "orders", filters=ORDER))
+        await router.subscribe(to(Sink(clock), "all"))
+        why = await router.explain(events("a", type="other")[0])
+        assert {subscription: one.matched for subscription, one in why.items()} == {"all": True, "orders": False}
+        assert "other" in str(why["orders"])
+
+
 # -- attempts ------------------------------------------------------------------------------------------------------
 
 

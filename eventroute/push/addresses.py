@@ -241,8 +241,10 @@ class AddressPolicy:
         plain = mapped or address
         kind = None if any(plain in network for network in self.networks) else _kind(plain)
         if kind is not None:
+            place = host if host == str(address) else f"{host}, at {address},"
+            network = f"{plain}/{plain.max_prefixlen}"
             raise ForbiddenAddress(
-                f"{host} is at {address}, {kind} address: allow its network in the address policy if that is meant"
+                f"{place} is {kind} address, which no network of the address policy allows: {network}"
             )
 
     def _names(self, host: str) -> bool:

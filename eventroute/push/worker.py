@@ -258,6 +258,9 @@ class Worker:
         """Stop the whole lane for a while, where the sink asked for it or its breaker opens."""
         hold = outcome.after if outcome.hold_lane and outcome.after is not None else 0.0
         if lane.ready:  # else it is stopped already, and what was in flight says nothing new
+            if lane.circuit.failures == 0:
+                name = lane.route.subscription
+                _log.info("subscription %s: an attempt failed: %s %s", name, outcome.reason, outcome.error)
             opened = lane.circuit.fail(lane.route.policy.breaker, self.clock.time())
             hold = max(hold, opened or 0.0)
             if opened is not None and lane.circuit.trips == 1:

@@ -260,7 +260,7 @@ async def test_only_allowed_addresses_are_handed_out(found: list[IPAddress]) -> 
 
 @pytest.mark.anyio
 async def test_a_name_that_leads_inside_is_refused_with_its_address() -> None:
-    with pytest.raises(ForbiddenAddress, match=r"sink\.test is at 10\.0\.0\.7, a private address"):
+    with pytest.raises(ForbiddenAddress, match=r"sink\.test, at 10\.0\.0\.7, is a private address"):
         await resolve(ANY, "sink.test", 443, answers("10.0.0.7", "127.0.0.1"))
 
 

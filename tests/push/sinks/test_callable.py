@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from eventroute.errors import InvalidSubscription, Reject, Retry
@@ -44,7 +45,7 @@ async def test_cancellation_is_not_an_outcome() -> None:
 def test_only_the_functions_that_are_held_can_be_reached() -> None:
     sinks = CallableSinks()
     assert sinks.sink("callable:a", DeliveryPolicy()) is None
-    sinks.hold("callable:a", lambda _event: anyio.sleep(0))
+    sinks.hold("callable:a", lambda _event: anyio.lowlevel.checkpoint())
     assert sinks.sink("callable:a", DeliveryPolicy()) is not None
     sinks.drop("callable:a")
     sinks.drop("callable:a")

@@ -462,7 +462,7 @@ async def test_an_address_that_changes_to_a_forbidden_one_is_never_connected_to(
     assert second == third
     assert isinstance(second, Rejected)
     assert second.reason == "forbidden-address"
-    assert "sink.test is at 127.0.0.2" in second.error
+    assert "sink.test, at 127.0.0.2, is a loopback address" in second.error
     assert outside.connections == 2
 
 
