@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import operator as op
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from eventroute.paths.syntax import Operator
 from eventroute.paths.work import Work
@@ -13,7 +14,7 @@ __all__ = ["comparer", "literal_comparer"]
 
 _CHARACTERS_A_VISIT = 1024
 _BITS_A_VISIT = 4
-_SMALL = 2**64
+_SAFE = 2**53  # a float that is less is as exact as an integer
 
 
 def comparer(operator: Operator) -> Callable[[Any, Any, Work], bool]:
@@ -34,18 +35,42 @@ def comparer(operator: Operator) -> Callable[[Any, Any, Work], bool]:
 
 
 def literal_comparer(operator: Operator, literal: object) -> Callable[[Any], bool] | None:
-    """A faster function that compares a value with a literal for `==` and `!=`, unless that may take long."""
-    if operator is Operator.EQUAL:
-        if literal is None or isinstance(literal, bool):
-            return lambda value: value is literal
-        if isinstance(literal, str):
-            return lambda value: bool(value == literal)
-        if isinstance(literal, float) or (isinstance(literal, int) and abs(literal) < _SMALL):
-            return lambda value: value == literal and not isinstance(value, bool)
-    elif operator is Operator.UNEQUAL:
-        equal = literal_comparer(Operator.EQUAL, literal)
-        return None if equal is None else lambda value: not equal(value)
-    return None
+    """A faster function that compares a value with a literal; None where that may take long, or is rare."""
+    unlike = operator is Operator.UNEQUAL  # what comparing with another type gives
+    if isinstance(literal, str):
+        return _text_comparer(_PYTHON[operator], literal, unlike)
+    if isinstance(literal, int | float) and not isinstance(literal, bool) and abs(literal) < _SAFE:
+        return _number_comparer(_PYTHON[operator], literal, unlike)
+    if literal is not None and not isinstance(literal, bool):
+        return None
+    if operator is Operator.UNEQUAL:
+        return lambda value: value is not literal
+    return (lambda value: value is literal) if operator is Operator.EQUAL else None
+
+
+_PYTHON: Final = {
+    Operator.EQUAL: op.eq,
+    Operator.UNEQUAL: op.ne,
+    Operator.LESS: op.lt,
+    Operator.GREATER: op.gt,
+    Operator.AT_MOST: op.le,
+    Operator.AT_LEAST: op.ge,
+}
+
+
+def _text_comparer(compare: Callable[[Any, Any], bool], literal: str, unlike: bool) -> Callable[[Any], bool]:
+    return lambda value: compare(value, literal) if isinstance(value, str) else unlike
+
+
+def _number_comparer(compare: Callable[[Any, Any], bool], literal: float, unlike: bool) -> Callable[[Any], bool]:
+    exact = _decimal(literal)
+
+    def holds(value: Any) -> bool:
+        if isinstance(value, Decimal):
+            return compare(value, exact)
+        return compare(value, literal) if _is_number(value) else unlike
+
+    return holds
 
 
 def _less(left: Any, right: Any, work: Work) -> bool:
@@ -54,12 +79,13 @@ def _less(left: Any, right: Any, work: Work) -> bool:
         return left < right  # by code points
     if _is_number(left) and _is_number(right):
         _pay(left, right, work)
+        left, right = _exact(left, right)
         return bool(left < right)
     return False
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+    return isinstance(value, (int, float, Decimal)) and value.__class__ is not bool  # unions are slower
 
 
 def _equal(one: Any, other: Any, work: Work) -> bool:
@@ -81,9 +107,30 @@ def _equal(one: Any, other: Any, work: Work) -> bool:
             waiting.extend(zip(left, right, strict=True))
         else:
             _pay(left, right, work)
+            left, right = _exact(left, right)
             if left != right or isinstance(left, bool) is not isinstance(right, bool):
                 return False
     return True
+
+
+def _exact(left: Any, right: Any) -> tuple[Any, Any]:
+    """Two scalars as Python compares them rightly: a float stands for the decimal that was written.
+
+    The float 1e23 is a little less than 10**23, and so is 0.1 no tenth; what was written is.
+    """
+    if isinstance(left, float) and _is_exact(right):
+        return _decimal(left), right
+    if isinstance(right, float) and _is_exact(left):
+        return left, _decimal(right)
+    return left, right
+
+
+def _is_exact(value: object) -> bool:
+    return isinstance(value, Decimal) or (isinstance(value, int) and abs(value) >= _SAFE)
+
+
+def _decimal(number: float) -> Decimal:
+    return Decimal(repr(number))
 
 
 def _pay(left: Any, right: Any, work: Work) -> None:

@@ -99,6 +99,9 @@ def _compare(comparison: Comparison, find: Find) -> Holds:
     read_left = _read(left, find)
     quick = literal_comparer(operator, right.value) if isinstance(right, Literal) else None
     if quick is not None:
+        if isinstance(left, Query) and not left.absolute:
+            get = getter(steps_of(left.segments) or ())
+            return lambda node, work: quick(get(node))
         return lambda node, work: quick(read_left(node, work))
     read_right = _read(right, find)
     compare = comparer(operator)

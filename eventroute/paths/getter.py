@@ -22,6 +22,8 @@ class Missing(Enum):
     def __repr__(self) -> str:
         return "MISSING"
 
+    __str__ = __repr__
+
 
 MISSING: Final = Missing.MISSING
 """What a path that matches nothing gives. It is false, and it is not None, which is JSON's null."""

@@ -13,7 +13,7 @@ from tests.strategies import json_values
 
 def test_missing_is_false_and_is_not_none() -> None:
     assert not MISSING
-    assert repr(MISSING) == "MISSING"
+    assert (repr(MISSING), str(MISSING)) == ("MISSING", "MISSING")
     assert MISSING is not None
 
 
