@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import tracemalloc
 from collections.abc import Callable
 from copy import deepcopy
 from enum import Enum
@@ -21,7 +23,7 @@ from eventroute.jsontext import decode_json, encode_json, same_json
 from eventroute.transform import Limits, Transformer
 from tests.strategies import events, json_values
 
-SEED = {
+SEED: dict[str, Any] = {
     "define": {
         "star_count": "$.data.repository.stargazers_count",
         "repo": "$.data.repository.name",
@@ -525,3 +527,21 @@ def test_many_placeholders_and_deep_paths_still_work() -> None:
     for _ in range(100):
         deep = {"a": deep}
     assert render(f"[${{$.data{'.a' * 100}}}]", deep) == b"[5]"
+
+
+def test_a_transformer_takes_little_memory() -> None:
+    """Measured with all that compiling adds; those that differ in their constants only share the most of it."""
+    specs = [{**SEED, "define": {**SEED["define"], "n": n}, "template": f"{n} " + SEED["template"]} for n in range(220)]
+    event = event_of({"repository": {"name": "r", "stargazers_count": 1}, "sender": {"login": "s"}})
+    warm = [Transformer.parse(spec)(event) for spec in specs[:20]]
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        transformers = [Transformer.parse(spec) for spec in specs[20:]]
+        for transformer in transformers:
+            assert transformer(event) != warm[0]
+        gc.collect()
+        taken = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert taken / len(transformers) < 10_000

@@ -117,7 +117,7 @@ def _zone_named(name: str) -> tzinfo:
     try:
         return UTC if name == "UTC" else ZoneInfo(name)
     except (ZoneInfoNotFoundError, OSError, ValueError):
-        raise ValueError(f"the time zone {shown(name)} is unknown: use a name such as Europe/Paris") from None
+        raise ValueError(f"{shown(name)} is unknown: use a name such as Europe/Paris") from None
 
 
 def _zone(value: Any) -> tzinfo:
