@@ -14,7 +14,7 @@ from eventroute.errors import InvalidFilter
 if TYPE_CHECKING:
     from lark import Lark
 
-__all__ = ["MAX_EXPRESSION", "Fault", "Language", "meant", "read"]
+__all__ = ["MAX_EXPRESSION", "Fault", "Language", "located", "meant", "read"]
 
 MAX_EXPRESSION: Final = 65_536
 """How long an expression may be, in characters."""
@@ -22,6 +22,7 @@ MAX_EXPRESSION: Final = 65_536
 _EXCERPT: Final = 40  # characters of the line that are shown on each side of the fault
 _LONGEST_NAME: Final = 64  # comparing names takes quadratic time
 
+_word = re.compile(r"\w{1,40}|.", re.DOTALL).match
 _surrogate = re.compile("[\ud800-\udfff]").search
 
 
@@ -59,15 +60,15 @@ def read(language: Language, text: str, where: str) -> Any:
         )
     half = None if text.isascii() else _surrogate(text)
     if half is not None:
-        raise _located("half of a surrogate pair is not text", text, half.start(), where)
+        raise located("half of a surrogate pair is not text", text, half.start(), where)
     try:
         return language.parser().parse(text)
     except Fault as fault:
-        raise _located(fault.reason, text, fault.position, where) from None
+        raise located(fault.reason, text, fault.position, where) from None
     except UnexpectedInput:
         position, expected = _stop(language.parser(), text)
     reason = _misplaced(language, text, position, expected)
-    raise _located(reason, text, position, where)
+    raise located(reason, text, position, where)
 
 
 def _stop(parser: Lark, text: str) -> tuple[int, Collection[str]]:
@@ -84,10 +85,10 @@ def _stop(parser: Lark, text: str) -> tuple[int, Collection[str]]:
 
 
 def _misplaced(language: Language, text: str, position: int, expected: Collection[str]) -> str:
-    found = text[position : position + 1]
+    found = _word(text, position)
     words = dict.fromkeys(word for name, word in language.words.items() if name in expected)
     hint = language.hint(text, position, expected)
-    what = f"unexpected {found!r}" if found else "it ends too early"
+    what = f"unexpected {found[0]!r}" if found else "it ends too early"
     return f"{what}; expected {_choice(words)}{f' ({hint})' if hint else ''}"
 
 
@@ -102,7 +103,7 @@ def meant(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
-def _located(reason: str, text: str, position: int, where: str) -> InvalidFilter:
+def located(reason: str, text: str, position: int, where: str) -> InvalidFilter:
     """The error at a position, with a look at the line and a caret. Lines and columns count from 1."""
     start = text.rfind("\n", 0, position) + 1
     end = text.find("\n", position)
