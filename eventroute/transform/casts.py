@@ -65,8 +65,10 @@ def non_empty_text(value: Any) -> str:
     return found
 
 
-def number(value: Any) -> Decimal:
+def number(value: Any) -> int | Decimal:
     """A number, or text that is one, exactly; of at most MAX_DIGITS digits before and after the point."""
+    if value.__class__ is int:
+        return value  # decoding has bounded its digits
     if isinstance(value, str):
         if len(value) > MAX_DIGITS or not _is_number(value):
             raise ValueError(f"{shown(value)} is not a number")
@@ -82,14 +84,13 @@ def number(value: Any) -> Decimal:
 
 def position(value: Any) -> int:
     """A number of characters: whole, and 0 or more."""
-    if value.__class__ is not int:
-        found = number(value)
-        if found != found.to_integral_value():
-            raise ValueError(f"{shown(value)} is not a whole number")
-        value = int(found)
-    if value < 0:
+    found = number(value)
+    whole = int(found)
+    if whole != found:
+        raise ValueError(f"{shown(value)} is not a whole number")
+    if whole < 0:
         raise ValueError(f"{shown(value)} is negative: positions start at 0")
-    return value  # type: ignore[no-any-return]  # an int by now
+    return whole
 
 
 def interval(value: Any) -> int:

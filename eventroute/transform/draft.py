@@ -152,6 +152,13 @@ class DataPlace:
     text: str
     steps: _Steps
     in_element: bool
+    parents: _Steps = attrs.field(init=False, eq=False)
+    named: bool = attrs.field(init=False, eq=False)
+    """Whether the last step is a name."""
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "parents", self.steps[:-1])
+        object.__setattr__(self, "named", bool(self.steps) and isinstance(self.steps[-1], str))
 
     def get(self, draft: Draft, here: Tree) -> Any:
         """The value there, or MISSING."""
@@ -173,10 +180,19 @@ class DataPlace:
         A container must not be in the tree already, or `owned` must have been cleared.
         """
         tree = here if self.in_element else draft
-        if self.steps:
-            _assign(_parent(tree, self.steps), self.steps[-1], value)
-        else:
+        if not self.steps:
             tree.replace(value)
+            return
+        node, owned = tree.data, tree.owned
+        try:  # as it is after the first change: the parents are owned, and the last of them is an object
+            for step in self.parents:
+                node = node[step] if id(node) in owned else None
+        except (LookupError, TypeError):
+            node = None
+        if id(node) in owned and node.__class__ is dict and self.named:
+            node[self.steps[-1]] = value
+        else:
+            _assign(_parent(tree, self.steps), self.steps[-1], value)
 
     def share(self, draft: Draft, here: Tree) -> None:
         """Owns nothing any more, because containers of the tree are about to get a second place in it."""

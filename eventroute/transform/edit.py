@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any, Final, TypeAlias, cast
+
+import attrs
 
 from eventroute.jsontext import decode_json, encode_json, same_json
 from eventroute.paths import MISSING, Path
-from eventroute.transform.casts import any_value, found_or_missing
+from eventroute.transform.casts import any_value, found_or_missing, text
 from eventroute.transform.command import Argument, Cast, Command, Edit, Read, Run, Use
 from eventroute.transform.define import Constant, Variable
-from eventroute.transform.draft import Draft, Place, Tree
+from eventroute.transform.draft import DataPlace, Draft, Place, Tree
 from eventroute.transform.pipeline import Element, Pipeline, Reference, Step, Value
 
 __all__ = ["Edits", "compile_pipeline"]
@@ -43,22 +44,34 @@ def _bound(step: Step, define: Mapping[str, Variable]) -> Run:
     return _application(cast(Command, command), bound)
 
 
+@attrs.frozen
+class _Known:
+    """Reads a constant."""
+
+    value: Any
+
+    def __call__(self, _draft: Draft, _here: Tree) -> Any:
+        return self.value
+
+
 def _reader(argument: Argument, value: Value, define: Mapping[str, Variable]) -> Read:
     """A function that reads an argument, casts it and counts it."""
     source = define[value.name] if isinstance(value, Reference) else value
     if isinstance(source, Constant):
-        known = argument.cast(source.value)
-        return lambda draft, here: known
+        return _Known(argument.cast(source.value))
     return _reader_of(argument.cast, f"the {argument.name} {value}", _getter(value, source))
 
 
 def _reader_of(cast_value: Cast, name: str, get: Read) -> Read:
     weighs_all = cast_value not in (any_value, found_or_missing)
+    takes_text = cast_value is text
 
     def read(draft: Draft, here: Tree) -> Any:
         found = get(draft, here)
         if found.__class__ is str:
             draft.room -= len(found)
+            if takes_text:
+                return found
         elif weighs_all and found.__class__ in _CONTAINERS:
             draft.spend_on(found)
         try:
@@ -79,16 +92,11 @@ def _getter(value: Value, source: Value | Path) -> Read:
     path = cast(Path, source)
     if isinstance(value, Reference):
         return lambda draft, _here: path(draft.source)
-    first, *below = path.segments or (None,)
-    if below and path.singular and first == _DATA:
-        read_data = _below(tuple(below)).read
-        return lambda draft, _here: read_data(draft.data)
-    read: Read = lambda draft, _here: path(draft)  # type: ignore[arg-type]  # noqa: E731  # it reads as an event does
+    steps = [segment.selectors[0] for segment in path.segments] if path.singular else []
+    if steps[:1] == ["data"]:
+        return DataPlace(str(path), tuple(cast("list[str | int]", steps[1:])), in_element=False).get
+    read: Read = lambda draft, _here: path(draft)  # type: ignore[arg-type]  # noqa: E731  # it reads as an event
     return read
-
-
-_DATA: Final = Path.parse("$.data").segments[0]
-_below: Final = lru_cache(maxsize=1_000)(Path)
 
 
 def _application(command: Command, bound: list[Any]) -> Run:
@@ -98,22 +106,32 @@ def _application(command: Command, bound: list[Any]) -> Run:
     reads: list[Read] = [*bound[:index], *bound[index + 1 :]]
     if target.use is Use.EDIT:
         reads.insert(index, _reader_of(target.cast, f"the {target.name} {place}", place.get))
-    function = command.function if command.trusted else _distrusted(command.function)
-    grows, put = command.grows, place.put
+    compute = _computation(command, reads)
+    put, share = place.put, place.share
 
     def run(draft: Draft, here: Tree) -> None:
-        values = [read(draft, here) for read in reads]
-        value = function(draft.room, *values) if grows else function(*values)
+        value = compute(draft, here)
         if value.__class__ is str:
             draft.room -= len(value)
         elif value.__class__ in _CONTAINERS:
             draft.spend_on(value)
-            place.share(draft, here)
+            share(draft, here)
         if draft.room < 0:
             draft.spend(0)
         put(draft, here, value)
 
     return _guarded(run, place, target.use)
+
+
+def _computation(command: Command, reads: list[Read]) -> Read:
+    """A function that reads the arguments and calls the function; nearly always only the first must be read."""
+    function = command.function if command.trusted else _distrusted(command.function)
+    if command.grows:
+        return lambda draft, here: function(draft.room, *[read(draft, here) for read in reads])
+    if reads and all(isinstance(read, _Known) for read in reads[1:]):
+        first, known = reads[0], [read.value for read in reads[1:] if isinstance(read, _Known)]
+        return lambda draft, here: function(first(draft, here), *known)
+    return lambda draft, here: function(*[read(draft, here) for read in reads])
 
 
 def _guarded(run: Run, place: Place, use: Use) -> Run:

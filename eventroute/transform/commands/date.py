@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache, partial
+from math import floor
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -131,7 +132,7 @@ def _timestamp(value: Any) -> datetime:
 def _moment(value: Any) -> datetime:
     seconds = number(value)
     try:
-        return _EPOCH + timedelta(seconds=int(seconds.to_integral_value("ROUND_FLOOR")))
+        return _EPOCH + timedelta(seconds=floor(seconds))
     except OverflowError:
         raise ValueError(f"{shown(value)} seconds lie outside of the years 1 to 9999") from None
 

@@ -28,15 +28,15 @@ _EXACT: Final = Context(
 )
 
 
-def _exactly(operation: Callable[[Decimal, Decimal], Decimal], *values: Decimal) -> int | float | SourceNumber:
+def _exactly(operation: Callable[[Any, Any], Decimal], *values: int | Decimal) -> int | float | SourceNumber:
     try:
-        return _json_number(reduce(operation, values))
+        return _json_number(Decimal(reduce(operation, values)))
     except DecimalException:
         raise ValueError(f"the result needs more than {MAX_DIGITS} digits") from None
 
 
-def _quotient(value: Decimal, by: Decimal) -> int | float | SourceNumber:
-    return _exactly(_divided, value, by)
+def _quotient(value: int | Decimal, by: int | Decimal) -> int | float | SourceNumber:
+    return _exactly(_divided, Decimal(value), Decimal(by))
 
 
 def _divided(value: Decimal, by: Decimal) -> Decimal:
@@ -56,7 +56,7 @@ def _json_number(value: Decimal) -> int | float | SourceNumber:
     return rounded if isfinite(rounded) and Decimal(repr(rounded)) == value else SourceNumber(text)
 
 
-def _divisor(value: Any) -> Decimal:
+def _divisor(value: Any) -> int | Decimal:
     found = number(value)
     if not found:
         raise ValueError("it is 0, by which nothing can be divided")
