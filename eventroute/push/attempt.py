@@ -32,10 +32,9 @@ def entry_after(
         return Bury(_letter(delivery, now, RETRIES_EXHAUSTED, last))
     wait = policy.backoff.wait(delivery.attempts, draw, at_least=outcome.after)
     due = max(now + (outcome.after or 0.0), min(now + wait, first + policy.max_age))
-    return Wait(
-        Waiting(delivery.subscription, delivery.offset, due, delivery.attempts, first, outcome.reason),
-        held=False,
-    )
+    copy = delivery.raw if delivery.copied else None
+    row = Waiting(delivery.subscription, delivery.offset, due, delivery.attempts, first, outcome.reason, copy)
+    return Wait(row, held=False)
 
 
 def _letter(delivery: Delivery, now: float, reason: str, error: str) -> DeadLetter:

@@ -23,6 +23,10 @@ class Delivery:
     first_attempt: float | None = None
     due: float | None = None
     """When it was due, where it has waited in the ledger."""
+    begun: bool = False
+    """Whether an attempt has begun."""
+    copied: bool = False
+    """Whether its row in the ledger carries the event, since the log may no longer hold it."""
     recorded: bool = False
     """Whether the ledger has a row for it."""
 
@@ -32,6 +36,7 @@ class Range:
     """A claimed range: open until each of its deliveries is settled or recorded in the ledger."""
 
     claim: Claim
+    """What is left of it: it begins at the first offset that is neither settled nor recorded, as far as is written."""
     deadline: float
     """When what is not settled is to be recorded (the clock's monotonic time)."""
     pending: set[Delivery] = field(factory=set)

@@ -154,6 +154,7 @@ class Lane:
                     delivery = self._queue.popleft()
                     self._queued_bytes -= len(delivery.raw)
                     self._load.queued -= 1
+                    delivery.begun = True
                     self.in_flight += 1
                     try:
                         outcome = await self._attempt(delivery, watched)

@@ -104,6 +104,7 @@ class Retrying:
                 attempts=row.attempts,
                 first_attempt=row.first_attempt,
                 due=row.due,
+                copied=row.event is not None,
                 recorded=True,
             )
             if not lane.offer(delivery):

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 from anyio.abc import TaskGroup
+from attrs import evolve
 
 from eventroute.clock import Clock
 from eventroute.errors import UnknownSubscription
@@ -20,7 +21,7 @@ from eventroute.push.lane import Lane, Load
 from eventroute.push.outcome import Delivered, Outcome, Rejected, RetryLater
 from eventroute.push.patience import patiently
 from eventroute.push.route import RoutingTable
-from eventroute.storage.base import LIVE, Bury, Complete, Session, Settle, Storage, Wait, Waiting
+from eventroute.storage.base import LIVE, Advance, Bury, Complete, Session, Settle, Storage, Wait, Waiting
 
 __all__ = ["Worker"]
 
@@ -213,12 +214,27 @@ class Worker:
         while True:
             now = self.clock.monotonic()
             for claimed in [one for one in self._ranges if one.matched and one.deadline <= now]:
-                self._record_pending(claimed, held=True)
+                if claimed.claim.reader == LIVE:
+                    self._record_pending(claimed, held=True)
+                else:
+                    self._advance(claimed, now)
             upcoming = min((one.deadline for one in self._ranges), default=None)
             if upcoming is None:
                 await self._deadlines.wait()
             else:
                 await self.clock.sleep(max(upcoming - now, RECORD_AFTER / 10))
+
+    def _advance(self, claimed: Range, now: float) -> None:
+        """Write down how far an own reader's range is: rows only for what is in flight, none for what is queued."""
+        queued = min((one.offset for one in claimed.pending if not one.begun), default=claimed.claim.end)
+        for delivery in [one for one in claimed.pending if one.offset < queued]:
+            lane = self.lanes.get(delivery.subscription)
+            if lane is not None:
+                self._record(lane, delivery, held=True)
+        if claimed in self._ranges and queued > claimed.claim.start:
+            self.journal.add(Advance(claimed.claim, queued))
+            claimed.claim = evolve(claimed.claim, start=queued)
+        claimed.deadline = now + RECORD_AFTER
 
     def _record_pending(self, claimed: Range, *, held: bool) -> None:
         for delivery in list(claimed.pending):

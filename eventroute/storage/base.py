@@ -32,6 +32,7 @@ from typing import Self
 from eventroute.storage.values import (
     DEFAULT_BUS,
     LIVE,
+    Advance,
     Bounds,
     Bury,
     Changes,
@@ -54,6 +55,7 @@ from eventroute.storage.values import (
 __all__ = [
     "DEFAULT_BUS",
     "LIVE",
+    "Advance",
     "Bounds",
     "Bury",
     "Changes",
@@ -266,10 +268,10 @@ class Storage(ABC):
     async def write(self, bus: str, session: Session, entries: Sequence[Entry]) -> None:
         """Apply all entries, in order, in one change, durably; a repeat of the same call has no further effect.
 
-        The precondition is the session: LeaseLost where it has lapsed or was closed, or a `Complete` names a claim that
-        it does not hold; then nothing is applied. Entries for a subscription that is gone, or is on another bus, are
-        dropped; a `Complete` whose reader is gone does nothing. A reader that has reached its `until` with no claim
-        left is removed, which counts as a change of its subscription.
+        The precondition is the session: LeaseLost where it has lapsed or was closed, or where an `Advance` or a
+        `Complete` names a claim that it does not hold; then nothing is applied. Entries for a subscription that is
+        gone, or is on another bus, are dropped; an `Advance` or `Complete` whose reader is gone does nothing. A reader
+        that has reached its `until` with no claim left is removed, which counts as a change of its subscription.
         """
 
     @abstractmethod

@@ -13,7 +13,7 @@ from attrs import evolve
 
 from eventroute.errors import LeaseLost
 from eventroute.storage import placement
-from eventroute.storage.base import Bury, Claim, Complete, Entry, Session, Settle, Wait, Waiting
+from eventroute.storage.base import Advance, Bury, Claim, Complete, Entry, Session, Settle, Wait, Waiting
 from eventroute.storage.tables import Tables
 
 __all__ = [
@@ -99,7 +99,7 @@ def write(tables: Tables, bus: str, session: Session, entries: Sequence[Entry], 
     tables.version(bus)
     _living(tables, session, now)
     for entry in entries:
-        if isinstance(entry, Complete):
+        if isinstance(entry, Advance | Complete):
             _check(tables, bus, entry.claim, session)
     there: dict[str, bool] = {}
     for entry in entries:
@@ -150,6 +150,8 @@ def _check(tables: Tables, bus: str, done: Claim, session: Session) -> None:
 
 def _apply(tables: Tables, bus: str, session: Session, entry: Entry, there: dict[str, bool]) -> None:
     match entry:
+        case Advance(claimed, start):
+            _advance(tables, claimed, start)
         case Complete(done):
             _complete(tables, done)
         case Wait(waiting, held):
@@ -162,6 +164,17 @@ def _apply(tables: Tables, bus: str, session: Session, entry: Entry, there: dict
             if _served(tables, bus, letter.subscription, there):
                 tables.drop_waiting(letter.subscription, letter.offset)
                 tables.put_dead_letter(bus, letter)
+
+
+def _advance(tables: Tables, claimed: Claim, start: int) -> None:
+    reader = tables.reader(claimed.bus, claimed.reader)
+    held = tables.claim_at(claimed.bus, claimed.reader, claimed.start)
+    if reader is None or held is None:
+        return
+    tables.drop_claim(held)
+    tables.put_claim(evolve(held, start=start))
+    first = tables.first_claim(claimed.bus, claimed.reader)
+    tables.put_reader(evolve(reader, position=reader.claimed if first is None else first))
 
 
 def _complete(tables: Tables, done: Claim) -> None:

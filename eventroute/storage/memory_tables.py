@@ -41,7 +41,7 @@ class _Bus:
     """Who knows the bus only before this version may have missed a removal."""
     readers: dict[str, Reader] = field(factory=dict)
     claims: dict[str, dict[int, Claim]] = field(factory=dict)
-    """Reader -> the open claims by start, ascending (they are made so)."""
+    """Reader -> the open claims by start."""
     letters: dict[tuple[str, int], DeadLetter] = field(factory=dict)
 
 
@@ -221,14 +221,13 @@ class MemoryTables:
 
     def free_claim(self, bus: str, reader: str) -> Claim | None:
         """The first whose session is gone."""
-        for claim in self._bus(bus).claims[reader].values():
-            if claim.session not in self._sessions:
-                return claim
-        return None
+        claims = self._bus(bus).claims[reader]
+        free = [start for start, claim in claims.items() if claim.session not in self._sessions]
+        return claims[min(free)] if free else None
 
     def first_claim(self, bus: str, reader: str) -> int | None:
         """Where the first starts."""
-        return next(iter(self._bus(bus).claims[reader]), None)
+        return min(self._bus(bus).claims[reader], default=None)
 
     def put_claim(self, claim: Claim) -> None:
         """Insert or overwrite."""

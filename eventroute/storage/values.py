@@ -9,6 +9,7 @@ from attrs import frozen
 __all__ = [
     "DEFAULT_BUS",
     "LIVE",
+    "Advance",
     "Bounds",
     "Bury",
     "Changes",
@@ -193,6 +194,17 @@ class Complete:
 
 
 @frozen
+class Advance:
+    """Entry: all of a claim below `start` is settled or waiting; the claim goes on as the range from there.
+
+    `claim.start` < `start` <= `claim.end`; the claim is known by its new start from then on. A repeat does nothing.
+    """
+
+    claim: Claim
+    start: int
+
+
+@frozen
 class Wait:
     """Entry: a delivery waits (inserted or overwritten). With `held` the session that writes it keeps it."""
 
@@ -215,4 +227,4 @@ class Bury:
     letter: DeadLetter
 
 
-Entry = Complete | Wait | Settle | Bury
+Entry = Advance | Complete | Wait | Settle | Bury

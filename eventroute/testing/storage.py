@@ -20,11 +20,11 @@ the fixture `anyio_backend`. Needs the extra `testing`.
 
 from __future__ import annotations
 
-from eventroute.testing.storage_ledger import LedgerContract
 from eventroute.testing.storage_placement import PlacementContract
+from eventroute.testing.storage_waiting import WaitingContract
 
 __all__ = ["StorageContract"]
 
 
-class StorageContract(LedgerContract, PlacementContract):
+class StorageContract(WaitingContract, PlacementContract):
     """Every promise of `Storage`, tested. `make_storage` is to be written; `persistent` and `pass_time` may be."""
