@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -95,9 +96,17 @@ def _check_policy(_instance: object, _attribute: object, policy: object) -> None
         raise InvalidSubscription(f"{policy!r} is not a DeliveryPolicy", where="policy")
 
 
-def _listed(value: object) -> tuple[Any, ...]:
+def _types(value: object) -> tuple[str, ...]:
+    return _listed(value, "types")
+
+
+def _filters(value: object) -> tuple[Mapping[str, Any] | str, ...]:
+    return _listed(value, "filters")
+
+
+def _listed(value: object, where: str) -> tuple[Any, ...]:
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Sequence):
-        raise InvalidSubscription(f"{value!r} is not a list", where="types or filters")
+        raise InvalidSubscription(f"{value!r} is not a list", where=where)
     return tuple(value)
 
 
@@ -122,10 +131,10 @@ class Subscription:
     source: str | None = field(default=None, validator=_check_text)
     """Only events whose source is this one."""
 
-    types: tuple[str, ...] = field(default=(), converter=_listed, validator=_check_types)
+    types: tuple[str, ...] = field(default=(), converter=_types, validator=_check_types)
     """Only events of one of these types; empty: of any."""
 
-    filters: tuple[Mapping[str, Any] | str, ...] = field(default=(), converter=_listed, validator=_check_filters)
+    filters: tuple[Mapping[str, Any] | str, ...] = field(default=(), converter=_filters, validator=_check_filters)
     """Filters, all of which must match; empty: everything."""
 
     transformer: Mapping[str, Any] | None = field(default=None, validator=_check_transformer)
@@ -172,7 +181,9 @@ class Subscription:
         """Read a subscription from JSON values. An unknown key is refused, never ignored."""
         for key in document:
             if key not in _KEYS:
-                raise InvalidSubscription(f"there is no such key; known: {', '.join(_KEYS)}", where=str(key))
+                near = difflib.get_close_matches(str(key), _KEYS, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(_KEYS)}"
+                raise InvalidSubscription(f"there is no such key; {hint}", where=str(key))
         for key in ("id", "sink"):
             if key not in document:
                 raise InvalidSubscription("is missing", where=key)

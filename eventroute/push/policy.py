@@ -127,6 +127,13 @@ class DeliveryPolicy:
         """Read a policy from the `config` and `protocolsettings` of the Subscriptions API's JSON."""
         settings = {} if settings is None else settings
         values = _only(config, _CONFIG_KEYS, "config") | _only(settings, _SETTING_KEYS, "protocolsettings")
+        try:
+            return cls._of(values)
+        except InvalidSubscription as error:
+            raise InvalidSubscription(error.reason, where=_place(error.where)) from None
+
+    @classmethod
+    def _of(cls, values: dict[str, Any]) -> DeliveryPolicy:
         if "backoff" in values:
             values["backoff"] = _backoff(values["backoff"], "config.backoff")
         if "breaker" in values:
@@ -156,6 +163,14 @@ _BREAKER_KEYS = frozenset(attribute.name for attribute in attrs.fields(Breaker))
 _DEFAULT = DeliveryPolicy()
 
 
+def _place(where: str) -> str:
+    """Where a setting stands in the JSON form, from the name it has in Python."""
+    name = where.removeprefix("policy.")
+    if name.startswith(("config", "protocolsettings")):
+        return name
+    return f"{'protocolsettings' if name.partition('.')[0] in _SETTING_KEYS else 'config'}.{name}"
+
+
 def _plain(value: Any) -> Any:
     """A setting as JSON values; `false` for a breaker that is off, since TOML has no null."""
     if isinstance(value, OutcomeTable):
@@ -172,7 +187,10 @@ def _backoff(value: object, where: str) -> Backoff:
     for name, seconds in known.items():
         if not isinstance(seconds, int | float) or isinstance(seconds, bool):
             raise InvalidSubscription(f"{seconds!r} is not a number of seconds", where=f"{where}.{name}")
-    return Backoff(**known)
+    try:
+        return Backoff(**known)
+    except InvalidSubscription as error:
+        raise InvalidSubscription(error.reason, where=f"{where}.{error.where}") from None
 
 
 def _breaker(value: object) -> Breaker | None:
