@@ -6,7 +6,7 @@ import re
 from enum import Enum
 from typing import Final, TypeAlias
 
-__all__ = ["LARGEST", "SMALLEST", "Type", "Value", "boolean", "cast", "fits", "integer", "string", "type_of"]
+__all__ = ["LARGEST", "SMALLEST", "Type", "Value", "boolean", "cast", "fits", "integer", "shown", "string", "type_of"]
 
 Value: TypeAlias = bool | int | str
 
@@ -16,6 +16,9 @@ LARGEST: Final = 2**31 - 1
 # Longer texts are not integers of 32 bits, unless they begin with zeros.
 _integer = re.compile(r"([+-]?)0*([0-9]{1,10})").fullmatch
 _BOOLEANS: Final = {"true": True, "false": False}
+
+
+_LONGEST: Final = 80
 
 
 class Type(Enum):
@@ -73,3 +76,9 @@ def cast(value: Value, to: Type) -> Value | None:
     if to is Type.STRING:
         return string(value)
     return integer(value) if to is Type.INTEGER else boolean(value)
+
+
+def shown(value: Value) -> str:
+    """The value as an error shows it: a text in quotes, and cut."""
+    text = repr(value[: _LONGEST + 1]) if isinstance(value, str) else string(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 from attrs import frozen
 
 from eventroute.filters.cesql.arithmetic import ARITHMETIC, ORDER, negate
-from eventroute.filters.cesql.casts import Type, Value, cast, string, type_of
+from eventroute.filters.cesql.casts import Type, Value, cast, shown, type_of
 from eventroute.filters.cesql.errors import ErrorKind, EvaluationError, FunctionFailure
 from eventroute.filters.cesql.functions import Functions
 from eventroute.filters.cesql.tree import (
@@ -100,7 +100,7 @@ class _Evaluation:
     def cast(self, value: Value, to: Type) -> Value | None:
         result = cast(value, to)
         if result is None:
-            self.error(ErrorKind.CAST, f"{_shown(value)} is no {to.value}")
+            self.error(ErrorKind.CAST, f"{shown(value)} is no {to.value}")
         return result
 
     def attribute(self, name: str) -> Value:
@@ -201,9 +201,3 @@ _KINDS: Final = {
     Level.LOGIC: Type.BOOLEAN,
 }
 _OPERANDS: Final[dict[Level, Type]] = {level: kind for level, kind in _KINDS.items() if level is not Level.COMPARISON}
-_LONGEST: Final = 80
-
-
-def _shown(value: Value) -> str:
-    text = repr(value) if isinstance(value, str) else string(value)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

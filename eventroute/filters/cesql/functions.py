@@ -9,7 +9,7 @@ from typing import Any, Final
 from attrs import Factory, field, frozen
 
 from eventroute.errors import InvalidFilter
-from eventroute.filters.cesql.casts import LARGEST, SMALLEST, Type, Value, boolean, integer, string, type_of
+from eventroute.filters.cesql.casts import LARGEST, SMALLEST, Type, Value, boolean, integer, shown, string, type_of
 from eventroute.filters.cesql.errors import ErrorKind, FunctionFailure
 
 __all__ = ["BUILT_IN", "Function", "Functions"]
@@ -165,14 +165,14 @@ def _absolute(number: int) -> int:
 def _int(value: Value) -> int:
     number = integer(value)
     if number is None:
-        raise FunctionFailure(f"{value!r:.80} is no Integer", 0, kind=ErrorKind.CAST)
+        raise FunctionFailure(f"{shown(value)} is no Integer", 0, kind=ErrorKind.CAST)
     return number
 
 
 def _bool(value: Value) -> bool:
     truth = boolean(value)
     if truth is None:
-        raise FunctionFailure(f"{value!r:.80} is no Boolean", False, kind=ErrorKind.CAST)
+        raise FunctionFailure(f"{shown(value)} is no Boolean", False, kind=ErrorKind.CAST)
     return truth
 
 

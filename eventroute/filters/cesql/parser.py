@@ -189,7 +189,10 @@ def _in(children: list[Any], *, negated: bool) -> Parsed:
 
 
 def _chain(level: Level, children: list[Any]) -> Parsed:
-    """One chain of what stands side by side; a chain in parentheses at its beginning is part of it."""
+    """One chain of what stands side by side; a chain in parentheses at its beginning is part of it.
+
+    But parentheses that part AND, OR and XOR from one another stay, for the reader.
+    """
     first: Parsed = children[0]
     operators: list[Token] = children[1::2]
     operands: list[Parsed] = children[2::2]
@@ -198,8 +201,9 @@ def _chain(level: Level, children: list[Any]) -> Parsed:
     ]
     head: Node = first.node
     if isinstance(head, Chain) and head.level is level:
-        steps[:0] = head.steps
-        head = head.first
+        joined = [*head.steps, *steps]
+        if level is not Level.LOGIC or len({step.operator for step in joined}) == 1:
+            head, steps = head.first, joined
     return first.within(Chain(level, head, tuple(steps)), first.start, *operands)
 
 

@@ -19,6 +19,8 @@ from eventroute.filters.cesql.functions import Functions
 from eventroute.filters.cesql.pattern import Pattern
 from eventroute.filters.cesql.runtime import Invocation, Members, Walked
 from eventroute.filters.cesql.tree import (
+    CORE,
+    REQUIRED,
     Attribute,
     Boolean,
     Call,
@@ -42,9 +44,6 @@ MAX_COMPILED: Final = 2_000
 """How many operators, functions and attributes a compiled expression has; a larger one is walked."""
 
 _DEEPEST: Final = 8  # levels of the tree; more would nest parentheses deeper than Python's parser likes
-
-_REQUIRED: Final = frozenset({"id", "source", "specversion", "type"})
-_CORE: Final = _REQUIRED | {"datacontenttype", "dataschema", "subject", "time"}  # which are texts, if they are there
 
 _SIGNS: Final = {Operator.EQUAL: "==", Operator.UNEQUAL: "!="}
 _FUNCTIONS: Final = {
@@ -186,8 +185,8 @@ class _Writer:
     def _guarded(self, operand: Node, to: Type, test: Callable[[str], str], level: int, *, truth: bool) -> _Code:
         """The test of an operand that is cast to a type."""
         name = self._variable()
-        if isinstance(operand, Attribute) and operand.name in _CORE and to is Type.STRING:
-            code = _Code(self._read(operand.name), None, errs=operand.name not in _REQUIRED)
+        if isinstance(operand, Attribute) and operand.name in CORE and to is Type.STRING:
+            code = _Code(self._read(operand.name), None, errs=operand.name not in REQUIRED)
             good, bad = ".__class__ is str", ".__class__ is not str"
         else:
             code = self._cast(self._value(operand, level + 1), to)
@@ -207,7 +206,7 @@ class _Writer:
         if len(literals) < len(node.elements):
             elements = "".join(f"{self._value(element, level + 1).source}, " for element in node.elements)
             code = _Code(f"sql_contains({self._value(node.operand, level + 1).source}, ({elements}))", Type.BOOLEAN)
-        elif isinstance(node.operand, Attribute) and node.operand.name in _CORE:
+        elif isinstance(node.operand, Attribute) and node.operand.name in CORE:
             members = self._names.literal(frozenset(string(literal.value) for literal in literals))
             return self._guarded(
                 node.operand, Type.STRING, lambda name: f"{name} {negation}in {members}", level, truth=truth
@@ -258,7 +257,7 @@ class _Writer:
             return self._compared(operator, self._value(left, level + 1), self._value(right, level + 1), truth=truth)
         sign, literal = _SIGNS.get(operator, operator.value), self._names.literal(right.value)
         if operator is Operator.EQUAL and isinstance(left, Attribute) and isinstance(right, String):
-            surely = _CORE if truth else _REQUIRED
+            surely = CORE if truth else REQUIRED
             if left.name in surely:
                 return _Code(f"({self._read(left.name)} == {literal})", Type.BOOLEAN, errs=False)
         return self._guarded(left, type_of(right.value), lambda name: f"{name} {sign} {literal}", level, truth=truth)

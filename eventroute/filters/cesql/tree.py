@@ -15,7 +15,9 @@ from attrs import field, frozen
 from eventroute.filters.cesql.pattern import Pattern
 
 __all__ = [
+    "CORE",
     "MAX_DEPTH",
+    "REQUIRED",
     "Attribute",
     "Boolean",
     "Call",
@@ -38,6 +40,12 @@ __all__ = [
 
 MAX_DEPTH: Final = 100
 """How deep the operators, functions and parentheses of an expression may nest."""
+
+REQUIRED: Final = frozenset({"id", "source", "specversion", "type"})
+"""The attributes that every event has."""
+
+CORE: Final = REQUIRED | {"datacontenttype", "dataschema", "subject", "time"}
+"""The attributes that are texts wherever they are."""
 
 
 class Level(Enum):
@@ -157,7 +165,7 @@ class Step:
 
 @frozen
 class Chain:
-    """Binary operators of one level, applied from left to right. `first` is no chain of that level itself."""
+    """Binary operators of one level, applied from left to right."""
 
     level: Level
     first: Node

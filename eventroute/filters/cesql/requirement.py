@@ -1,0 +1,104 @@
+"""What must hold of an event for a CESQL expression to match it, as far as an index can look it up.
+
+A filter matches only where nothing erred, so a true AND needs all of its operands and a true OR or XOR one of them.
+What is compared as text can be looked up, and an attribute's text says all of it. A comparison with a number or a
+boolean cannot: too many texts are cast to the same one ('05' = 5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+
+from eventroute.filters.cesql.casts import boolean, integer, string
+from eventroute.filters.cesql.expression import Expression
+from eventroute.filters.cesql.pattern import Pattern
+from eventroute.filters.cesql.tree import (
+    CORE,
+    MAX_DEPTH,
+    Attribute,
+    Boolean,
+    Chain,
+    In,
+    Integer,
+    Level,
+    Like,
+    Literal,
+    Node,
+    Operator,
+    Step,
+    String,
+)
+from eventroute.filters.syntax import AllOf, AnyOf, Relation, Text
+from eventroute.paths import Field
+
+__all__ = ["Requirement", "requirement"]
+
+Requirement = Text | AllOf | AnyOf
+
+
+def requirement(expression: Expression) -> Requirement | None:
+    """A filter that holds wherever the expression matches, or None where there is nothing to look up."""
+    return _required(expression.root, 1)
+
+
+def _required(node: Node, depth: int) -> Requirement | None:
+    match node:
+        case Chain(Level.LOGIC):
+            return _logic(node, depth)
+        case Chain(Level.COMPARISON, Attribute(name), (Step(Operator.EQUAL, String(value)),)):
+            return _text(Relation.EXACT, name, value)
+        case Chain(
+            Level.COMPARISON,
+            Boolean() | Integer() | String() as literal,
+            (Step(Operator.EQUAL, Attribute(name)),),
+        ):
+            return _one_of(name, [literal])
+        case Like(Attribute(name), pattern, negated=False):
+            return _like(name, pattern)
+        case In(Attribute(name), elements, negated=False):
+            literals = [element for element in elements if isinstance(element, Boolean | Integer | String)]
+            return _one_of(name, literals) if len(literals) == len(elements) else None
+    return None
+
+
+def _logic(node: Chain, depth: int) -> Requirement | None:
+    """What operands that one operator joins require is the first requirement of the next such run."""
+    runs = [(operator, list(steps)) for operator, steps in groupby(node.steps, lambda step: step.operator)]
+    below = depth + len(runs)
+    if below > MAX_DEPTH:
+        return None
+    found = _required(node.first, below)
+    for operator, steps in runs:
+        operands = [found, *(_required(step.operand, below) for step in steps)]
+        known = tuple(operand for operand in operands if operand is not None)
+        if operator is Operator.AND:
+            found = AllOf(known) if known else None
+        else:
+            found = AnyOf(known) if len(known) == len(operands) else None
+    return found
+
+
+def _text(relation: Relation, name: str, value: str) -> Requirement | None:
+    return None if name == "data" else Text(relation, Field(name), value)
+
+
+def _one_of(name: str, literals: Iterable[Literal]) -> Requirement | None:
+    """The attribute equals a literal that is cast to the attribute's type, of which only core attributes have one."""
+    texts: dict[str, None] = {}
+    for literal in literals:
+        texts[string(literal.value)] = None
+        if name not in CORE:
+            others = (integer(literal.value), boolean(literal.value))
+            texts.update((string(other), None) for other in others if other is not None)
+    found = [_text(Relation.EXACT, name, text) for text in texts]
+    return None if None in found else AnyOf(tuple(one for one in found if one is not None))
+
+
+def _like(name: str, pattern: Pattern) -> Requirement | None:
+    if pattern.exact is not None:
+        return _text(Relation.EXACT, name, pattern.exact)
+    affixes = ((Relation.PREFIX, pattern.prefix), (Relation.SUFFIX, pattern.suffix))
+    found = [_text(relation, name, value) for relation, value in affixes if value]
+    known = tuple(one for one in found if one is not None)
+    return AllOf(known) if known else None
