@@ -62,10 +62,10 @@ class Argument:
     @property
     def writes(self) -> bool:
         """Whether it is a path that the command changes."""
-        return self.use in _WRITTEN
+        return self.use not in _READ and self.use is not Use.COMMAND
 
 
-_WRITTEN = frozenset({Use.TARGET, Use.NEW, Use.EXISTING, Use.EDIT, Use.REMOVED})
+_READ = frozenset({Use.VALUE, Use.SOURCE, Use.CONSTANT})
 
 
 _are_arguments = deep_iterable(instance_of(Argument), instance_of(tuple))
@@ -117,9 +117,8 @@ class Command(Shape):
     grows: bool = attrs.field(default=False, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        targets = sum(argument.writes for argument in self.arguments)
-        nested = any(argument.use is Use.COMMAND for argument in (*self.arguments, *self.rest))
-        if targets != 1 or nested or any(argument.writes for argument in self.rest):
+        others = [argument for argument in (*self.arguments, *self.rest) if argument.use not in _READ]
+        if len(others) != 1 or others[0] not in self.arguments or others[0].use in (Use.COMMAND, Use.REMOVED):
             raise ValueError("a command has one argument that is a target, as Argument('target', use=Use.TARGET) is")
 
 

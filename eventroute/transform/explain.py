@@ -20,7 +20,10 @@ LONGEST_TEXT: Final = 400
 
 @attrs.frozen
 class Step:
-    """The event after one command: what is at the places that it writes to, all attributes, and all data."""
+    """The event after one command: what is at the places that it writes to, all attributes, and all data.
+
+    They are for reading: what is not changed is the incoming event's own.
+    """
 
     command: str
     places: Mapping[str, Any]

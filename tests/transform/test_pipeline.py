@@ -19,7 +19,7 @@ from eventroute.errors import InvalidTransformer, TransformError
 from eventroute.event import Event
 from eventroute.jsontext import same_json
 from eventroute.transform import Argument, Command, Limits, Transformer, Use, casts
-from eventroute.transform.commands import COMMANDS, pattern
+from eventroute.transform.commands import COMMANDS
 from tests.strategies import events, json_scalars, json_values
 
 ATTRIBUTES = {"specversion": "1.0", "id": "1", "source": "/s", "type": "t", "datacontenttype": "application/json"}
@@ -528,12 +528,19 @@ def test_the_output_is_bounded() -> None:
             )
 
 
-def test_many_matches_in_a_long_text_are_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pattern, "MAX_SCANNED", 1_000)
+def test_many_matches_in_a_long_text_are_too_much() -> None:
+    """Each match of the pattern looks at all of the rest of the text."""
     command = ["replace_with_regex", "$.data.s", "a.*b|a", ""]
-    assert run({"s": "a" * 40}, command) == {"s": ""}
-    with pytest.raises(TransformError, match="it matches too often in a long text"):
-        run({"s": "a" * 100}, command)
+    limits = Limits(work=10_000)
+    assert run({"s": "a" * 50}, command, limits=limits) == {"s": ""}
+    with pytest.raises(TransformError, match="the limit named work"):
+        run({"s": "a" * 1_000}, command, limits=limits)
+    with pytest.raises(TransformError, match="the limit named work"):
+        run(
+            {"l": ["a" * 200] * 10},
+            ["array_foreach", "$.data.l", ["replace_with_regex", "@", *command[2:]]],
+            limits=limits,
+        )
 
 
 def test_without_re2_the_command_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

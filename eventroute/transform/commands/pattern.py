@@ -10,10 +10,11 @@ import attrs
 
 from eventroute.paths import MISSING
 from eventroute.transform.casts import text
-from eventroute.transform.command import Argument, Command, Shape, Use
+from eventroute.transform.command import Argument, Edit, Run, Shape, Use
 from eventroute.transform.commands.text import TOO_LONG
+from eventroute.transform.draft import Draft, Tree
 
-__all__ = ["COMMANDS", "MAX_PATTERN", "MAX_REFERENCES", "MAX_SCANNED"]
+__all__ = ["COMMANDS", "MAX_PATTERN", "MAX_REFERENCES", "STEPS_PER_CHARACTER"]
 
 MAX_PATTERN: Final = 1_000
 """The longest pattern, in characters."""
@@ -21,8 +22,12 @@ MAX_PATTERN: Final = 1_000
 MAX_REFERENCES: Final = 100
 """How many groups the new text may name."""
 
-MAX_SCANNED: Final = 1_000_000_000
-"""How many characters one replacement may look at: one search is linear, but each match is followed by another."""
+STEPS_PER_CHARACTER: Final = 8
+"""How many steps of a search count as one character of the limit named work.
+
+RE2 takes at most as many steps as the text has characters, times the size of the pattern's program; but each match is
+followed by another search, so a text may be looked at as often as it matches.
+"""
 
 _MEMORY: Final = 1 << 20  # bytes that RE2 may use for one pattern
 _reference = re.compile(r"\$(?:(?P<number>[0-9]{1,3})|\{(?P<name>[A-Za-z0-9_]+)\}|(?P<dollar>\$)|(?P<bad>))")
@@ -30,9 +35,10 @@ _reference = re.compile(r"\$(?:(?P<number>[0-9]{1,3})|\{(?P<name>[A-Za-z0-9_]+)\
 
 @attrs.frozen
 class _Pattern:
-    """A compiled pattern, and its groups by name and number."""
+    """A compiled pattern, the number of instructions of its program, and its groups by name and number."""
 
     compiled: Any
+    size: int
     groups: Mapping[str, int]
 
 
@@ -54,7 +60,7 @@ def _pattern(value: Any) -> _Pattern:
         shown = detail.decode("utf-8", "replace") if isinstance(detail, bytes) else "it is not Unicode text"
         raise ValueError(f"RE2 does not take it: {shown}") from None
     groups = {str(number): number for number in range(compiled.groups + 1)} | compiled.groupindex
-    return _Pattern(compiled, groups)
+    return _Pattern(compiled, compiled.programsize, groups)
 
 
 _Pieces = tuple[tuple[str, int], ...]
@@ -82,20 +88,34 @@ def _pieces(new: str, groups: Mapping[str, int]) -> _Pieces:
     return (*pieces, (before + new[start:], -1))
 
 
-def _replace_with_regex(room: int, value: str, pattern: _Pattern, new: str) -> str:
+def _replace_with_regex(bound: Sequence[Any]) -> Run:
+    place, pattern, new = bound
+
+    def replace(draft: Draft, here: Tree) -> None:
+        try:
+            value = text(place.get(draft, here))
+        except ValueError as error:
+            raise ValueError(f"the target {place}: {error}") from None
+        draft.spend(len(value))
+        made = _replaced(draft, value, pattern(draft, here), new(draft, here))
+        draft.spend(len(made))
+        place.put(draft, here, made)
+
+    return replace
+
+
+def _replaced(draft: Draft, value: str, pattern: _Pattern, new: str) -> str:
     """The text with every match replaced. Raises ValueError where that is too much work or too long."""
     pieces = _pieces(new, pattern.groups)
     result: list[str] = []
-    end, length, scanned = 0, len(value), 0
+    end, length = 0, len(value)
     try:
         for found in pattern.compiled.finditer(value):
-            scanned += len(value) - end
-            if scanned > MAX_SCANNED:
-                raise ValueError(f"it matches too often in a long text: it may look at {MAX_SCANNED} characters")
+            draft.spend((len(value) - end) * pattern.size // STEPS_PER_CHARACTER)
             result.append(value[end : found.start()])
             end = found.end()
             length += sum(_size(found, *piece) for piece in pieces) - (end - found.start())
-            if length > room:
+            if length > draft.room:
                 raise ValueError(TOO_LONG)
             result += [part for before, group in pieces for part in (before, found[group] or "" if group >= 0 else "")]
     except UnicodeError:
@@ -114,15 +134,13 @@ def _check_groups(values: Sequence[Any]) -> None:
 
 
 COMMANDS: Final[Mapping[str, Shape]] = {
-    "replace_with_regex": Command(
-        _replace_with_regex,
+    "replace_with_regex": Edit(
+        bind=_replace_with_regex,
         arguments=(
-            Argument("target", text, Use.EDIT),
+            Argument("target", use=Use.EDIT),
             Argument("pattern", _pattern, Use.CONSTANT),
             Argument("new text", text),
         ),
         check=_check_groups,
-        grows=True,
-        trusted=True,
     )
 }
