@@ -10,13 +10,28 @@ its value, where the event itself stands under EVENT.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
 from functools import lru_cache
 from types import CodeType, FunctionType
 from typing import Any, Final, TypeAlias
 
-from eventroute.filters.syntax import AllOf, AnyOf, Composed, Function, Node, Not, Relation, Text
+from eventroute.filters.expr.writer import INLINE, NAMES, ConditionWriter, below
+from eventroute.filters.syntax import (
+    AllOf,
+    AnyOf,
+    Comparator,
+    Compare,
+    Composed,
+    Function,
+    In,
+    Literal,
+    Node,
+    Not,
+    Relation,
+    Text,
+    Value,
+)
 from eventroute.filters.values import among, ends, equals, starts
 from eventroute.paths import Field
 
@@ -30,8 +45,6 @@ MAX_SHARED_SOURCE: Final = 20_000
 
 EVENT: Final = ""
 """The key of the event in a row; no field has an empty text."""
-
-_INLINE: Final = 6  # names; a longer path would nest parentheses deeper than Python's parser likes
 
 Compiled: TypeAlias = Callable[[Any], bool]
 """A function of an event or a row."""
@@ -62,6 +75,7 @@ def _make(source: str) -> CodeType:
 _shared = lru_cache(maxsize=SHAPES)(_make)
 # All that the code may use.
 _NAMES: Final[dict[str, Any]] = {
+    **NAMES,
     "__builtins__": {},
     "among": among,
     "dict": dict,
@@ -72,7 +86,7 @@ _NAMES: Final[dict[str, Any]] = {
 }
 
 
-class _Writer(ABC):
+class _Writer(ConditionWriter):
     """Writes one function. `v` is the value in hand, `p` the literals."""
 
     def __init__(self) -> None:
@@ -99,10 +113,6 @@ class _Writer(ABC):
         """Statements that the clause just written needs before it."""
 
     @abstractmethod
-    def _value(self, field: Field) -> str:
-        """An expression for a field's value, which is None or MISSING where there is none."""
-
-    @abstractmethod
     def _event(self) -> str:
         """An expression for the event."""
 
@@ -124,19 +134,29 @@ class _Writer(ABC):
                 return self._clause(meaning)
             case Function(_, _, test):
                 return f"(True if {self._literal(test)}({self._event()}) else False)"
+            case _:
+                return self._condition(node)
 
     def _alternatives(self, operands: tuple[Node, ...]) -> list[str]:
-        """The operands' clauses, where all texts that one field may be are one clause."""
+        """The operands' clauses, where all literals that one field may equal are one clause."""
         groups: dict[object, list[Text]] = {}
+        equal: dict[Value, list[Compare]] = {}
         others: list[Node] = []
         for operand in operands:
-            if isinstance(operand, Text):
-                groups.setdefault((operand.relation, operand.field), []).append(operand)
-            else:
-                others.append(operand)
+            match operand:
+                case Text(relation, field, _):
+                    groups.setdefault((relation, field), []).append(operand)
+                case Compare(left, Comparator.EQUAL, Literal()):
+                    equal.setdefault(left, []).append(operand)
+                case _:
+                    others.append(operand)
         joined = [
             self._text(terms[0].relation, terms[0].field, tuple(term.literal for term in terms))
             for terms in groups.values()
+        ]
+        others += [
+            compared[0] if len(compared) == 1 else In(left, tuple(term.right for term in compared), negated=False)
+            for left, compared in equal.items()
         ]
         return [*joined, *map(self._clause, others)]
 
@@ -176,15 +196,18 @@ class _EventWriter(_Writer):
         if field.attribute is not None:
             return f"a.get({field.attribute!r})"
         names = [step for step in field.segments if isinstance(step, str)]
-        if len(names) < len(field.segments) or len(names) > _INLINE:
+        if len(names) < len(field.segments) or len(names) > INLINE:
             return f"{self._literal(field)}(event)"
-        if not names:
-            return "event.data_text"
+        return below(self._whole_data(), names) if names else "event.data_text"
+
+    def _presence(self, field: Field) -> str:
+        if field.attribute is not None:
+            return f"({field.attribute!r} in a)"
+        return f"({self._literal(field)}(event) is not MISSING)"
+
+    def _whole_data(self) -> str:
         self._data = True
-        value = f"(d.get({names[0]!r}) if d.__class__ is dict else None)"
-        for name in names[1:]:
-            value = f"(o.get({name!r}) if (o := {value}).__class__ is dict else None)"
-        return value
+        return "d"
 
 
 class _RowWriter(_Writer):
@@ -201,3 +224,9 @@ class _RowWriter(_Writer):
 
     def _value(self, field: Field) -> str:
         return f"get({str(field)!r})"
+
+    def _presence(self, field: Field) -> str:
+        return f"({str(field)!r} in row)"
+
+    def _whole_data(self) -> str:
+        return f"get({EVENT!r}).data"

@@ -12,7 +12,9 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from eventroute.filters.syntax import AllOf, AnyOf, Composed, Node, Relation, Text
+from eventroute.filters.expr.covers import condition_cover, joint_spans
+from eventroute.filters.predicates import Predicate
+from eventroute.filters.syntax import AllOf, AnyOf, Composed, Condition, Exclusive, Node, Relation, Text
 
 __all__ = ["LONGEST_AFFIX", "Cover", "cover"]
 
@@ -24,12 +26,12 @@ LONGEST_AFFIX: Final = 256
 class Cover:
     """Predicates of which one holds whenever the filter matches; `decides` if the filter matches whenever one holds."""
 
-    predicates: tuple[Text, ...]
+    predicates: tuple[Predicate, ...]
     decides: bool
     cost: float
 
 
-def cover(node: Node, cost: Callable[[Text], float]) -> Cover | None:
+def cover(node: Node, cost: Callable[[Predicate], float]) -> Cover | None:
     """The cheapest cover by the sum of `cost`, or None where there is none."""
     match node:
         case Text():
@@ -37,6 +39,7 @@ def cover(node: Node, cost: Callable[[Text], float]) -> Cover | None:
             return Cover((predicate,), predicate is node, cost(predicate))
         case AllOf(operands):
             found = [one for operand in operands if (one := cover(operand, cost)) is not None]
+            found += [Cover((span,), decides=False, cost=cost(span)) for span in joint_spans(operands)]
             if not found:
                 return None
             best = min(found, key=lambda one: one.cost)
@@ -45,11 +48,25 @@ def cover(node: Node, cost: Callable[[Text], float]) -> Cover | None:
             return _union([cover(operand, cost) for operand in operands])
         case Composed(_, _, meaning):
             return cover(meaning, cost)
+        case Exclusive(operands):
+            either = _union([cover(operand, cost) for operand in operands])
+            return None if either is None else evolve(either, decides=False)
+        case _ if isinstance(node, Condition):
+            return _condition_cover(node, cost)
     return None
 
 
+def _condition_cover(node: Condition, cost: Callable[[Predicate], float]) -> Cover | None:
+    known = condition_cover(node)
+    if known is None:
+        return None
+    found, decides = known
+    predicates = tuple(_shortened(one) if isinstance(one, Text) else one for one in found)
+    return Cover(predicates, decides and predicates == found, sum(map(cost, predicates)))
+
+
 def _union(covers: list[Cover | None]) -> Cover | None:
-    predicates: dict[Text, None] = {}
+    predicates: dict[Predicate, None] = {}
     decides, cost = True, 0.0
     for one in covers:
         if one is None:

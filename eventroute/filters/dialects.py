@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Final, TypeAlias, TypeGuard
 
 from eventroute.errors import InvalidFilter, InvalidPath
+from eventroute.filters.expr.parser import parse_expression
 from eventroute.filters.syntax import (
     MAX_CLAUSES,
     MAX_DEPTH,
@@ -31,7 +32,8 @@ NodeParser: TypeAlias = Callable[[str, str], Node]
 """Makes a clause of the JSON text that stands under a dialect's name; the place is for errors."""
 
 _RELATIONS: Final = {relation.value: relation for relation in Relation}
-BUILT_IN: Final = frozenset({*_RELATIONS, "all", "any", "not"})
+_LANGUAGES: Final[Mapping[str, NodeParser]] = {"expr": parse_expression}
+BUILT_IN: Final = frozenset({*_RELATIONS, *_LANGUAGES, "all", "any", "not"})
 
 _EXAMPLE: Final = "{'exact': {'type': 'com.example.made'}}"
 _LONGEST_NAME: Final = 64  # comparing names takes quadratic time
@@ -70,6 +72,8 @@ class _Reader:
         where = f"{where}.{name}" if where else name
         if name in self._custom:
             return self._adopt(name, value, where, depth)
+        if name in _LANGUAGES:
+            return self._expression(_LANGUAGES[name], value, where, depth)
         self.count(where, depth)
         if name in _RELATIONS:
             return self._text(_RELATIONS[name], value, where, depth)
@@ -82,9 +86,7 @@ class _Reader:
 
     def _dialect(self, spec: object, where: str) -> tuple[str, object]:
         if isinstance(spec, str):
-            raise InvalidFilter(
-                f"expressions as text are not known yet: write an object such as {_EXAMPLE}", where=where
-            )
+            return "expr", spec
         if not isinstance(spec, Mapping):
             raise InvalidFilter(f"expected an object such as {_EXAMPLE}, not {reprlib.repr(spec)}", where=where)
         if len(spec) != 1:
@@ -113,12 +115,19 @@ class _Reader:
         terms.sort(key=_order)
         return AllOf(tuple(terms))
 
+    def _expression(self, language: NodeParser, value: object, where: str, depth: int) -> Node:
+        if not isinstance(value, str):
+            raise InvalidFilter(f"expected an expression as text, not {reprlib.repr(value)}", where=where)
+        return self._counted(language(value, where), where, depth)
+
     def _adopt(self, name: str, value: object, where: str, depth: int) -> Node:
         try:
             text = encode_json(value).decode()
         except ValueError as error:
             raise InvalidFilter(f"this is not JSON: {error}", where=where) from None
-        node = self._custom[name](text, where)
+        return self._counted(self._custom[name](text, where), where, depth)
+
+    def _counted(self, node: Node, where: str, depth: int) -> Node:
         inner_depth, clauses = extent(node)
         self.count(where, depth + inner_depth - 1, clauses)
         return node

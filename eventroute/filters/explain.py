@@ -9,8 +9,24 @@ from attrs import frozen
 
 from eventroute.canonical import canonical_text
 from eventroute.event import Event
+from eventroute.filters.compiler import for_event
+from eventroute.filters.expr.printing import expression_text
+from eventroute.filters.expr.reasons import elements, reason
 from eventroute.filters.printing import json_text
-from eventroute.filters.syntax import AllOf, AnyOf, Composed, Function, Node, Not, Relation, Text
+from eventroute.filters.syntax import (
+    AllOf,
+    AnyOf,
+    Composed,
+    Condition,
+    Exclusive,
+    Function,
+    Node,
+    Not,
+    Quantified,
+    Quantifier,
+    Relation,
+    Text,
+)
 from eventroute.filters.values import texts
 from eventroute.paths import MISSING, Missing
 
@@ -24,8 +40,9 @@ LONGEST_TEXT: Final = 80
 class Explanation:
     """One clause of a filter and what it made of one event. Printed, it is a tree of lines.
 
-    `clause` is the clause as JSON text, or only its dialect where `parts` explain what it is made of. `value` is what
-    the event has in the clause's field: MISSING where it has nothing, and where the clause reads no field.
+    `clause` is the clause as JSON text or as an expression, or only its dialect where `parts`
+    explain what it is made of. `value` is what the event has in the first field that the clause reads: MISSING where it
+    has nothing, and where the clause reads no field.
     """
 
     clause: str
@@ -74,6 +91,22 @@ def explain(node: Node, event: Event) -> Explanation:
             return Explanation(dialect, part.matched, "what it stands for says so", parts=(part,))
         case Function(_, _, test):
             return Explanation(json_text(node), bool(test(event)), "its own function says so")
+        case Exclusive(operands):
+            parts = tuple(explain(operand, event) for operand in operands)
+            return Explanation("xor", sum(part.matched for part in parts) % 2 == 1, _count(parts), parts=parts)
+        case _:
+            return _explain_condition(node, event)
+
+
+def _explain_condition(node: Condition, event: Event) -> Explanation:
+    matched = for_event(node)(event)
+    told = reason(node, event, matched=matched)
+    parts: list[Explanation] = []
+    if isinstance(node, Quantified) and matched is (node.quantifier is Quantifier.ANY):
+        wanted = node.quantifier is not Quantifier.ALL
+        decisive = next((one for one in elements(node, event) if for_event(one)(event) is wanted), None)
+        parts = [] if decisive is None else [explain(decisive, event)]
+    return Explanation(expression_text(node), matched, told.why, told.value, tuple(parts))
 
 
 def _count(parts: tuple[Explanation, ...]) -> str:

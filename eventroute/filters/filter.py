@@ -48,14 +48,17 @@ class Filter:
         *,
         dialects: Mapping[str, DialectParser] | None = None,
     ) -> Filter:
-        """Read one filter (an object with one dialect), or a list of them, all of which must match.
+        """Read one filter (an object with one dialect, or an expression in `expr`), or a list, of which all must match.
 
-        An empty list matches everything. `dialects` are the application's own, by name. Nesting, number of clauses
+        An empty list matches everything. A text that begins with `{` or `[` is such an object or list as JSON text,
+        as `str(filter)` gives it. `dialects` are the application's own, by name. Nesting, number of clauses
         and length of texts are bounded (`filters.syntax.MAX_...`).
 
         Raises InvalidFilter, whose `where` is the place, for what cannot be understood in any part.
         """
         custom = {name: _adopt(name, parser) for name, parser in (dialects or {}).items()}
+        if isinstance(spec, str) and spec.lstrip()[:1] in ("{", "["):
+            return cls(parse(_decoded(spec), custom))
         return cls(parse(spec, custom))
 
     def __call__(self, event: BaseCloudEvent) -> bool:
@@ -85,6 +88,13 @@ class Filter:
 
     def __repr__(self) -> str:
         return f"Filter({self})"
+
+
+def _decoded(text: str) -> Any:
+    try:
+        return decode_json(text.encode())
+    except ValueError as error:
+        raise InvalidFilter(f"it begins as JSON does, and is none: {error}") from None
 
 
 def _adopt(name: str, parser: DialectParser) -> NodeParser:

@@ -24,7 +24,9 @@ from eventroute.filters.compiler import EVENT, Compiled, for_row
 from eventroute.filters.cover import Cover, cover
 from eventroute.filters.filter import Filter
 from eventroute.filters.plan import Plan
-from eventroute.filters.syntax import Node, Relation, Text, leaves
+from eventroute.filters.predicates import Predicate, Present, Span
+from eventroute.filters.reads import reads
+from eventroute.filters.syntax import Node, Relation, Text
 from eventroute.filters.tables import Column
 from eventroute.paths import Field
 
@@ -41,9 +43,10 @@ Raw: TypeAlias = bytes | bytearray | memoryview | str
 class IndexStats:
     """What an index holds: `keys`, and `filters`, equal ones counted once.
 
-    Of these, `exact`, `prefix` and `suffix` are found by such a predicate (one by several kinds counts in each), and
-    `always` have none and are evaluated for every event. `fields` are read by filters. The last match found
-    `candidates` filters, the `always` included, and evaluated them where that they were found does not decide.
+    Of these, `exact`, `prefix` and `suffix` are found by such a predicate, `range` by a number or a time, `present` by
+    nothing but that a field is there (one by several kinds counts in each); `always` have none and are evaluated for
+    every event. `fields` are read by filters. The last match found `candidates` filters, the `always` included, and
+    evaluated them where that they were found does not decide.
     """
 
     keys: int
@@ -51,6 +54,8 @@ class IndexStats:
     exact: int
     prefix: int
     suffix: int
+    range: int
+    present: int
     always: int
     fields: int
     candidates: int
@@ -76,17 +81,6 @@ class _Entry(Generic[K]):
         """The function of the filter, made when it is first evaluated."""
         self.test = for_row(self.node)
         return self.test
-
-    def reads(self) -> tuple[set[Field], bool]:
-        """The fields that the filter reads, and whether it has functions that want the whole event."""
-        fields: set[Field] = set()
-        whole = False
-        for leaf in leaves(self.node):
-            if isinstance(leaf, Text):
-                fields.add(leaf.field)
-            else:
-                whole = True
-        return fields, whole
 
 
 class FilterIndex(Generic[K]):
@@ -142,15 +136,18 @@ class FilterIndex(Generic[K]):
 
     def _enter(self, node: Node) -> _Entry[K]:
         entry: _Entry[K] = _Entry(node, cover(node, self._cost))
-        fields, whole = entry.reads()
-        self._whole += whole
-        for field in fields:
+        read = reads(node)
+        self._whole += read.whole
+        for field in read.fields:
             column = self._columns.get(field)
             if column is None:
                 column = self._columns[field] = Column()
                 self._plan = None
             column.readers += 1
-        if whole and self._whole == 1:
+            if field in read.nulls and not column.nulls:
+                column.nulls = True
+                self._plan = None
+        if read.whole and self._whole == 1:
             self._plan = None
         if entry.cover is None:
             self._always.add(entry)
@@ -170,25 +167,27 @@ class FilterIndex(Generic[K]):
         else:
             for predicate in entry.cover.predicates:
                 self._columns[predicate.field].remove(predicate, entry)
-        fields, whole = entry.reads()
-        self._whole -= whole
-        for field in fields:
+        read = reads(entry.node)
+        self._whole -= read.whole
+        for field in read.fields:
             column = self._columns[field]
             column.readers -= 1
             if not column.readers:
                 del self._columns[field]
                 self._plan = None
-        if whole and not self._whole:
+        if read.whole and not self._whole:
             self._plan = None
 
-    def _cost(self, predicate: Text) -> float:
+    def _cost(self, predicate: Predicate) -> float:
         """How many filters an event that has the predicate would have to be compared with.
 
         As an empty table says nothing, a short prefix or suffix counts for more: it fits many values.
         """
         column = self._columns.get(predicate.field)
         size = 0 if column is None else column.size(predicate)
-        return size + (1 if predicate.relation is Relation.EXACT else 1 + 8 / len(predicate.literal))
+        if isinstance(predicate, Text) and predicate.relation is not Relation.EXACT:
+            return size + 1 + 8 / len(predicate.literal)
+        return size + 1
 
     def match(self, event: BaseCloudEvent) -> set[K]:
         """The keys of all filters that match. Raises InvalidEvent for an object that is no valid CloudEvent."""
@@ -257,11 +256,14 @@ class FilterIndex(Generic[K]):
                 exact=kinds[Relation.EXACT],
                 prefix=kinds[Relation.PREFIX],
                 suffix=kinds[Relation.SUFFIX],
+                range=kinds[Span],
+                present=kinds[Present],
                 always=len(self._always),
                 fields=len(self._columns),
                 candidates=self._candidates,
             )
 
 
-def _kinds(cover: Cover | None) -> set[Relation]:
-    return set() if cover is None else {predicate.relation for predicate in cover.predicates}
+def _kinds(cover: Cover | None) -> set[object]:
+    predicates = () if cover is None else cover.predicates
+    return {one.relation if isinstance(one, Text) else type(one) for one in predicates}

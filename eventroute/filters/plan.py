@@ -54,8 +54,10 @@ class Plan(Generic[E]):
             values["data"] = event.data
         self.walk(values, row, found)
         if self._text.column is not None:
-            row[self._text.key] = event.data_text
-            self._text.column.look_up(event.data_text, found)
+            text = event.data_text
+            if text is not None:
+                row[self._text.key] = text
+                self._text.column.look_up(text, found)
 
 
 def _decoder(names: Mapping[str, Branch[Any]]) -> Callable[[Any], dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from eventroute.filters.expr.printing import expression_text, is_expression
 from eventroute.filters.syntax import AllOf, AnyOf, Composed, Function, Node, Not, Text
 from eventroute.jsontext import encode_json
 
@@ -10,6 +11,8 @@ __all__ = ["json_text"]
 
 def json_text(node: Node) -> str:
     """Compact JSON text; of a filter that matches everything, an empty array."""
+    if is_expression(node):
+        return _member("expr", encode_json(expression_text(node)).decode())
     match node:
         case Text():
             return _fields((node,))
@@ -24,6 +27,7 @@ def json_text(node: Node) -> str:
             return _member("not", json_text(operand))
         case Composed(dialect, value, _) | Function(dialect, value, _):
             return _member(dialect, value)
+    raise AssertionError(node)
 
 
 def _terms(operands: tuple[Node, ...]) -> tuple[Text, ...]:

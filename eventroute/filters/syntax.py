@@ -6,12 +6,14 @@ A tree is at most MAX_DEPTH deep, so walking it by recursion is safe.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from enum import Enum
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from attrs import frozen
+from attrs import field, frozen
 
 from eventroute.paths import Field
+from eventroute.paths.syntax import Steps
 
 if TYPE_CHECKING:
     from cloudevents.core.base import BaseCloudEvent
@@ -22,13 +24,35 @@ __all__ = [
     "MAX_LITERAL",
     "AllOf",
     "AnyOf",
+    "Arithmetic",
+    "Between",
+    "Call",
+    "Comparator",
+    "Compare",
     "Composed",
+    "Condition",
+    "Each",
     "EventTest",
+    "Exclusive",
+    "Exists",
     "Function",
+    "In",
+    "Includes",
+    "IsNull",
+    "Like",
+    "Literal",
+    "Negative",
     "Node",
     "Not",
+    "Operator",
+    "Place",
+    "Quantified",
+    "Quantifier",
     "Relation",
     "Text",
+    "Truth",
+    "Value",
+    "children",
     "extent",
     "leaves",
 ]
@@ -108,29 +132,231 @@ class Function:
     test: EventTest
 
 
-Node: TypeAlias = Text | AllOf | AnyOf | Not | Composed | Function
+# What the text language `expr` says beyond that. A missing value and null are alike, but for Exists.
 
 
-def extent(node: Node) -> tuple[int, int]:
-    """The depth of a tree and the number of its clauses."""
-    match node:
-        case AllOf(operands) | AnyOf(operands):
-            extents = [extent(operand) for operand in operands]
-        case Not(inner) | Composed(meaning=inner):
-            extents = [extent(inner)]
-        case _:
-            extents = []
-    return 1 + max((depth for depth, _ in extents), default=0), 1 + sum(clauses for _, clauses in extents)
+def _typed(value: object) -> tuple[type, object]:
+    return type(value), value
 
 
-def leaves(node: Node) -> Iterator[Text | Function]:
-    """All comparisons and functions in a tree, repeated ones too."""
-    waiting: list[Node] = [node]
+@frozen
+class Literal:
+    """A text, a number or a boolean. A whole number is an int, however it was written."""
+
+    value: str | int | float | Decimal | bool = field(eq=_typed)
+
+
+@frozen
+class Each:
+    """`data.a[*].b`: the value of `b` in that element of `data.a` that a quantifier has in hand.
+
+    `path` is what stands before, between and after the stars.
+    """
+
+    path: tuple[Steps, ...]
+
+
+@frozen
+class Call:
+    """The value of a function; the name is in upper case."""
+
+    name: str
+    arguments: tuple[Value, ...]
+
+
+class Operator(Enum):
+    """How numbers are reckoned with."""
+
+    PLUS = "+"
+    MINUS = "-"
+    TIMES = "*"
+    DIVIDED = "/"
+    MODULO = "%"
+
+
+@frozen
+class Arithmetic:
+    """Operators of one level, from left to right: there is one operand more than operators."""
+
+    operands: tuple[Value, ...]
+    operators: tuple[Operator, ...]
+
+
+@frozen
+class Negative:
+    """Unary minus."""
+
+    operand: Value
+
+
+Value: TypeAlias = Field | Each | Literal | Call | Arithmetic | Negative
+
+
+class Comparator(Enum):
+    """How two values are compared."""
+
+    EQUAL = "="
+    UNEQUAL = "!="
+    LESS = "<"
+    AT_MOST = "<="
+    GREATER = ">"
+    AT_LEAST = ">="
+
+
+@frozen
+class Compare:
+    """Two values of one kind stand so to each other. Of a literal and another value, the literal is `right`."""
+
+    left: Value
+    comparator: Comparator
+    right: Value
+
+
+@frozen
+class In:
+    """The value equals one of the options; if `negated`, it is of the kind of each and equals none."""
+
+    value: Value
+    options: tuple[Value, ...]
+    negated: bool
+
+
+@frozen
+class Between:
+    """The value lies between two of its kind, ends included; if `negated`, outside of them."""
+
+    value: Value
+    low: Value
+    high: Value
+    negated: bool
+
+
+@frozen
+class Like:
+    """The value is a text that fits the pattern; if `negated`, one that does not."""
+
+    value: Value
+    pattern: str
+    negated: bool
+
+
+class Place(Enum):
+    """Where in a text a part of it stands."""
+
+    START = "STARTS WITH"
+    END = "ENDS WITH"
+    ANYWHERE = "CONTAINS"
+
+
+@frozen
+class Includes:
+    """The value is a text with the part at the place; if `negated`, a text without it."""
+
+    value: Value
+    place: Place
+    part: Value
+    negated: bool
+
+
+@frozen
+class Exists:
+    """There is such a value, null included."""
+
+    value: Field | Each
+
+
+@frozen
+class IsNull:
+    """The value is null or missing; if `negated`, it is neither."""
+
+    value: Value
+    negated: bool
+
+
+@frozen
+class Truth:
+    """The value is `true`."""
+
+    value: Value
+
+
+@frozen
+class Exclusive:
+    """An odd number of the operands hold."""
+
+    operands: tuple[Node, ...]
+
+
+class Quantifier(Enum):
+    """Of how many elements something must hold."""
+
+    ANY = "ANY"
+    ALL = "ALL"
+    NONE = "NONE"
+
+
+@frozen
+class Quantified:
+    """The condition holds for so many elements of an array; where there is no array, this does not hold.
+
+    `array` is the array's path, in the way of `Each`: of several parts, it is an array in an element of another.
+    """
+
+    quantifier: Quantifier
+    array: tuple[Steps, ...]
+    condition: Node
+
+
+Condition: TypeAlias = Compare | In | Between | Like | Includes | Exists | IsNull | Truth | Exclusive | Quantified
+"""What only `expr` says."""
+
+Node: TypeAlias = Text | AllOf | AnyOf | Not | Composed | Function | Condition
+
+# From a class to what a tree of that class is made of.
+_CHILDREN: Final[dict[type, Callable[[Any], tuple[Any, ...]]]] = {
+    AllOf: lambda node: node.operands,
+    AnyOf: lambda node: node.operands,
+    Exclusive: lambda node: node.operands,
+    Not: lambda node: (node.operand,),
+    Composed: lambda node: (node.meaning,),
+    Quantified: lambda node: (node.condition,),
+    Compare: lambda node: (node.left, node.right),
+    In: lambda node: (node.value, *node.options),
+    Between: lambda node: (node.value, node.low, node.high),
+    Includes: lambda node: (node.value, node.part),
+    **dict.fromkeys((Like, Exists, IsNull, Truth), lambda node: (node.value,)),
+    Call: lambda node: node.arguments,
+    Arithmetic: lambda node: node.operands,
+    Negative: lambda node: (node.operand,),
+}
+_JOINTS: Final = (AllOf, AnyOf, Not, Composed, Exclusive)
+_VALUES: Final = (Field, Each, Literal, Call, Arithmetic, Negative)
+
+
+def children(node: Node | Value) -> tuple[Node | Value, ...]:
+    """The trees that a tree is made of."""
+    of_class = _CHILDREN.get(type(node))
+    return () if of_class is None else of_class(node)
+
+
+def extent(node: Node | Value) -> tuple[int, int]:
+    """The depth of a tree and the number of its clauses; a clause is as deep as the values in it."""
+    depth, clauses = 0, 0
+    for child in children(node):
+        below, number = extent(child)
+        depth = max(depth, below)
+        clauses += number
+    if isinstance(node, Field | Each | Literal):
+        return 0, 0
+    return depth + 1, clauses + (not isinstance(node, _VALUES))
+
+
+def leaves(node: Node) -> Iterator[Node]:
+    """All clauses in a tree that do not just join others, repeated ones too."""
+    waiting: list[Any] = [node]
     while waiting:
-        match waiting.pop():
-            case AllOf(operands) | AnyOf(operands):
-                waiting.extend(operands)
-            case Not(inner) | Composed(meaning=inner):
-                waiting.append(inner)
-            case Text() | Function() as leaf:
-                yield leaf
+        one = waiting.pop()
+        if isinstance(one, _JOINTS):
+            waiting.extend(children(one))
+        else:
+            yield one

@@ -32,18 +32,27 @@ Walk: TypeAlias = Callable[[Mapping[Any, Any], Row, set[E]], None]
 class Branch(Generic[E]):
     """A place in events that filters read, or that lies on the way to one."""
 
-    __slots__ = ("column", "indexes", "key", "names")
+    __slots__ = ("column", "indexes", "key", "names", "nullable")
 
     def __init__(self) -> None:
         self.column: Column[E] | None = None
         self.key = ""
         """The field's text."""
+        self.nullable = False
+        """Whether it matters that the field is null; an attribute that is null is none."""
         self.names: dict[str, Branch[E]] = {}
         self.indexes: dict[int, Branch[E]] = {}
 
     def end(self, field: Field, column: Column[E]) -> None:
         """Make this the place of a field."""
         self.key, self.column = str(field), column
+        self.nullable = column.nulls and field.attribute is None
+
+    def null(self, row: Row, found: set[E]) -> None:
+        """Note that the field is there, and null."""
+        row[self.key] = None
+        if self.column is not None:
+            self.column.look_up_null(found)
 
     def below(self, step: str | int) -> Branch[E]:
         """The branch for one step further."""
@@ -58,7 +67,11 @@ def walk(tree: Mapping[Any, Branch[E]], event: Mapping[Any, Any], row: Row, foun
     for branches, values in places:  # which grows meanwhile
         for name in branches if len(branches) <= len(values) else values:
             branch, value = branches.get(name), values.get(name)
-            if branch is None or value is None:
+            if branch is None:
+                continue
+            if value is None:
+                if branch.nullable and name in values:
+                    branch.null(row, found)
                 continue
             if branch.column is not None:
                 row[branch.key] = value
@@ -105,6 +118,8 @@ class _Writer:
                 continue
             if branch.column is not None:
                 yield from self._field(branch.key, branch.column, indent)
+                if branch.nullable:
+                    yield f"{indent}elif {name!r} in d{depth}: {self._bound(branch.null)}(row, found)"
             if branch.names:
                 yield f"{indent}if v.__class__ is dict:"
                 yield f"{indent}    d{depth + 1} = v"

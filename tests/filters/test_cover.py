@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from eventroute.event import Event
 from eventroute.filters import Filter
 from eventroute.filters.cover import LONGEST_AFFIX, Cover, cover
+from eventroute.filters.predicates import Predicate
 from eventroute.filters.printing import json_text
 from eventroute.filters.syntax import Text
 from tests.filters.interpreter import events, matches, specs
@@ -18,12 +19,17 @@ T, U = {"exact": {"type": "t"}}, {"exact": {"subject": "u"}}
 
 def covered(spec: Any, costs: dict[str, float] | None = None, dialects: Any = None) -> Cover | None:
     known = costs or {}
-    return cover(Filter.parse(spec, dialects=dialects).syntax, lambda text: known.get(text.literal, 1))
+    return cover(Filter.parse(spec, dialects=dialects).syntax, lambda one: known.get(text(one).literal, 1))
 
 
 def predicates(spec: Any, costs: dict[str, float] | None = None) -> list[str] | None:
     found = covered(spec, costs)
-    return None if found is None else [json_text(predicate) for predicate in found.predicates]
+    return None if found is None else [json_text(text(predicate)) for predicate in found.predicates]
+
+
+def text(predicate: Predicate) -> Text:
+    assert isinstance(predicate, Text)
+    return predicate
 
 
 def _any_cost(text: Text) -> float:
@@ -35,7 +41,7 @@ def test_one_predicate_holds_whenever_the_filter_matches(spec: dict[str, Any], e
     found = cover(Filter.parse(spec).syntax, cost)
     if found is None:
         return
-    holds = any(Filter(predicate)(event) for predicate in found.predicates)
+    holds = any(Filter(text(predicate))(event) for predicate in found.predicates)
     if matches(spec, event):
         assert holds
     if found.decides:

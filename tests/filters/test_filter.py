@@ -239,8 +239,13 @@ def test_a_filter_is_a_value() -> None:
         rule.syntax = rule.syntax  # type: ignore[misc]
 
 
-def test_text_is_not_an_expression_yet() -> None:
-    with pytest.raises(InvalidFilter, match="not known yet"):
-        Filter.parse("type = 'com.github.star.created'")
-    with pytest.raises(InvalidFilter, match=r"^filters\[1\]: expressions"):
-        Filter.parse([{"exact": {"type": "t"}}, "type = 't'"])
+def test_a_text_is_an_expression_or_the_json_of_a_filter() -> None:
+    rule = Filter.parse("type = 'com.github.star.created'")
+    assert rule == Filter.parse({"expr": "type = 'com.github.star.created'"}) == Filter.parse([str(rule)[9:-2]])
+    for text in (str(rule), f" {rule}", str(Filter.parse([{"exact": {"type": "t"}}, "type = 't'"])), "[]"):
+        assert str(Filter.parse(text)) == text.strip()
+    with pytest.raises(InvalidFilter, match=r"^filters\[1\]\.expr line 1, column 1: "):
+        Filter.parse([{"exact": {"type": "t"}}, "== 't'"])
+    for text in ("{", '{"expr"}', "[\ud800]", "{'exact': {'type': 't'}}"):
+        with pytest.raises(InvalidFilter, match="begins as JSON does"):
+            Filter.parse(text)
