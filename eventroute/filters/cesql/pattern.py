@@ -30,6 +30,8 @@ class _Run:
 
     def find(self, text: str, start: int, end: int) -> int:
         """The first place where the run fits between two places, or -1."""
+        if end - start < self.length:
+            return -1
         if len(self.pieces) <= 1:
             offset, piece = self.pieces[0] if self.pieces else (0, "")
             found = text.find(piece, start + offset, end - (self.length - offset - len(piece)))

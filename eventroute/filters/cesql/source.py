@@ -79,9 +79,13 @@ class _Code:
 def write(expression: Expression, names: Names) -> str:
     """Source that is true where an event matches, and false or None where it does not."""
     writer = _Writer(names, expression.functions)
+    root = expression.root
     if expression.size > MAX_COMPILED:
-        return writer.walked(expression.root).source
-    return writer.truth(expression.root, 0)
+        return f"({writer.walked(root).source} is True)"
+    kind = writer.type(root)
+    if kind is Type.BOOLEAN:
+        return writer.truth(root, 0)
+    return f"({writer.value(root, 0).source} is True)" if kind is None else "False"  # a filter's value is no other
 
 
 class _Writer:
@@ -101,9 +105,9 @@ class _Writer:
 
     def walked(self, node: Node) -> _Code:
         """The node, called instead of written."""
-        return _Code(f"{self._names.literal(Walked(node, self._functions))}({self._names.get})", self._type(node))
+        return _Code(f"{self._names.literal(Walked(node, self._functions))}({self._names.get})", self.type(node))
 
-    def _type(self, node: Node) -> Type | None:
+    def type(self, node: Node) -> Type | None:
         match node:
             case Attribute():
                 return None
@@ -128,11 +132,11 @@ class _Writer:
             case Like() | In() if level < _DEEPEST:
                 return self._test(node, level, truth=True).source
             case Not(operand):
-                inner = self._cast(self._value(operand, level + 1), Type.BOOLEAN)
+                inner = self._cast(self.value(operand, level + 1), Type.BOOLEAN)
                 return f"({inner.source} is False)" if inner.errs else f"(not {inner.source})"
-        return self._cast(self._value(node, level), Type.BOOLEAN).source
+        return self._cast(self.value(node, level), Type.BOOLEAN).source
 
-    def _value(self, node: Node, level: int) -> _Code:
+    def value(self, node: Node, level: int) -> _Code:
         match node:
             case Boolean() | Integer() | String():
                 return _Code(self._names.literal(node.value), type_of(node.value), errs=False)
@@ -145,10 +149,10 @@ class _Writer:
     def _operation(self, node: Call | Not | Negative | Like | In | Chain, level: int) -> _Code:
         match node:
             case Not(operand):
-                inner = self._cast(self._value(operand, level + 1), Type.BOOLEAN)
+                inner = self._cast(self.value(operand, level + 1), Type.BOOLEAN)
                 return _Code(self._inverted(inner), Type.BOOLEAN, inner.errs)
             case Negative(operand):
-                inner = self._cast(self._value(operand, level + 1), Type.INTEGER)
+                inner = self._cast(self.value(operand, level + 1), Type.INTEGER)
                 return _Code(f"sql_negate({inner.source})", Type.INTEGER)
             case Like() | In():
                 return self._test(node, level, truth=False)
@@ -175,7 +179,7 @@ class _Writer:
             return _Code("None", Type.BOOLEAN)
         arguments = []
         for place, argument in enumerate(node.arguments):
-            code, to = self._value(argument, level + 1), function.parameter(place)
+            code, to = self.value(argument, level + 1), function.parameter(place)
             arguments.append((code if to is None else self._cast(code, to)).source)
         called = self._names.literal(Invocation(function))
         return _Code(f"{called}({', '.join(arguments)})", function.result)
@@ -189,7 +193,7 @@ class _Writer:
             code = _Code(self._read(operand.name), None, errs=operand.name not in REQUIRED)
             good, bad = ".__class__ is str", ".__class__ is not str"
         else:
-            code = self._cast(self._value(operand, level + 1), to)
+            code = self._cast(self.value(operand, level + 1), to)
             good, bad = " is not None", " is None"
         if truth or not code.errs:
             return _Code(f"(({name} := {code.source}){good} and {test(name)})", Type.BOOLEAN, code.errs)
@@ -204,8 +208,8 @@ class _Writer:
             )
         literals = tuple(element for element in node.elements if isinstance(element, Boolean | Integer | String))
         if len(literals) < len(node.elements):
-            elements = "".join(f"{self._value(element, level + 1).source}, " for element in node.elements)
-            code = _Code(f"sql_contains({self._value(node.operand, level + 1).source}, ({elements}))", Type.BOOLEAN)
+            elements = "".join(f"{self.value(element, level + 1).source}, " for element in node.elements)
+            code = _Code(f"sql_contains({self.value(node.operand, level + 1).source}, ({elements}))", Type.BOOLEAN)
         elif isinstance(node.operand, Attribute) and node.operand.name in CORE:
             members = self._names.literal(frozenset(string(literal.value) for literal in literals))
             return self._guarded(
@@ -213,7 +217,7 @@ class _Writer:
             )
         else:
             members = self._names.literal(Members.of(literals))
-            code = _Code(f"{members}({self._value(node.operand, level + 1).source})", Type.BOOLEAN)
+            code = _Code(f"{members}({self.value(node.operand, level + 1).source})", Type.BOOLEAN)
         return _Code(self._inverted(code), Type.BOOLEAN) if node.negated else code
 
     def _fits(self, pattern: Pattern, name: str) -> str:
@@ -237,9 +241,9 @@ class _Writer:
             return self.walked(node)
         if node.level is Level.COMPARISON:
             return self._comparisons(node, level)
-        code = self._cast(self._value(node.first, level + len(node.steps)), Type.INTEGER)
+        code = self._cast(self.value(node.first, level + len(node.steps)), Type.INTEGER)
         for step in node.steps:
-            right = self._cast(self._value(step.operand, level + 1), Type.INTEGER)
+            right = self._cast(self.value(step.operand, level + 1), Type.INTEGER)
             code = _Code(f"{_FUNCTIONS[step.operator]}({code.source}, {right.source})", Type.INTEGER)
         return code
 
@@ -247,14 +251,14 @@ class _Writer:
         [step, *steps] = node.steps
         code = self._comparison(step.operator, node.first, step.operand, level + len(steps), truth=False)
         for step in steps:
-            code = self._compared(step.operator, code, self._value(step.operand, level + 1), truth=False)
+            code = self._compared(step.operator, code, self.value(step.operand, level + 1), truth=False)
         return code
 
     def _comparison(self, operator: Operator, left: Node, right: Node, level: int, *, truth: bool) -> _Code:
         if not isinstance(right, Boolean | Integer | String) or (
             operator not in _SIGNS and not isinstance(right, Integer)
         ):
-            return self._compared(operator, self._value(left, level + 1), self._value(right, level + 1), truth=truth)
+            return self._compared(operator, self.value(left, level + 1), self.value(right, level + 1), truth=truth)
         sign, literal = _SIGNS.get(operator, operator.value), self._names.literal(right.value)
         if operator is Operator.EQUAL and isinstance(left, Attribute) and isinstance(right, String):
             surely = CORE if truth else REQUIRED
@@ -293,7 +297,7 @@ class _Writer:
         if operator is Operator.AND and truth:
             sources = [code.source for code in before] + [self.truth(operand, level) for operand in operands]
             return _Code(f"({' and '.join(sources)})", Type.BOOLEAN)
-        codes = before + [self._cast(self._value(operand, level), Type.BOOLEAN) for operand in operands]
+        codes = before + [self._cast(self.value(operand, level), Type.BOOLEAN) for operand in operands]
         sources = [code.source for code in codes]
         errs = any(code.errs for code in codes)
         if operator is Operator.AND:  # the first that is not true, so None for an error
