@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -17,6 +17,7 @@ from eventroute.clock import Clock, SystemClock
 from eventroute.errors import InvalidEvent, StorageClosed, StorageError, StorageFull
 from eventroute.event import Event
 from eventroute.filters.explain import Explanation
+from eventroute.filters.filter import DialectParser
 from eventroute.idle import IdleWatch
 from eventroute.push.scheduler import Scheduler
 from eventroute.push.sinks.base import SinkProvider
@@ -24,9 +25,10 @@ from eventroute.push.sinks.callable import CallableSinks
 from eventroute.push.sinks.client import HttpSettings
 from eventroute.push.sinks.http import HttpSinks
 from eventroute.push.sinks.registry import SinkRegistry
-from eventroute.routing import Dialects, Table, compile_subscription, definition_of
+from eventroute.routing import Table, Vocabulary, compile_subscription, definition_of
 from eventroute.storage.base import DeadLetter, Start, Storage, StoredSubscription
 from eventroute.subscription import Subscription, check_name
+from eventroute.transform import Command
 
 if TYPE_CHECKING:
     from cloudevents.core.base import BaseCloudEvent
@@ -55,10 +57,10 @@ class Router:
     among the subscriptions), and writes down where everything stands; the backlog stays in the storage. `clean` then
     tells whether no attempt had to be cut off.
 
-    With `push=False` it publishes and manages only. `dialects` are filter dialects of the application, by name;
-    `sinks` are sink providers for further URL schemes; `http` says which addresses may be sent to over HTTP, and how;
-    `lease` is how many seconds this process may be silent before others take over its work. A router serves one event
-    loop.
+    With `push=False` it publishes and manages only. `dialects` are filter dialects of the application and `commands`
+    its pipeline commands, by name; `sinks` are sink providers for further URL schemes; `http` says which addresses may
+    be sent to over HTTP, and how; `lease` is how many seconds this process may be silent before others take over its
+    work. A router serves one event loop.
     """
 
     def __init__(
@@ -67,7 +69,8 @@ class Router:
         *,
         push: bool = True,
         clock: Clock | None = None,
-        dialects: Dialects | None = None,
+        dialects: Mapping[str, DialectParser] | None = None,
+        commands: Mapping[str, Command] | None = None,
         sinks: Iterable[SinkProvider] = (),
         http: HttpSettings | None = None,
         lease: float = 5.0,
@@ -79,7 +82,7 @@ class Router:
         """After the block: whether no attempt was cut off."""
         self._push = push
         self._clock = SystemClock() if clock is None else clock
-        self._dialects = dialects
+        self._words = Vocabulary(dialects, commands)
         self._functions = CallableSinks()
         self._given_sinks = tuple(sinks)
         self._http = HttpSettings() if http is None else http
@@ -144,7 +147,7 @@ class Router:
     def _serve(self, bus: str) -> None:
         if self._tasks is None or bus in self._schedulers:
             return
-        table = Table(self._registry, self._dialects)
+        table = Table(self._registry, self._words)
         scheduler = Scheduler(self.storage, bus, self._clock, table, lease=self._lease, progress=self._progress)
         self._tables[bus] = table
         self._schedulers[bus] = scheduler
@@ -232,7 +235,7 @@ class Router:
         BackendUnsupported (the sink cannot work on this event loop).
         """
         self._check_open()
-        compile_subscription(subscription, self._dialects)
+        compile_subscription(subscription, self._words)
         self._registry.check(subscription.address, subscription.policy)
         if self._push:
             await self._registry.prepare(subscription.address)
@@ -310,7 +313,7 @@ class Router:
         return IdleWatch(self.storage, bus, end, table, held)
 
     async def _fresh_table(self, bus: str) -> Table:
-        table = Table(self._registry, self._dialects)
+        table = Table(self._registry, self._words)
         table.apply(await self.storage.changes(bus, 0))
         return table
 

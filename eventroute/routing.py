@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
 
 import msgspec
 from attrs import evolve, frozen
@@ -11,17 +10,25 @@ from attrs import evolve, frozen
 from eventroute.errors import EventrouteError
 from eventroute.event import Event
 from eventroute.filters import Filter, FilterIndex
+from eventroute.filters.filter import DialectParser
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.push.route import Matcher, Route
 from eventroute.push.sinks.registry import SinkRegistry
 from eventroute.storage.base import Changes, Claim, Span, StoredSubscription
 from eventroute.subscription import Subscription
-from eventroute.transform import Transformer
+from eventroute.transform import Command, Transformer
 
-__all__ = ["Compiled", "Table", "compile_subscription", "definition_of"]
+__all__ = ["Compiled", "Table", "Vocabulary", "compile_subscription", "definition_of"]
 
-Dialects = Mapping[str, Callable[..., Any]]
-"""Filter dialects that the application hands in, by name."""
+
+@frozen(eq=False)
+class Vocabulary:
+    """What an application adds to the languages of filters and transformers."""
+
+    dialects: Mapping[str, DialectParser] | None = None
+    """Filter dialects, by name."""
+    commands: Mapping[str, Command] | None = None
+    """Pipeline commands, by name."""
 
 
 @frozen(eq=False)
@@ -37,11 +44,11 @@ def _unchanged(event: Event) -> Event:
     return event
 
 
-def compile_subscription(subscription: Subscription, dialects: Dialects | None) -> Compiled:
+def compile_subscription(subscription: Subscription, words: Vocabulary) -> Compiled:
     """Read a subscription's filters and transformer. Raises InvalidFilter, InvalidTransformer."""
     transformer = subscription.transformer
-    transform = _unchanged if transformer is None else Transformer.parse(transformer)
-    return Compiled(subscription, Filter.parse(subscription.rules, dialects=dialects), transform)
+    transform = _unchanged if transformer is None else Transformer.parse(transformer, commands=words.commands)
+    return Compiled(subscription, Filter.parse(subscription.rules, dialects=words.dialects), transform)
 
 
 def definition_of(subscription: Subscription) -> bytes:
@@ -74,9 +81,9 @@ class _ReaderIndex:
 class Table:
     """The subscriptions of one bus as this process knows them (a `RoutingTable`)."""
 
-    def __init__(self, sinks: SinkRegistry, dialects: Dialects | None) -> None:
+    def __init__(self, sinks: SinkRegistry, words: Vocabulary) -> None:
         self._sinks = sinks
-        self._dialects = dialects
+        self._words = words
         self._version = 0
         self._routes: dict[str, Route] = {}
         self._addresses: dict[str, str] = {}
@@ -177,7 +184,7 @@ class Table:
 
     def _compiled(self, definition: bytes) -> Compiled:
         subscription = Subscription.from_dict(msgspec.json.decode(definition))
-        return compile_subscription(subscription, self._dialects)
+        return compile_subscription(subscription, self._words)
 
     def _filter(self, definition: bytes) -> Filter:
         """The filter of an earlier definition; one that cannot be understood matches everything, so nothing is lost."""

@@ -30,6 +30,7 @@ NOT_AT_IMPORT = {
     "jsonpath_ng",
     "lark",
     "pytest",
+    "re2",
     "rich",
     "starlette",
     "trio",

@@ -26,6 +26,7 @@ from eventroute.errors import (
     UnknownSubscription,
 )
 from eventroute.event import Event
+from eventroute.filters import Filter
 from eventroute.push.backoff import Backoff
 from eventroute.push.breaker import Breaker
 from eventroute.push.policy import DeliveryPolicy
@@ -34,6 +35,7 @@ from eventroute.storage.base import LIVE, Session
 from eventroute.storage.memory import MemoryStorage
 from eventroute.subscription import Subscription
 from eventroute.testing.clock import VirtualClock
+from eventroute.transform import Argument, Command, Use, casts
 
 pytestmark = pytest.mark.anyio
 
@@ -403,6 +405,21 @@ async def test_a_transform_that_fails_is_dead_and_nothing_is_sent(router: Router
         await router.publish(*events("a"))
         await idle(router, clock)
     assert [event.data for event in sink.events] == [{"number": 1}]
+
+
+async def test_an_application_adds_words_of_its_own(storage: MemoryStorage, clock: VirtualClock) -> None:
+    def shop(value: Any, where: str) -> Filter:
+        return Filter.parse({"exact": {"source": f"/{value}"}})
+
+    shout = Command(lambda text: f"{text}!", arguments=(Argument("text", casts.text, Use.EDIT),))
+    sink = Sink(clock)
+    async with Router(storage, clock=clock, dialects={"shop": shop}, commands={"shout": shout}) as router:
+        pipeline = {"pipeline": [{"command": ["shout", "$.subject"]}]}
+        await router.subscribe(to(sink, filters=[{"shop": "shop"}], transformer=pipeline))
+        await router.publish(Event.create(type="order", source="/shop", subject="sold"))
+        await router.publish(Event.create(type="order", source="/other", subject="sold"))
+        await idle(router, clock)
+    assert [event.subject for event in sink.events] == ["sold!"]
 
 
 async def test_sinks_do_not_see_what_others_do_to_an_event(router: Router, clock: VirtualClock) -> None:
