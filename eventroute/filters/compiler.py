@@ -16,6 +16,8 @@ from functools import lru_cache
 from types import CodeType, FunctionType
 from typing import Any, Final, TypeAlias
 
+from eventroute.filters.cesql.runtime import NAMES as SQL_NAMES
+from eventroute.filters.cesql.source import Names, write
 from eventroute.filters.expr.writer import INLINE, NAMES, ConditionWriter, below
 from eventroute.filters.syntax import (
     AllOf,
@@ -29,6 +31,7 @@ from eventroute.filters.syntax import (
     Node,
     Not,
     Relation,
+    Sql,
     Text,
     Value,
 )
@@ -76,6 +79,7 @@ _shared = lru_cache(maxsize=SHAPES)(_make)
 # All that the code may use.
 _NAMES: Final[dict[str, Any]] = {
     **NAMES,
+    **SQL_NAMES,
     "__builtins__": {},
     "among": among,
     "dict": dict,
@@ -88,6 +92,9 @@ _NAMES: Final[dict[str, Any]] = {
 
 class _Writer(ConditionWriter):
     """Writes one function. `v` is the value in hand, `p` the literals."""
+
+    _getter: str
+    """An expression for the function that reads an attribute by its name, or None."""
 
     def __init__(self) -> None:
         self._literals: list[Any] = []
@@ -134,6 +141,8 @@ class _Writer(ConditionWriter):
                 return self._clause(meaning)
             case Function(_, _, test):
                 return f"(True if {self._literal(test)}({self._event()}) else False)"
+            case Sql(expression):
+                return write(expression, Names(self._getter, self._literal))
             case _:
                 return self._condition(node)
 
@@ -175,6 +184,8 @@ class _Writer(ConditionWriter):
 class _EventWriter(_Writer):
     """`a` is the attributes, `d` the data, `o` an object on the way to a value."""
 
+    _getter = "a.get"
+
     def __init__(self) -> None:
         super().__init__()
         self._data = False
@@ -212,6 +223,8 @@ class _EventWriter(_Writer):
 
 class _RowWriter(_Writer):
     """`get` reads the row."""
+
+    _getter = "get"
 
     def _head(self) -> str:
         return "def test(row, p):\n    get = row.get"

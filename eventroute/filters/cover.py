@@ -12,9 +12,10 @@ from typing import Final
 
 from attrs import evolve, frozen
 
+from eventroute.filters.cesql.requirement import requirement
 from eventroute.filters.expr.covers import condition_cover, joint_spans
 from eventroute.filters.predicates import Predicate
-from eventroute.filters.syntax import AllOf, AnyOf, Composed, Condition, Exclusive, Node, Relation, Text
+from eventroute.filters.syntax import AllOf, AnyOf, Composed, Condition, Exclusive, Node, Relation, Sql, Text
 
 __all__ = ["LONGEST_AFFIX", "Cover", "cover"]
 
@@ -51,8 +52,8 @@ def cover(node: Node, cost: Callable[[Predicate], float]) -> Cover | None:
         case Exclusive(operands):
             either = _union([cover(operand, cost) for operand in operands])
             return None if either is None else evolve(either, decides=False)
-        case _ if isinstance(node, Condition):
-            return _condition_cover(node, cost)
+        case _ if isinstance(node, Sql | Condition):
+            return _sql_cover(node, cost) if isinstance(node, Sql) else _condition_cover(node, cost)
     return None
 
 
@@ -63,6 +64,12 @@ def _condition_cover(node: Condition, cost: Callable[[Predicate], float]) -> Cov
     found, decides = known
     predicates = tuple(_shortened(one) if isinstance(one, Text) else one for one in found)
     return Cover(predicates, decides and predicates == found, sum(map(cost, predicates)))
+
+
+def _sql_cover(node: Sql, cost: Callable[[Predicate], float]) -> Cover | None:
+    required = requirement(node.expression)
+    found = None if required is None else cover(required, cost)
+    return None if found is None else evolve(found, decides=False)
 
 
 def _union(covers: list[Cover | None]) -> Cover | None:

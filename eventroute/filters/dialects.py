@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Final, TypeAlias, TypeGuard
 
 from eventroute.errors import InvalidFilter, InvalidPath
+from eventroute.filters.cesql.expression import parse_predicate
 from eventroute.filters.expr.parser import parse_expression
 from eventroute.filters.syntax import (
     MAX_CLAUSES,
@@ -20,6 +21,7 @@ from eventroute.filters.syntax import (
     Node,
     Not,
     Relation,
+    Sql,
     Text,
     extent,
 )
@@ -32,7 +34,16 @@ NodeParser: TypeAlias = Callable[[str, str], Node]
 """Makes a clause of the JSON text that stands under a dialect's name; the place is for errors."""
 
 _RELATIONS: Final = {relation.value: relation for relation in Relation}
-_LANGUAGES: Final[Mapping[str, NodeParser]] = {"expr": parse_expression}
+
+
+def _sql(text: str, where: str) -> Node:
+    return Sql(parse_predicate(text, where))
+
+
+_LANGUAGES: Final[Mapping[str, NodeParser]] = {
+    "expr": parse_expression,
+    **dict.fromkeys(("sql", "cesql", "ce_sql"), _sql),
+}
 BUILT_IN: Final = frozenset({*_RELATIONS, *_LANGUAGES, "all", "any", "not"})
 
 _EXAMPLE: Final = "{'exact': {'type': 'com.example.made'}}"

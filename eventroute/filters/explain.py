@@ -9,6 +9,7 @@ from attrs import frozen
 
 from eventroute.canonical import canonical_text
 from eventroute.event import Event
+from eventroute.filters.cesql.trace import Trace, trace
 from eventroute.filters.compiler import for_event
 from eventroute.filters.expr.printing import expression_text
 from eventroute.filters.expr.reasons import elements, reason
@@ -25,6 +26,7 @@ from eventroute.filters.syntax import (
     Quantified,
     Quantifier,
     Relation,
+    Sql,
     Text,
 )
 from eventroute.filters.values import texts
@@ -95,7 +97,16 @@ def explain(node: Node, event: Event) -> Explanation:
             parts = tuple(explain(operand, event) for operand in operands)
             return Explanation("xor", sum(part.matched for part in parts) % 2 == 1, _count(parts), parts=parts)
         case _:
-            return _explain_condition(node, event)
+            return _explain_sql(node, event) if isinstance(node, Sql) else _explain_condition(node, event)
+
+
+def _explain_sql(node: Sql, event: Event) -> Explanation:
+    return _explain_trace(trace(node.expression, event.attributes.get))
+
+
+def _explain_trace(one: Trace) -> Explanation:
+    value = MISSING if one.value is None else one.value
+    return Explanation(one.clause, one.matched, one.why, value, tuple(map(_explain_trace, one.parts)))
 
 
 def _explain_condition(node: Condition, event: Event) -> Explanation:

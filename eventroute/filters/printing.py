@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from eventroute.filters.expr.printing import expression_text, is_expression
-from eventroute.filters.syntax import AllOf, AnyOf, Composed, Function, Node, Not, Text
+from eventroute.filters.syntax import AllOf, AnyOf, Composed, Function, Node, Not, Sql, Text
 from eventroute.jsontext import encode_json
 
 __all__ = ["json_text"]
@@ -27,6 +27,8 @@ def json_text(node: Node) -> str:
             return _member("not", json_text(operand))
         case Composed(dialect, value, _) | Function(dialect, value, _):
             return _member(dialect, value)
+        case Sql(expression):
+            return _member("sql", encode_json(str(expression)).decode())
     raise AssertionError(node)
 
 

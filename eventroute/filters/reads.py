@@ -6,7 +6,7 @@ from typing import Any
 
 from attrs import frozen
 
-from eventroute.filters.syntax import Exists, Function, Node, Quantified, Text, children
+from eventroute.filters.syntax import Exists, Function, Node, Quantified, Sql, Text, children
 from eventroute.paths import Field
 
 __all__ = ["Reads", "reads"]
@@ -35,6 +35,8 @@ def reads(node: Node) -> Reads:
                 fields.add(field)
             case Field():
                 fields.add(one)
+            case Sql(expression):
+                fields |= {Field(name) for name in expression.attributes if name != "data"}
             case Exists(Field() as field):
                 nulls.add(field)
             case Quantified(_, [()]):

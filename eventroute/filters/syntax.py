@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from attrs import field, frozen
 
+from eventroute.filters.cesql.expression import Expression
 from eventroute.paths import Field
 from eventroute.paths.syntax import Steps
 
@@ -49,6 +50,7 @@ __all__ = [
     "Quantified",
     "Quantifier",
     "Relation",
+    "Sql",
     "Text",
     "Truth",
     "Value",
@@ -130,6 +132,13 @@ class Function:
     dialect: str
     value: str
     test: EventTest
+
+
+@frozen
+class Sql:
+    """A CESQL expression: its value is true, and nothing in it is an error."""
+
+    expression: Expression
 
 
 # What the text language `expr` says beyond that. A missing value and null are alike, but for Exists.
@@ -310,7 +319,7 @@ class Quantified:
 Condition: TypeAlias = Compare | In | Between | Like | Includes | Exists | IsNull | Truth | Exclusive | Quantified
 """What only `expr` says."""
 
-Node: TypeAlias = Text | AllOf | AnyOf | Not | Composed | Function | Condition
+Node: TypeAlias = Text | AllOf | AnyOf | Not | Composed | Function | Sql | Condition
 
 # From a class to what a tree of that class is made of.
 _CHILDREN: Final[dict[type, Callable[[Any], tuple[Any, ...]]]] = {
@@ -341,6 +350,8 @@ def children(node: Node | Value) -> tuple[Node | Value, ...]:
 
 def extent(node: Node | Value) -> tuple[int, int]:
     """The depth of a tree and the number of its clauses; a clause is as deep as the values in it."""
+    if isinstance(node, Sql):
+        return node.expression.depth, 1 + node.expression.size
     depth, clauses = 0, 0
     for child in children(node):
         below, number = extent(child)
