@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from eventroute.event import Event
+from eventroute.filters import Filter, FilterIndex
+from eventroute.filters.compiler import EVENT, for_row
+from eventroute.filters.cover import cover
+from eventroute.filters.explain import Explanation
+from eventroute.filters.expr.parser import parse_expression
+from eventroute.filters.expr.printing import expression_text
+from eventroute.filters.reads import reads
+from eventroute.paths import MISSING
+from tests.filters import interpreter as objects
+from tests.filters.expr.interpreter import Spec, events, holds, raws, specs, written
+
+quick = settings(suppress_health_check=[HealthCheck.too_slow])
+
+
+def row_of(rule: Filter, event: Event) -> dict[str, Any]:
+    row = {str(field): field(event) for field in reads(rule.syntax).fields}
+    return {key: value for key, value in row.items() if value is not MISSING} | {EVENT: event}
+
+
+@quick
+@given(specs(), events())
+def test_a_compiled_expression_is_the_naive_reading(spec: Spec, event: Event) -> None:
+    assert Filter.parse(written(spec))(event) is holds(spec, event)
+
+
+@quick
+@given(specs(), events())
+def test_a_row_is_as_good_as_the_event(spec: Spec, event: Event) -> None:
+    rule = Filter.parse(written(spec))
+    assert for_row(rule.syntax)(row_of(rule, event)) is holds(spec, event)
+
+
+@quick
+@given(specs())
+def test_parse_and_print_are_inverse(spec: Spec) -> None:
+    rule = Filter.parse(written(spec))
+    text = expression_text(rule.syntax)
+    assert parse_expression(text, "") == rule.syntax
+    assert expression_text(parse_expression(text, "")) == text
+    for again in (Filter.parse(str(rule)), Filter.parse(rule.to_dict()), Filter.parse(text)):
+        assert again == rule
+        assert hash(again) == hash(rule)
+        assert str(again) == str(rule)
+
+
+mixed = st.recursive(
+    st.one_of(
+        specs().map(lambda spec: (written(spec), ("expr", spec))),
+        objects.specs().map(lambda spec: (spec, ("object", spec))),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, min_size=1, max_size=3).map(lambda of: ({"all": [one for one, _ in of]}, ("all", [m for _, m in of]))),
+        st.lists(inner, min_size=1, max_size=3).map(lambda of: ({"any": [one for one, _ in of]}, ("any", [m for _, m in of]))),
+        inner.map(lambda of: ({"not": of[0]}, ("not", of[1]))),
+    ),
+    max_leaves=3,
+)  # fmt: skip
+
+
+def means(meaning: Any, event: Event) -> bool:
+    match meaning:
+        case ("expr", spec):
+            return holds(spec, event)
+        case ("object", spec):
+            return objects.matches(spec, event)
+        case ("not", operand):
+            return not means(operand, event)
+        case (joint, operands):
+            return (all if joint == "all" else any)(means(operand, event) for operand in operands)
+    raise AssertionError(meaning)
+
+
+@quick
+@given(mixed, events())
+def test_expressions_stand_wherever_filters_do(filters: Any, event: Event) -> None:
+    spec, meaning = filters
+    rule = Filter.parse(spec)
+    assert rule(event) is means(meaning, event)
+    assert Filter.parse(str(rule)) == rule
+
+
+@quick
+@given(st.lists(mixed, max_size=8), st.lists(raws(), min_size=1, max_size=2))
+def test_the_index_is_brute_force(filters: list[Any], some: list[str]) -> None:
+    index: FilterIndex[int] = FilterIndex()
+    for key, (spec, _) in enumerate(filters):
+        index.add(key, Filter.parse(spec))
+    for raw in some:
+        event = Event.from_json(raw)
+        expected = {key for key, (_, meaning) in enumerate(filters) if means(meaning, event)}
+        assert index.match(event) == expected
+        assert index.match_json(raw) == expected
+    for key in range(len(filters)):
+        index.discard(key)
+    assert not index._columns
+    assert not index._always
+
+
+@quick
+@given(specs(), events())
+def test_what_decides_decides(spec: Spec, event: Event) -> None:
+    rule = Filter.parse(written(spec))
+    found = cover(rule.syntax, lambda predicate: 1)
+    if found is not None:
+        index: FilterIndex[int] = FilterIndex()
+        index.add(0, rule)
+        assert (index.match(event) == {0}) is holds(spec, event)
+
+
+@quick
+@given(specs(), events())
+def test_an_explanation_agrees_with_the_match(spec: Spec, event: Event) -> None:
+    explanation = Filter.parse(written(spec)).explain(event)
+    assert explanation.matched is holds(spec, event)
+    assert str(explanation).isprintable() or "\n" in str(explanation)
+    for part in parts(explanation):
+        assert part.why
+        if part.clause not in ("all", "any", "not", "xor"):
+            assert Filter.parse(part.clause)(event) is part.matched
+
+
+def parts(explanation: Explanation) -> list[Explanation]:
+    return [explanation, *(below for part in explanation.parts for below in parts(part))]
