@@ -51,18 +51,24 @@ def test_parse_and_print_are_inverse(spec: Spec) -> None:
         assert str(again) == str(rule)
 
 
+def _joint(name: str, inner: Any) -> Any:
+    """A list of filters, each with its meaning, under a dialect."""
+    some = st.lists(inner, min_size=1, max_size=3)
+    return some.map(lambda of: ({name: [spec for spec, _ in of]}, (name, [meaning for _, meaning in of])))
+
+
 mixed = st.recursive(
     st.one_of(
         specs().map(lambda spec: (written(spec), ("expr", spec))),
         objects.specs().map(lambda spec: (spec, ("object", spec))),
     ),
     lambda inner: st.one_of(
-        st.lists(inner, min_size=1, max_size=3).map(lambda of: ({"all": [one for one, _ in of]}, ("all", [m for _, m in of]))),
-        st.lists(inner, min_size=1, max_size=3).map(lambda of: ({"any": [one for one, _ in of]}, ("any", [m for _, m in of]))),
+        _joint("all", inner),
+        _joint("any", inner),
         inner.map(lambda of: ({"not": of[0]}, ("not", of[1]))),
     ),
     max_leaves=3,
-)  # fmt: skip
+)
 
 
 def means(meaning: Any, event: Event) -> bool:
