@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from eventroute.filters.expr.printing import expression_text, is_expression
-from eventroute.filters.syntax import AllOf, AnyOf, Composed, Function, Node, Not, Sql, Text
+from eventroute.filters.faults import MAX_EXPRESSION
+from eventroute.filters.syntax import AllOf, AnyOf, Composed, Condition, Function, Node, Not, Sql, Text
 from eventroute.jsontext import encode_json
 
 __all__ = ["json_text"]
@@ -11,8 +12,9 @@ __all__ = ["json_text"]
 
 def json_text(node: Node) -> str:
     """Compact JSON text; of a filter that matches everything, an empty array."""
-    if is_expression(node):
-        return _member("expr", encode_json(expression_text(node)).decode())
+    # What is too long to be read as one expression is printed as its parts.
+    if is_expression(node) and (len(text := expression_text(node)) <= MAX_EXPRESSION or isinstance(node, Condition)):
+        return _member("expr", encode_json(text).decode())
     match node:
         case Text():
             return _fields((node,))

@@ -50,8 +50,6 @@ _INSTEAD: Final = (
     ("~", "write LIKE with % for any text"),
     ('"', "a text stands in single quotes"),
     ("`", "a text stands in single quotes, a name in none"),
-    ("[", "write a list in parentheses"),
-    ("{", "write a list in parentheses"),
     ("$.", "leave out the $."),
     ("$", "leave out the $"),
     (";", "an expression has no end mark"),
@@ -68,6 +66,8 @@ def hint(text: str, position: int, expected: Collection[str]) -> str:
         return "the text has no end: write a quote within a text twice" if "STRING" in expected else ""
     if rest.startswith(")"):
         return "" if _open(text[:position]) is not None else "no parenthesis is open"
+    if rest[:1] in ("[", "{"):
+        return "write a list in parentheses" if "_OPEN" in expected else "a path has .name, [index], ['name'] and [*]"
     for written, advice in _INSTEAD:
         if rest.startswith(written):
             return advice

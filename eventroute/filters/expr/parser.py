@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from attrs import frozen
 
-from eventroute.errors import InvalidPath
+from eventroute.errors import InvalidFilter, InvalidPath
 from eventroute.filters.expr.functions import FUNCTIONS, Kind
 from eventroute.filters.expr.hints import QUANTIFIERS, WORDS, hint, unknown_function
 from eventroute.filters.expr.literals import negated_number, number
 from eventroute.filters.expr.places import RESERVED, place
 from eventroute.filters.expr.quantifiers import NotBound, bind
-from eventroute.filters.faults import Fault, Language, read
+from eventroute.filters.expr.printing import expression_text
+from eventroute.filters.faults import MAX_EXPRESSION, Fault, Language, read
 from eventroute.filters.syntax import (
     MAX_DEPTH,
     AllOf,
@@ -50,7 +51,18 @@ __all__ = ["parse_expression"]
 def parse_expression(text: str, where: str) -> Node:
     """The tree of an expression. Raises InvalidFilter with the place in it."""
     node: Node = read(_LANGUAGE, text, where)
+    if len(text) * _GROWTH > MAX_EXPRESSION:
+        size = len(expression_text(node))
+        if size > MAX_EXPRESSION:
+            raise InvalidFilter(
+                f"the expression has {size} characters as it is printed, at most {MAX_EXPRESSION} are allowed: "
+                "make several filters",
+                where=where,
+            )
     return node
+
+
+_GROWTH: Final = 8  # what is printed is no longer than so many times what was read
 
 
 @frozen
