@@ -12,6 +12,7 @@ from eventroute.event import Event
 from eventroute.filters.compiler import Compiled, for_event
 from eventroute.filters.dialects import BUILT_IN, NodeParser, parse
 from eventroute.filters.explain import Explanation, explain
+from eventroute.filters.lint import Oddity, lint
 from eventroute.filters.printing import json_text
 from eventroute.filters.syntax import Composed, EventTest, Function, Node
 from eventroute.jsontext import decode_json
@@ -76,6 +77,10 @@ class Filter:
     def explain(self, event: BaseCloudEvent) -> Explanation:
         """Why the event matches or does not, clause by clause. Raises InvalidEvent as calling the filter does."""
         return explain(self.syntax, Event.from_cloudevent(event))
+
+    def lint(self) -> tuple[Oddity, ...]:
+        """What is odd about the filter, though it is one: each oddity has a `clause` and a `reason`."""
+        return lint(self.syntax)
 
     def to_dict(self) -> dict[str, Any] | list[Any]:
         """The filter as JSON values that `parse` reads back: an object, or an empty list if it matches everything."""

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
+from eventroute.errors import InvalidFilter
 from eventroute.event import Event
 from eventroute.filters.cesql.evaluation import Result, evaluate_tree
 from eventroute.filters.cesql.functions import BUILT_IN, Function, Functions
 from eventroute.filters.cesql.parser import parse
 from eventroute.filters.cesql.printing import text_of
 from eventroute.filters.cesql.tree import Attribute, Call, Exists, Node, nodes
-from eventroute.filters.faults import located, meant
+from eventroute.filters.faults import MAX_EXPRESSION, located, meant
 
 if TYPE_CHECKING:
     from cloudevents.core.base import BaseCloudEvent
@@ -44,7 +45,15 @@ class Expression:
         Raises InvalidFilter with the line and the column for what cannot be read.
         """
         parsed = parse(text, where)
-        return cls(parsed.node, functions, parsed.depth, parsed.size)
+        expression = cls(parsed.node, functions, parsed.depth, parsed.size)
+        # The canonical form is at most twice as long, and must be readable too.
+        if len(text) > MAX_EXPRESSION // 2 and (length := len(str(expression))) > MAX_EXPRESSION:
+            raise InvalidFilter(
+                f"the expression has {length} characters in its canonical form, at most {MAX_EXPRESSION} are allowed: "
+                "make several filters",
+                where=where,
+            )
+        return expression
 
     def evaluate(self, event: BaseCloudEvent) -> Result:
         """The value of the expression for an event, and the errors that came up.

@@ -1,0 +1,18 @@
+"""What is odd about a filter, though it is one: clauses that never match, or that may not mean what they seem to."""
+
+from __future__ import annotations
+
+from eventroute.filters.cesql.lint import Oddity
+from eventroute.filters.cesql.lint import lint as lint_sql
+from eventroute.filters.syntax import Node, Sql, leaves
+
+__all__ = ["Oddity", "lint"]
+
+
+def lint(node: Node) -> tuple[Oddity, ...]:
+    """All oddities in a filter, each once."""
+    found: dict[Oddity, None] = {}
+    for leaf in leaves(node):
+        if isinstance(leaf, Sql):
+            found.update(dict.fromkeys(lint_sql(leaf.expression)))
+    return tuple(found)
