@@ -59,12 +59,13 @@ class IdleWatch:
     async def _unread(self, reader: Reader) -> int:
         """How many deliveries a held reader has before it."""
         goal = self._goal(reader)
-        matcher = self.table.matcher(Claim(self.bus, reader.name, reader.position, goal, 0, ""))
+        claim = Claim(self.bus, reader.name, reader.position, goal, 0, "")
         start, count = reader.position, 0
-        while start < goal and not matcher.empty:
+        while start < goal and not self.table.matcher(claim).empty:
             records = await self.storage.read(self.bus, start, goal, limit=PAGE, max_bytes=PAGE_BYTES)
             if not records:
                 break
+            matcher = self.table.matcher(claim)
             count += sum(len(matcher(record.offset, record.event)) for record in records)
             start = records[-1].offset + 1
         return count

@@ -239,8 +239,6 @@ class Router:
         self._registry.check(subscription.address, subscription.policy)
         if self._push:
             await self._registry.prepare(subscription.address)
-        if not isinstance(subscription.sink, str):
-            self._functions.hold(subscription.address, subscription.sink)
         stored = await self.storage.put_subscription(
             subscription.bus,
             subscription.id,
@@ -248,10 +246,12 @@ class Router:
             start=_start_of(subscription.start),
             rematch=True,
         )
+        if not isinstance(subscription.sink, str):  # not before: a subscription that is refused must change nothing
+            self._functions.hold(subscription.address, subscription.sink)
+        await self._refresh()
         if not isinstance(subscription.sink, str) and subscription.bus in self._tables:
             self._tables[subscription.bus].renew(subscription.id)
             self._schedulers[subscription.bus].look()
-        await self._refresh()
         return stored
 
     async def unsubscribe(self, subscription: str) -> None:
@@ -264,7 +264,7 @@ class Router:
     async def pause(self, subscription: str, reason: str = "paused") -> None:
         """Make no more attempts for a subscription; it keeps its place. Raises UnknownSubscription."""
         self._check_open()
-        await self.storage.pause_subscription(subscription, reason)
+        await self.storage.pause_subscription(subscription, reason.encode("utf-8", "backslashreplace").decode())
         await self._refresh()
 
     async def resume(self, subscription: str) -> None:

@@ -163,7 +163,7 @@ class Table:
             self._routes[stored.id], everything_else = self._route(stored)
         except EventrouteError as error:
             fault = f"invalid: {error}"
-            self._routes[stored.id] = Route(stored.id, DeliveryPolicy(), None, _unchanged, stored.paused or fault)
+            self._routes[stored.id] = Route(stored.id, "", DeliveryPolicy(), None, _unchanged, stored.paused or fault)
             everything_else = Filter.parse([])
         self._spans[stored.id] = spans
         for span in spans:
@@ -180,7 +180,8 @@ class Table:
         sink = self._sinks.sink(subscription.address, subscription.policy)
         self._addresses[stored.id] = subscription.address
         self._filters[stored.id] = compiled.filter
-        return Route(stored.id, subscription.policy, sink, compiled.transform, stored.paused), compiled.filter
+        route = Route(stored.id, subscription.address, subscription.policy, sink, compiled.transform, stored.paused)
+        return route, compiled.filter
 
     def _compiled(self, definition: bytes) -> Compiled:
         subscription = Subscription.from_dict(msgspec.json.decode(definition))

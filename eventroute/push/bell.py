@@ -8,28 +8,33 @@ __all__ = ["Bell"]
 
 
 class Bell:
-    """A wake-up for one task of one event loop. Many rings before a wait are one; a ring costs next to nothing."""
+    """A wake-up for tasks of one event loop. Many rings before a wait are one; a ring costs next to nothing."""
 
-    __slots__ = ("_rung", "_waiter")
+    __slots__ = ("_rung", "_waiters")
 
     def __init__(self) -> None:
         self._rung = False
-        self._waiter: anyio.Event | None = None
+        self._waiters: list[anyio.Event] = []
 
     def ring(self) -> None:
-        """Wake the waiter, or let the next wait return at once."""
-        if self._waiter is None:
+        """Wake all who wait, or let the next wait return at once."""
+        if not self._waiters:
             self._rung = True
-        else:
-            self._waiter.set()
+        for waiter in self._waiters:
+            waiter.set()
 
     async def wait(self) -> None:
         """Wait for a ring, and take it."""
-        if not self._rung:
-            self._waiter = anyio.Event()
-            try:
-                await self._waiter.wait()
-            finally:
-                self._rung = self._waiter.is_set()  # where the wait was cancelled, the ring is kept
-                self._waiter = None
-        self._rung = False
+        if self._rung:
+            self._rung = False
+            return
+        waiter = anyio.Event()
+        self._waiters.append(waiter)
+        heard = False
+        try:
+            await waiter.wait()
+            heard = True
+        finally:
+            self._waiters.remove(waiter)
+            if waiter.is_set() and not heard:  # cancelled as it rang: the ring is kept
+                self._rung = True

@@ -74,6 +74,14 @@ class Lane:
         self._queue: deque[Delivery] = deque()
         self._queued_bytes = 0
         self._workers = 0
+        self._typical = 1
+
+    def take(self, route: Route) -> None:
+        """Go by this route from now on. Another sink is not to blame for what the one before did."""
+        if route.address != self.route.address:
+            self.held_until = 0.0
+            self.circuit = Circuit()
+        self.route = route
 
     @property
     def room(self) -> int:
@@ -82,8 +90,11 @@ class Lane:
 
     @property
     def queue_room(self) -> int:
-        """How many deliveries that wait in the ledger already may be brought into memory."""
-        return 0 if self.route.held or self._queued_bytes >= QUEUE_BYTES else QUEUE_EVENTS - len(self._queue)
+        """How many deliveries that wait in the ledger already may be brought into memory, as far as can be told."""
+        if self.route.held or self._queued_bytes >= QUEUE_BYTES:
+            return 0
+        by_size = max(1, (QUEUE_BYTES - self._queued_bytes) // self._typical)
+        return min(QUEUE_EVENTS - len(self._queue), by_size)
 
     @property
     def over(self) -> bool:
@@ -110,6 +121,7 @@ class Lane:
         if self.queue_room <= 0:
             return False
         self._queue.append(delivery)
+        self._typical = max(1, len(delivery.raw))
         self._queued_bytes += len(delivery.raw)
         self._load.queued += 1
         self.start()
@@ -193,6 +205,10 @@ class Lane:
             return await sink.send(event)
         except BackendUnsupported:
             raise
+        except anyio.get_cancelled_exc_class():
+            if anyio.current_effective_deadline() == -math.inf:  # we are cancelled, not something in the sink
+                raise
+            return RetryLater("cancelled", "the sink was cancelled from within")
         except Exception as error:  # noqa: BLE001 - a sink with a fault must not take the others down with it
             _log.exception("subscription %s: its sink has a fault", route.subscription)
             return RetryLater("sink-fault", f"{type(error).__name__}: {error}")

@@ -30,6 +30,7 @@ MAX_ERROR_LENGTH = 1_000
 
 
 def _shorten(text: str) -> str:
+    text = text.encode("utf-8", "backslashreplace").decode()  # a lone surrogate can be stored nowhere
     return text if len(text) <= MAX_ERROR_LENGTH else f"{text[: MAX_ERROR_LENGTH - 1]}…"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from eventroute.errors import UnknownSubscription
 from eventroute.push.delivery import Delivery, Range
 from eventroute.push.patience import patiently
-from eventroute.push.route import Matcher
 from eventroute.push.worker import RECORD_AFTER, Worker
 from eventroute.storage.base import Claim
 
@@ -13,6 +12,9 @@ __all__ = ["Reading"]
 
 CLAIM = 1_000
 """The most offsets in one claim."""
+
+ENTER = 1_000
+"""How many deliveries are entered before other tasks get their turn."""
 
 PAGE_BYTES = 4 * 1_048_576
 """The most bytes of events that are read at once."""
@@ -78,16 +80,15 @@ class Reading:
             await worker.refresh()
         claimed = Range(claim, worker.clock.monotonic() + RECORD_AFTER)
         worker.open_range(claimed)
-        matcher = worker.table.matcher(claim)
-        if not matcher.empty:
-            await self._match(claimed, matcher)
+        if not worker.table.matcher(claim).empty:
+            await self._match(claimed)
         worker.matched(claimed)
         if self._subscription is None:
             await self._part()
 
-    async def _match(self, claimed: Range, matcher: Matcher) -> None:
+    async def _match(self, claimed: Range) -> None:
         worker, claim = self._worker, claimed.claim
-        start = claim.start
+        start, entered = claim.start, 0
         while start < claim.end:
             records = await patiently(
                 worker.clock,
@@ -101,8 +102,14 @@ class Reading:
             if not records:
                 return
             for record in records:
-                for subscription in matcher(record.offset, record.event):
+                # The table may have changed at each await, so its matcher is asked for anew.
+                matched = worker.table.matcher(claim)(record.offset, record.event)
+                for subscription in matched:
                     worker.enter(Delivery(subscription, record.offset, record.event, claimed))
+                entered += len(matched)
+                if entered >= ENTER:
+                    entered = 0
+                    await worker.breathe()
             start = records[-1].offset + 1
 
     async def _part(self) -> None:

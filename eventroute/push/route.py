@@ -20,6 +20,7 @@ class Route:
     """The way of one subscription's events, as it is now."""
 
     subscription: str
+    address: str
     policy: DeliveryPolicy
     sink: Sink | None
     """None where this process cannot reach the sink."""

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 from anyio.abc import TaskGroup
+from anyio.lowlevel import checkpoint
 from attrs import evolve
 
 from eventroute.clock import Clock
@@ -29,6 +30,9 @@ _log = logging.getLogger("eventroute.push")
 
 RECORD_AFTER = 0.05
 """How long a claimed range waits for the attempts in flight, in seconds, before the rest is written down as waiting."""
+
+BREATH = 0.01
+"""How long a reader waits before it looks again whether the journal has room, in seconds."""
 
 DELIVERIES = 100_000
 """The most deliveries that a worker keeps in memory, over all lanes; what is matched beyond waits in the ledger."""
@@ -72,7 +76,7 @@ class Worker:
         """Subscriptions that have to leave the shared reader, because too much of theirs waits."""
         self.resurvey = True
         """Whether the waiting deliveries are to be counted anew at once."""
-        self._resting: dict[str | None, anyio.CancelScope] = {}
+        self._resting: dict[anyio.CancelScope, str | None] = {}
         self._progress = progress
         self._choked = False
         self._load = Load()
@@ -106,11 +110,11 @@ class Worker:
         async with self._refreshing:
             changes = await patiently(self.clock, self.storage.changes, self.bus, self.table.version)
             faults = self.table.apply(changes)
+            if changes.subscriptions or changes.reset:
+                self.reroute()
             for subscription, reason in faults:
                 _log.error("bus %s: subscription %s is paused: %s", self.bus, subscription, reason)
                 await self._pause(subscription, reason)
-        if changes.subscriptions or changes.reset:
-            self.reroute()
         if faults:
             await self.refresh()
 
@@ -121,31 +125,39 @@ class Worker:
             if route is None:
                 self._forget(subscription, lane)
             elif route is not lane.route:
-                lane.route = route
+                lane.take(route)
                 lane.start()
                 self._wake(subscription)
         self.changed.ring()
         self.resurvey = True
         self.due.ring()
 
+    async def breathe(self) -> None:
+        """Let other tasks run, until the journal has room."""
+        await checkpoint()
+        while self.journal.full and not self.stopping:
+            await self.clock.sleep(BREATH)
+
     async def rest(self, subscription: str | None, wait: Callable[[], Awaitable[None]]) -> None:
-        """Wait, for the reader of a subscription (None: the shared one), till the worker stops or the route changes."""
+        """Wait, for a reader of a subscription (None: the shared one), till the worker stops or the route changes."""
         if self.stopping:
             return
         with anyio.CancelScope() as scope:
-            self._resting[subscription] = scope
-            await wait()
-        self._resting.pop(subscription, None)
+            self._resting[scope] = subscription
+            try:
+                await wait()
+            finally:
+                del self._resting[scope]
 
-    def _wake(self, subscription: str | None) -> None:
-        scope = self._resting.get(subscription)
-        if scope is not None:
-            scope.cancel()
+    def _wake(self, subscription: str) -> None:
+        for scope, resting in self._resting.items():
+            if resting == subscription:
+                scope.cancel()
 
     def stop(self) -> None:
         """Begin no attempt and claim nothing from now on."""
         self.stopping = True
-        for scope in self._resting.values():
+        for scope in self._resting:
             scope.cancel()
 
     def _forget(self, subscription: str, lane: Lane) -> None:
@@ -195,7 +207,9 @@ class Worker:
 
     def _record(self, lane: Lane, delivery: Delivery, *, held: bool) -> None:
         now = self.clock.time()
-        row = Waiting(delivery.subscription, delivery.offset, now, delivery.attempts, delivery.first_attempt)
+        done = delivery.attempts - delivery.begun  # an attempt in flight counts when its outcome is written
+        first = delivery.first_attempt if done > 0 else None
+        row = Waiting(delivery.subscription, delivery.offset, now, max(done, 0), first)
         self.journal.add(Wait(row, held))
         self._count(lane, delivery, Wait(row, held))
         if not held:

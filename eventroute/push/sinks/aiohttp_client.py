@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from functools import lru_cache
 from ipaddress import ip_address
@@ -17,6 +18,9 @@ from eventroute.push.sinks.client import Answer, HttpSettings, NoAnswer, Request
 __all__ = ["AiohttpClient"]
 
 _HEADERS = {"User-Agent": "eventroute", "Accept-Encoding": "identity"}
+BODY_WITHIN = 1.0
+"""How long the body of an answer is waited for, in seconds, once its status has told the outcome."""
+
 _UNTYPED = ("Content-Type",)
 
 
@@ -66,7 +70,8 @@ class AiohttpClient:
             socket_factory=self._checked_socket,
             ttl_dns_cache=0,  # each new connection asks again, and those that ask at once share the answer
             ssl=settings.tls or True,
-            limit=settings.connections,
+            limit=0,
+            limit_per_host=settings.connections,
             keepalive_timeout=settings.idle_timeout,
         )
         self._session = aiohttp.ClientSession(
@@ -97,18 +102,23 @@ class AiohttpClient:
                 allow_redirects=False,
                 timeout=_timeout(request.timeout),
             ) as answer:
-                return Answer(answer.status, answer.headers, await self._read(answer.content))
+                patience = min(BODY_WITHIN, request.timeout / 4)
+                return Answer(answer.status, answer.headers, await self._read(answer.content, patience))
         except (aiohttp.ClientError, TimeoutError) as error:
             _explain(error, request.timeout)
 
-    async def _read(self, content: aiohttp.StreamReader) -> bytes:
-        """At most `answer_limit` bytes. The status has decided already, so a body that breaks off changes nothing."""
+    async def _read(self, content: aiohttp.StreamReader, patience: float) -> bytes:
+        """At most `answer_limit` bytes, within so many seconds.
+
+        The status has decided already, so a body that breaks off or does not come changes nothing.
+        """
         parts: list[bytes] = []
         left = self._settings.answer_limit
         try:
-            while left and (part := await content.read(left)):
-                parts.append(part)
-                left -= len(part)
+            async with asyncio.timeout(patience):
+                while left and (part := await content.read(left)):
+                    parts.append(part)
+                    left -= len(part)
         except (aiohttp.ClientError, TimeoutError):
             pass
         return b"".join(parts)
@@ -120,6 +130,8 @@ class AiohttpClient:
 
 def _explain(error: aiohttp.ClientError | TimeoutError, timeout: float) -> NoReturn:
     text = str(error) or type(error).__name__
+    if isinstance(error, aiohttp.ClientResponseError):
+        text = error.message  # the whole of it tells the URL, which may hold a secret
     match error:
         case TimeoutError():
             raise NoAnswer("timeout", f"no answer within {timeout:g} s") from error

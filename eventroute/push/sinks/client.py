@@ -31,7 +31,7 @@ class HttpSettings:
     """How servers are verified over https; None: by the certificate authorities that the system trusts."""
 
     connections: int = field(default=1_024, validator=_positive)
-    """Connections at once; beyond them an attempt waits for one, and its time runs."""
+    """Connections to one host and port at once; beyond them an attempt waits for one, and its time runs."""
 
     idle_timeout: float = field(default=15.0, validator=_positive)
     """Seconds for which a connection is kept for the next event."""
