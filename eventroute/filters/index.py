@@ -83,6 +83,9 @@ class _Entry(Generic[K]):
         return self.test
 
 
+_NONE_YET: Column[Any] = Column()
+
+
 class FilterIndex(Generic[K]):
     """Filters by key; `match` gives the keys of those that match an event.
 
@@ -183,8 +186,7 @@ class FilterIndex(Generic[K]):
 
         As an empty table says nothing, a short prefix or suffix counts for more: it fits many values.
         """
-        column = self._columns.get(predicate.field)
-        size = 0 if column is None else column.size(predicate)
+        size = self._columns.get(predicate.field, _NONE_YET).size(predicate)
         if isinstance(predicate, Text) and predicate.relation is not Relation.EXACT:
             return size + 1 + 8 / len(predicate.literal)
         return size + 1

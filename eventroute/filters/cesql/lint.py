@@ -84,8 +84,9 @@ def _logic(node: Chain) -> Iterator[str]:
     if operators == {Operator.AND}:
         yield from _contradictions(operands)
         return
-    told = operands if operators == {Operator.XOR} else operands[:-1]
-    names = sorted(set().union(*map(_needed, told)))
+    needed = [_needed(operand) for operand in operands]
+    told = needed if operators == {Operator.XOR} else needed[:-1]
+    names = sorted(set().union(*told) - needed[0].intersection(*needed))
     if names:
         yield (
             f"an event without {' or '.join(names)} may not match, whatever the other operands say: "
@@ -122,8 +123,13 @@ def _comparison(node: Chain | Like | In, functions: Functions) -> Iterator[str]:
         case Chain(_, Attribute(name), (Step(Operator.EQUAL, String("")),)) if name in CORE:
             yield f"it never matches: {name} is never empty"
     if _EQUALITIES.isdisjoint(step.operator for step in node.steps):
-        for operand in (node.first, *(step.operand for step in node.steps)):
-            if isinstance(operand, String) and integer(operand.value) is None:
-                yield f"it is always an error: < and > compare integers, and {shown(operand.value)} is none"
-            elif isinstance(operand, Attribute) and operand.name == "time":
-                yield "it is always an error: < and > compare integers; `expr` compares times"
+        yield from _order([node.first, *(step.operand for step in node.steps)])
+
+
+def _order(operands: list[Node]) -> Iterator[str]:
+    if Attribute("time") in operands:
+        yield "it is always an error: < and > compare integers; `expr` compares times"
+        return
+    for operand in operands:
+        if isinstance(operand, String) and integer(operand.value) is None:
+            yield f"it is always an error: < and > compare integers, and {shown(operand.value)} is none"
