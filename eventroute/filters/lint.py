@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from eventroute.filters.cesql.lint import Oddity
 from eventroute.filters.cesql.lint import lint as lint_sql
+from eventroute.filters.expr.lint import lint as lint_expression
 from eventroute.filters.syntax import Node, Sql, leaves
 
 __all__ = ["Oddity", "lint"]
@@ -15,4 +16,5 @@ def lint(node: Node) -> tuple[Oddity, ...]:
     for leaf in leaves(node):
         if isinstance(leaf, Sql):
             found.update(dict.fromkeys(lint_sql(leaf.expression)))
+    found.update(dict.fromkeys(lint_expression(node)))
     return tuple(found)

@@ -13,8 +13,8 @@ from eventroute.filters.expr.functions import FUNCTIONS, Kind
 from eventroute.filters.expr.hints import QUANTIFIERS, WORDS, hint, unknown_function
 from eventroute.filters.expr.literals import negated_number, number
 from eventroute.filters.expr.places import RESERVED, place
-from eventroute.filters.expr.quantifiers import NotBound, bind
 from eventroute.filters.expr.printing import expression_text
+from eventroute.filters.expr.quantifiers import NotBound, bind
 from eventroute.filters.faults import MAX_EXPRESSION, Fault, Language, read
 from eventroute.filters.syntax import (
     MAX_DEPTH,
