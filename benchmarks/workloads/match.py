@@ -69,6 +69,33 @@ def _by_hand(event: Event) -> bool:
     return isinstance(repository, dict) and repository.get("full_name") == "org-0/repo-0"
 
 
+EXPRESSION = (
+    "type = 'com.github.star.created' AND source LIKE 'https://github.com/%' AND data.repository.stargazers_count > 100"
+)
+STARRED = MATCHING.replace(
+    {"source": "https://github.com/org-0/repo-0"},
+    {**MATCHING.data, "repository": {**MATCHING.data["repository"], "stargazers_count": 101}},
+)
+
+
+def _expression_by_hand(event: Event) -> bool:
+    """What EXPRESSION says, for any event."""
+    attributes = event.attributes
+    if attributes.get("type") != "com.github.star.created":
+        return False
+    source = attributes.get("source")
+    if not isinstance(source, str) or not source.startswith("https://github.com/"):
+        return False
+    data = event.data
+    if not isinstance(data, dict):
+        return False
+    repository = data.get("repository")
+    if not isinstance(repository, dict):
+        return False
+    stars = repository.get("stargazers_count")
+    return isinstance(stars, int | float) and not isinstance(stars, bool) and stars > 100
+
+
 # -- very many
 
 
@@ -149,6 +176,13 @@ WORKLOAD = Workload(
             "one filter, decoded event",
             Contender("by hand", _each(_by_hand, [MATCHING])),
             (Contender("Filter", _each(Filter.parse(SPEC), [MATCHING])),),
+            size=200_000,
+            tiny=10,
+        ),
+        Comparison(
+            "one expression, decoded event",
+            Contender("by hand", _each(_expression_by_hand, [STARRED])),
+            (Contender("Filter", _each(Filter.parse(EXPRESSION), [STARRED])),),
             size=200_000,
             tiny=10,
         ),
