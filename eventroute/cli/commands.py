@@ -8,6 +8,7 @@ import click
 
 from eventroute.cli.demo import demo
 from eventroute.cli.serve import serve
+from eventroute.cli.try_ import try_
 from eventroute.errors import EventrouteError
 
 __all__ = ["commands"]
@@ -35,3 +36,4 @@ def commands() -> None:
 
 commands.add_command(demo)
 commands.add_command(serve)
+commands.add_command(try_)
