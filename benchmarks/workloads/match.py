@@ -11,6 +11,7 @@ from typing import Any
 from benchmarks.harness import Comparison, Contender, Measure, Workload
 from eventroute.event import Event
 from eventroute.filters import Filter, FilterIndex
+from eventroute.filters.cesql import Expression
 
 FEW = 100
 MANY = 100_000
@@ -94,6 +95,22 @@ def _expression_by_hand(event: Event) -> bool:
         return False
     stars = repository.get("stargazers_count")
     return isinstance(stars, int | float) and not isinstance(stars, bool) and stars > 100
+
+
+# -- one expression in sql
+
+SQL = "type = 'com.github.star.created' AND source LIKE 'https://api.github.com/%' AND subject IN ('user-0', 'user-1')"
+
+
+def _sql_by_hand(event: Event) -> bool:
+    """What SQL says, for any event: a subject need not be there."""
+    attributes = event.attributes
+    if attributes.get("type") != "com.github.star.created":
+        return False
+    source = attributes.get("source")
+    if not isinstance(source, str) or not source.startswith("https://api.github.com/"):
+        return False
+    return attributes.get("subject") in {"user-0", "user-1"}
 
 
 # -- very many
@@ -183,6 +200,16 @@ WORKLOAD = Workload(
             "one expression, decoded event",
             Contender("by hand", _each(_expression_by_hand, [STARRED])),
             (Contender("Filter", _each(Filter.parse(EXPRESSION), [STARRED])),),
+            size=200_000,
+            tiny=10,
+        ),
+        Comparison(
+            "one sql expression, decoded event",
+            Contender("by hand", _each(_sql_by_hand, [MATCHING])),
+            (
+                Contender("Filter", _each(Filter.parse({"sql": SQL}), [MATCHING])),
+                Contender("walked", _each(Expression.parse(SQL).evaluate, [MATCHING])),
+            ),
             size=200_000,
             tiny=10,
         ),
