@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from attrs import field, frozen
@@ -62,7 +61,7 @@ class Expression:
         """
         return evaluate_tree(self.root, Event.from_cloudevent(event).attributes.get, self.functions)
 
-    @cached_property
+    @property
     def attributes(self) -> frozenset[str]:
         """The names of all attributes that it reads."""
         return frozenset(node.name for node in nodes(self.root) if isinstance(node, Attribute | Exists))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
@@ -63,6 +63,7 @@ def parse(text: str, where: str) -> Parsed:
     return result
 
 
+_attribute = lru_cache(maxsize=4096)(Attribute)  # many expressions read few attributes
 _OPERATORS: Final = {operator.value: operator for operator in Operator} | {"<>": Operator.UNEQUAL}
 
 
@@ -95,7 +96,7 @@ class _Actions:
 
     def attribute(self, children: list[Token]) -> Parsed:
         [name] = children
-        return Parsed(Attribute(name.lower()), _start(name))
+        return Parsed(_attribute(name.lower()), _start(name))
 
     def exists(self, children: list[Token]) -> Parsed:
         keyword, name = children

@@ -10,7 +10,7 @@ import re
 from functools import cached_property
 from itertools import groupby
 
-from attrs import field, frozen
+from attrs import frozen
 
 __all__ = ["Pattern"]
 
@@ -62,20 +62,23 @@ class Pattern:
     """A pattern, by the text of its literal. `pattern.matches(text)` takes time linear in the text."""
 
     text: str
-    runs: tuple[_Run, ...] = field(init=False, eq=False, repr=False)
 
-    def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "runs", tuple(_runs(self.text)))
+    @property
+    def runs(self) -> list[_Run]:
+        """What stands between two `%`. Not kept: most patterns need it only to be compiled."""
+        return _runs(self.text)
 
     @property
     def exact(self) -> str | None:
         """The one text that the pattern matches, if it has no wildcards."""
-        return _plain(self.runs[0]) if len(self.runs) == 1 else None
+        runs = self.runs
+        return _plain(runs[0]) if len(runs) == 1 else None
 
     @property
     def prefix(self) -> str:
         """The literal text that each match begins with."""
-        return self.runs[0].pieces[0][1] if self.runs[0].pieces and not self.runs[0].pieces[0][0] else ""
+        pieces = self.runs[0].pieces
+        return pieces[0][1] if pieces and not pieces[0][0] else ""
 
     @property
     def suffix(self) -> str:
@@ -89,22 +92,24 @@ class Pattern:
     @property
     def infix(self) -> str | None:
         """What a text must have in it, where nothing else is asked: `%a%`."""
-        ends = len(self.runs) == 3 and not self.runs[0].length and not self.runs[2].length
-        return _plain(self.runs[1]) if ends else None
+        runs = self.runs
+        return _plain(runs[1]) if len(runs) == 3 and not runs[0].length and not runs[2].length else None
 
     @property
     def is_prefix(self) -> bool:
         """Whether a text matches as soon as it begins with `prefix`: `a%`."""
-        return len(self.runs) == 2 and not self.runs[1].length and _plain(self.runs[0]) is not None
+        runs = self.runs
+        return len(runs) == 2 and not runs[1].length and _plain(runs[0]) is not None
 
     @property
     def is_suffix(self) -> bool:
         """Whether a text matches as soon as it ends with `suffix`: `%a`."""
-        return len(self.runs) == 2 and not self.runs[0].length and _plain(self.runs[1]) is not None
+        runs = self.runs
+        return len(runs) == 2 and not runs[0].length and _plain(runs[1]) is not None
 
     def matches(self, text: str) -> bool:
-        """Whether the pattern is the whole of the text."""
-        first, *others = self.runs
+        """Whether the pattern fits the whole of the text."""
+        first, *others = self._kept
         if not others:
             return len(text) == first.length and first.fits(text, 0)
         *middle, last = others
@@ -117,6 +122,10 @@ class Pattern:
                 return False
             at += run.length
         return True
+
+    @cached_property
+    def _kept(self) -> list[_Run]:
+        return self.runs
 
 
 def _plain(run: _Run) -> str | None:

@@ -9,6 +9,7 @@ are read exist, for a missing one is an error.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import groupby
 
 from eventroute.filters.cesql.casts import boolean, integer, string
@@ -42,6 +43,9 @@ __all__ = ["Requirement", "requirement"]
 Requirement = Text | AllOf | AnyOf | Present
 
 
+_field = lru_cache(maxsize=4096)(Field)  # many filters read few attributes
+
+
 def requirement(expression: Expression) -> Requirement | None:
     """A filter that holds wherever the expression matches, or None where there is nothing to look up."""
     return _required(expression.root, 1)
@@ -72,7 +76,7 @@ def _required(node: Node, depth: int) -> Requirement | None:
 
 def _present(names: set[str]) -> Requirement | None:
     """That the event has the attributes, of which `data` is never one."""
-    return _all([Present(Field(name)) for name in sorted(names - REQUIRED - {"data"})])
+    return _all([Present(_field(name)) for name in sorted(names - REQUIRED - {"data"})])
 
 
 def _read(node: Node) -> set[str]:
@@ -99,7 +103,7 @@ def _logic(node: Chain, depth: int) -> Requirement | None:
 
 
 def _text(relation: Relation, name: str, value: str) -> Text | None:
-    return None if name == "data" else Text(relation, Field(name), value)
+    return None if name == "data" else Text(relation, _field(name), value)
 
 
 def _one_of(name: str, literals: Iterable[Literal]) -> Requirement | None:
@@ -110,7 +114,7 @@ def _one_of(name: str, literals: Iterable[Literal]) -> Requirement | None:
         if name not in CORE:
             others = (integer(literal.value), boolean(literal.value))
             texts.update((string(other), None) for other in others if other is not None)
-    return AnyOf(tuple(Text(Relation.EXACT, Field(name), text) for text in texts)) if name != "data" else None
+    return AnyOf(tuple(Text(Relation.EXACT, _field(name), text) for text in texts)) if name != "data" else None
 
 
 def _like(name: str, pattern: Pattern) -> Requirement | None:

@@ -116,6 +116,11 @@ def test_long_chains_of_any_operator_compile(operator: str) -> None:
     assert passes(text, EVENT) is Expression.parse(text).evaluate(EVENT).matches
 
 
+@pytest.mark.parametrize("text", ["n = 1 = TRUE", "1 < 2 = n", "TRUE = (n = 1 != FALSE)", "n != 2 = 'x' = FALSE"])
+def test_chains_of_comparisons_compile(text: str) -> None:
+    assert passes(text, EVENT) is Expression.parse(text).evaluate(EVENT).matches
+
+
 def test_an_unknown_function_is_an_error() -> None:
     assert not passes("nothing()", EVENT)
     assert passes("n = 1 OR nothing()", EVENT)
