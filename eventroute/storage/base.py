@@ -161,7 +161,11 @@ class Storage(ABC):
 
     @abstractmethod
     async def extend_session(self, session: Session) -> None:
-        """Let the lease run for `ttl` seconds from now. Raises LeaseLost where it has lapsed or was closed."""
+        """Let the lease run for `ttl` seconds from now.
+
+        Raises LeaseLost where it was closed, or has lapsed and was missed: another session was opened or used since.
+        One that was only late has lost nothing, and goes on. The same holds wherever LeaseLost is raised.
+        """
 
     @abstractmethod
     async def close_session(self, session: Session) -> None:

@@ -1,7 +1,7 @@
 """Sessions, claims, waiting deliveries and dead letters, decided over `Tables`.
 
 Every function checks before it writes: one that raises has written nothing. A session that has lapsed is removed by the
-first change after its time and its id never comes back; so "the session is there" is all that fencing needs.
+first change of another after its time and its id never comes back; so "the session is there" is all that fencing needs.
 """
 
 from __future__ import annotations
@@ -122,9 +122,10 @@ def redrive(tables: Tables, bus: str, letters: Sequence[tuple[str, int]], due: f
 
 
 def _living(tables: Tables, session: Session, now: float) -> None:
-    tables.drop_lapsed(now)
+    """A session that is late but that nobody has missed still has all that it had: it goes on."""
     if not tables.has_session(session.id):
         raise LeaseLost(f"the session {session.id} has lapsed or was closed")
+    tables.drop_lapsed(now, keep=session.id)
 
 
 def _asleep(tables: Tables, subscription: str, bus: str) -> bool:

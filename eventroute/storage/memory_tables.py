@@ -251,9 +251,9 @@ class MemoryTables:
         """Remove."""
         self._sessions.pop(session, None)
 
-    def drop_lapsed(self, now: float) -> None:
+    def drop_lapsed(self, now: float, *, keep: str = "") -> None:
         """Remove the lapsed ones."""
-        for session in [session for session, lapses in self._sessions.items() if lapses <= now]:
+        for session in [one for one, lapses in self._sessions.items() if lapses <= now and one != keep]:
             del self._sessions[session]
 
     # -- waiting deliveries and dead letters -----------------------------------------------------------------------

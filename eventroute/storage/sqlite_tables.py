@@ -177,9 +177,9 @@ class SqliteTables(SqliteLog):
         """Remove."""
         self._do("DELETE FROM session WHERE id = ?", (session,))
 
-    def drop_lapsed(self, now: float) -> None:
+    def drop_lapsed(self, now: float, *, keep: str = "") -> None:
         """Remove the lapsed ones."""
-        self._do("DELETE FROM session WHERE lapses <= ?", (now,))
+        self._do("DELETE FROM session WHERE lapses <= ? AND id <> ?", (now, keep))
 
     # -- waiting deliveries and dead letters -----------------------------------------------------------------------
 

@@ -145,8 +145,8 @@ class Tables(Protocol):
         """Remove it."""
         ...
 
-    def drop_lapsed(self, now: float) -> None:
-        """Remove every session that lapses at `now` or before."""
+    def drop_lapsed(self, now: float, *, keep: str = "") -> None:
+        """Remove every session that lapses at `now` or before, but for `keep`."""
         ...
 
     # -- waiting deliveries and dead letters -----------------------------------------------------------------------
