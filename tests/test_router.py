@@ -194,8 +194,14 @@ async def test_a_subscription_that_cannot_work_is_refused(router: Router, clock:
         assert await router.subscriptions() == []
         await router.create_bus("audit")
         await router.subscribe(to(sink))
+        other = Sink(clock)
         with pytest.raises(StorageConflict):
-            await router.subscribe(to(sink, bus="audit"))
+            await router.subscribe(to(other, bus="audit"))
+        await router.pause("s")
+        await router.resume("s")
+        await router.publish(*events("a"))
+        await idle(router, clock)
+    assert (sink.got, other.got) == (["a"], [])
 
 
 async def test_latest_starts_behind_what_is_there(router: Router, clock: VirtualClock) -> None:
@@ -538,6 +544,11 @@ async def test_an_attempt_that_outlasts_grace_is_cut_off_said_and_repeated(
     assert not router.clean
     assert "1 attempts were cut off after 3 s" in caplog.text
     assert sink.got == []
+    async with storage:
+        session = await storage.open_session(1.0)
+        [cut] = await storage.claim_waiting("default", "s", session, now=clock.time(), limit=9)
+        assert (cut.attempts, cut.first_attempt) == (0, None)  # it counts when its outcome is written
+        await storage.close_session(session)
     async with Router(storage, clock=clock) as again:
         await again.subscribe(to(sink))
         await idle(again, clock)

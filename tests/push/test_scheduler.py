@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
@@ -14,7 +16,7 @@ from eventroute.push.outcome import Delivered, Outcome, Rejected, RetryLater
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.push.sinks.base import Sink
 from eventroute.router import Router
-from eventroute.storage.base import Entry, Session
+from eventroute.storage.base import Entry, Record, Session
 from eventroute.storage.memory import MemoryStorage
 from eventroute.subscription import Subscription
 from eventroute.testing.clock import VirtualClock
@@ -287,6 +289,71 @@ async def test_a_router_that_cannot_begin_leaves_nothing_open(clock: VirtualCloc
             pytest.fail("it is open")  # pragma: no cover
     with pytest.raises(StorageClosed):
         await storage.bounds("default")
+
+
+async def test_a_change_while_a_range_is_matched_loses_nothing(clock: VirtualClock, sinks: Scripted) -> None:
+    class Slow(MemoryStorage):
+        async def read(self, bus: str, start: int, end: int, *, limit: int, max_bytes: int) -> list[Record]:
+            page = await super().read(bus, start, end, limit=1, max_bytes=max_bytes)
+            await clock.sleep(0.1)
+            return page
+
+    async with Router(Slow(clock=clock), clock=clock, sinks=[sinks]) as router:
+        await router.subscribe(to("a"))
+        await router.publish(*events(*range(20)))
+        for timeout in range(10, 20):
+            await clock.advance(0.15)
+            await router.subscribe(to("a", timeout=timeout))
+        await clock.advance(10)
+        assert await router.idle() == 0
+    assert {one for _, one in sinks.attempts} == {str(one) for one in range(20)}
+
+
+async def test_a_sink_that_is_cancelled_from_within_is_tried_again_alone(
+    router: Router, clock: VirtualClock, sinks: Scripted, anyio_backend: str
+) -> None:
+    if anyio_backend != "asyncio":
+        pytest.skip("only on asyncio can a task that nobody cancelled raise its cancellation")
+
+    async def stray(_event: Event) -> None:
+        raise asyncio.CancelledError
+
+    async with router:
+        policy = DeliveryPolicy(max_attempts=2, backoff=Backoff(1, 1))
+        await router.subscribe(Subscription(id="stray", sink=stray, policy=policy))
+        await router.subscribe(to("a"))
+        await router.publish(*events(1))
+        await clock.advance(5)
+        assert [(letter.subscription, letter.attempts) for letter in await router.deadletters()] == [("stray", 2)]
+    assert sinks.attempts == [("a", "1")]
+    assert router.clean
+
+
+async def test_another_sink_does_not_wait_for_what_the_one_before_asked(
+    router: Router, clock: VirtualClock, sinks: Scripted
+) -> None:
+    sinks.scripts["a"] = [RetryLater("http-503", after=5_000.0, hold_lane=True)]
+    async with router:
+        await router.subscribe(to("a"))
+        await router.publish(*events(1))
+        await clock.advance(1)
+        await router.subscribe(Subscription(id="a", sink="scripted:b"))
+        await router.publish(*events(2))
+        await clock.advance(1)
+    assert sinks.attempts == [("a", "1"), ("b", "2")]
+
+
+async def test_what_cannot_be_encoded_is_stored_all_the_same(
+    router: Router, clock: VirtualClock, sinks: Scripted
+) -> None:
+    sinks.scripts["a"] = [Rejected("http-400", "no such file: \udcff")]
+    async with router:
+        await router.subscribe(to("a"))
+        await router.publish(*events(1))
+        await clock.advance(1)
+        assert [letter.error for letter in await router.deadletters()] == ["no such file: \\udcff"]
+        await router.pause("a", "because \udcff")
+        assert [stored.paused for stored in await router.subscriptions()] == ["because \\udcff"]
 
 
 async def test_removing_a_subscription_forgets_what_was_on_its_way(
