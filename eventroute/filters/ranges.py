@@ -19,6 +19,9 @@ __all__ = ["Ranges", "rounded"]
 
 _FARTHEST: Final = 54  # bits of a cell's number: a span is no shorter than the distance between two floats
 
+_OPEN: Final = 50
+"""What it counts to look at an entry by a span that is open at an end, beside other ways to find it."""
+
 _NOTHING: Final[frozenset[Any]] = frozenset()
 
 E = TypeVar("E")
@@ -36,29 +39,28 @@ def rounded(number: Any) -> float:
 class Ranges(Generic[E]):
     """Entries by span. One thread at a time changes it, any look up meanwhile."""
 
-    __slots__ = ("_above", "_below", "_cells", "_counts", "_highs", "_lows", "_points", "_widths")
+    __slots__ = ("_cells", "_counts", "_highs", "_lows", "_points", "_widths")
 
     def __init__(self) -> None:
         self._points: dict[float, set[E]] = {}
-        self._above: dict[float, set[E]] = {}
-        self._below: dict[float, set[E]] = {}
         self._cells: dict[tuple[int, int], set[E]] = {}
-        self._lows: list[float] = []  # the keys of _above, ascending
-        self._highs: list[float] = []
+        self._lows: _Ends[E] = _Ends()  # of spans without a high end
+        self._highs: _Ends[E] = _Ends()
         self._counts: Counter[int] = Counter()  # spans in cells by the exponent of the cells' width
         self._widths: tuple[int, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self._points or self._above or self._below or self._cells)
+        return bool(self._points or self._lows.entries or self._highs.entries or self._cells)
 
     def size(self, low: float, high: float) -> float:
-        """How many entries are found, more or less, where a number in the span is looked up."""
+        """How many entries are found, more or less, where a number in the span is looked up.
+
+        An open span fits half of all numbers, for all that is known, and so do those that are held already.
+        """
         if low == high:
             return len(self._points.get(low, ()))
-        if high == math.inf:
-            return len(self._lows) / 2
-        if low == -math.inf:
-            return len(self._highs) / 2
+        if math.isinf(low) or math.isinf(high):
+            return _OPEN + (self._lows if math.isinf(high) else self._highs).entries / 2
         return max(len(self._cells.get(cell, ())) for cell in _cells(low, high))
 
     def add(self, low: float, high: float, entry: E) -> None:
@@ -66,9 +68,9 @@ class Ranges(Generic[E]):
         if low == high:
             self._points.setdefault(low, set()).add(entry)
         elif high == math.inf:
-            _open(self._above, self._lows, low, entry)
+            self._lows.add(low, entry)
         elif low == -math.inf:
-            _open(self._below, self._highs, high, entry)
+            self._highs.add(high, entry)
         else:
             for cell in _cells(low, high):
                 self._cells.setdefault(cell, set()).add(entry)
@@ -79,9 +81,9 @@ class Ranges(Generic[E]):
         if low == high:
             _drop(self._points, low, entry)
         elif high == math.inf:
-            _close(self._above, self._lows, low, entry)
+            self._lows.remove(low, entry)
         elif low == -math.inf:
-            _close(self._below, self._highs, high, entry)
+            self._highs.remove(high, entry)
         else:
             for cell in _cells(low, high):
                 _drop(self._cells, cell, entry)
@@ -100,13 +102,10 @@ class Ranges(Generic[E]):
         bucket = self._points.get(number)
         if bucket is not None:
             found |= bucket
-        lows, highs = self._lows, self._highs
-        if lows:
-            for low in lows[: bisect_right(lows, number)]:
-                found |= self._above.get(low, _NOTHING)
-        if highs:
-            for high in highs[bisect_left(highs, number) :]:
-                found |= self._below.get(high, _NOTHING)
+        if self._lows.entries:
+            self._lows.look_up(slice(bisect_right(self._lows.ends, number)), found)
+        if self._highs.entries:
+            self._highs.look_up(slice(bisect_left(self._highs.ends, number), None), found)
         if self._widths and math.isfinite(number):
             exponent = math.frexp(number)[1]
             for width in self._widths:
@@ -130,22 +129,41 @@ def _cells(low: float, high: float) -> Iterator[tuple[int, int]]:
     return ((width, number) for number in range(_cell(low, width), _cell(high, width) + 1))
 
 
-def _open(buckets: dict[float, set[E]], ends: list[float], end: float, entry: E) -> None:
-    bucket = buckets.get(end)
-    if bucket is None:
-        buckets[end] = {entry}
-        insort(ends, end)
-    else:
-        bucket.add(entry)
-
-
-def _close(buckets: dict[float, set[E]], ends: list[float], end: float, entry: E) -> None:
-    _drop(buckets, end, entry)
-    if end not in buckets:
-        del ends[bisect_left(ends, end)]
-
-
 def _drop(buckets: dict[T, set[E]], key: T, entry: E) -> None:
     buckets[key].remove(entry)
     if not buckets[key]:
         del buckets[key]
+
+
+class _Ends(Generic[E]):
+    """Entries by the one end of their span."""
+
+    __slots__ = ("_buckets", "ends", "entries")
+
+    def __init__(self) -> None:
+        self._buckets: dict[float, set[E]] = {}
+        self.ends: list[float] = []
+        """The keys of the buckets, ascending."""
+        self.entries = 0
+
+    def add(self, end: float, entry: E) -> None:
+        """Hold an entry."""
+        self.entries += 1
+        bucket = self._buckets.get(end)
+        if bucket is None:
+            self._buckets[end] = {entry}
+            insort(self.ends, end)
+        else:
+            bucket.add(entry)
+
+    def remove(self, end: float, entry: E) -> None:
+        """Let go of an entry."""
+        self.entries -= 1
+        _drop(self._buckets, end, entry)
+        if end not in self._buckets:
+            del self.ends[bisect_left(self.ends, end)]
+
+    def look_up(self, where: slice, found: set[E]) -> None:
+        """Add the entries with some of the ends to `found`."""
+        for end in self.ends[where]:
+            found |= self._buckets.get(end, _NOTHING)  # it may just be on its way out
