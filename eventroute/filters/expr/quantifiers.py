@@ -8,7 +8,7 @@ goes on from the elements that the outer one has in hand.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from attrs import evolve
 
@@ -27,7 +27,10 @@ from eventroute.filters.syntax import (
 )
 from eventroute.paths.syntax import Steps
 
-__all__ = ["NotBound", "bind"]
+__all__ = ["MAX_ARRAYS", "NotBound", "bind"]
+
+MAX_ARRAYS: Final = 8
+"""How many arrays in one another a path may lead through; each star is one."""
 
 _Array: TypeAlias = tuple[Steps, ...]
 
@@ -61,6 +64,10 @@ def _arrays(condition: Node) -> Iterator[_Array]:
 
 def _levels(quantifier: Quantifier, arrays: list[_Array]) -> list[_Array]:
     longest = arrays[-1]
+    if len(longest) > MAX_ARRAYS:
+        raise NotBound(
+            f"a path leads through at most {MAX_ARRAYS} arrays in one another, and this has {len(longest)} [*]"
+        )
     for array in arrays:
         if longest[: len(array)] != array:
             one, other = (place_text(Each((*path, ()))) for path in (array, longest))
