@@ -126,10 +126,10 @@ def _test(node: Any) -> Iterator[str]:
         case Between(_, Literal(low), Literal(high)) if order(*_alike(low, high)) == 1:
             yield "no value lies between these: the smaller one comes first"
         case Like(_, pattern):
-            if "%" not in pattern and "_" not in pattern:
-                yield "the pattern has no % and no _: write = or !="
-            elif "*" in pattern and "%" not in pattern:
+            if "*" in pattern and "%" not in pattern:
                 yield "* is a character like others: write % for any text"
+            elif "%" not in pattern and "_" not in pattern:
+                yield "the pattern has no % and no _: write = or !="
         case In(Field(name), options) if name in CORE:
             for option in options:
                 if isinstance(option, Literal) and not isinstance(option.value, str):

@@ -38,8 +38,10 @@ from eventroute.filters.syntax import (
     Not,
     Operator,
     Place,
+    Quantified,
     Truth,
     Value,
+    extent,
 )
 
 if TYPE_CHECKING:
@@ -79,10 +81,13 @@ class _Part:
     star: int | None = None
 
 
+_TOO_DEEP: Final = f"it nests more than {MAX_DEPTH} deep: flatten it, or make several filters"
+
+
 def _made(node: Node | Value, kind: Kind | None, at: int, *parts: _Part) -> _Part:
     depth = 1 + max((part.depth for part in parts), default=0)
     if depth > MAX_DEPTH:
-        raise Fault(f"it nests more than {MAX_DEPTH} deep: flatten it, or make several filters", at)
+        raise Fault(_TOO_DEEP, at)
     star = next((part.star for part in parts if part.star is not None), None)
     return _Part(node, kind, at, depth, star)
 
@@ -144,7 +149,7 @@ class _Actions:
         node = _condition(part)
         if part.star is not None:
             raise Fault("a path with [*] has many values: put its condition into ANY(), ALL() or NONE()", part.star)
-        return node
+        return bind(node)
 
     def disjunction(self, found: list[_Part]) -> _Part:
         return _made(AnyOf(tuple(map(_condition, found))), None, found[0].at, *found)
@@ -266,14 +271,15 @@ _PLACES: Final = {"STARTS": Place.START, "ENDS": Place.END, "CONTAINS": Place.AN
 def _quantified(name: str, parts: Sequence[_Part], at: int) -> _Part:
     if len(parts) != 1:
         raise Fault(f"{name} takes one condition, not {len(parts)}", at)
+    node = Quantified(QUANTIFIERS[name], (), _condition(parts[0]))
+    part = _made(node, None, at, parts[0])
     try:
-        node, levels = bind(QUANTIFIERS[name], _condition(parts[0]))
+        depth, _ = extent(bind(node))
     except NotBound as error:
         raise Fault(str(error), at) from None
-    part = parts[0]
-    for _ in range(levels):
-        part = _made(node, None, at, part)
-    return _Part(node, None, at, part.depth)
+    if depth > MAX_DEPTH:
+        raise Fault(_TOO_DEEP, at)
+    return _Part(node, None, at, max(depth, part.depth))
 
 
 def _count(least: int, most: int | None) -> str:

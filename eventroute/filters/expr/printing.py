@@ -7,7 +7,7 @@ from typing import Final
 
 from eventroute.filters.expr.literals import number_text
 from eventroute.filters.expr.places import place_text
-from eventroute.filters.expr.quantifiers import NotBound, bind
+from eventroute.filters.expr.quantifiers import NotBound, bind, unbound
 from eventroute.filters.syntax import (
     AllOf,
     AnyOf,
@@ -92,8 +92,9 @@ def _ranging(node: Quantified) -> Node | None:
     inner = node
     while isinstance(inner.condition, Quantified):
         inner = inner.condition
+    alone = Quantified(node.quantifier, (), unbound(inner.condition))
     try:
-        return inner.condition if bind(node.quantifier, inner.condition)[0] == node else None
+        return inner.condition if bind(alone, node.array[:-1]) == node else None
     except NotBound:
         return None
 

@@ -2,7 +2,10 @@
 
 ANY, ALL and NONE do not name their array: it is what stands before `[*]` in the paths of their condition. A path with
 several stars leads through arrays in arrays, and one quantifier goes through all of them. A quantifier within another
-goes on from the elements that the outer one has in hand.
+goes on from the elements that the outer one has in hand; an outer one without a path of its own takes one array.
+
+As it is read, a quantifier's `array` is empty. Only what stands around it tells what is left for it, so arrays are
+bound from the outside.
 """
 
 from __future__ import annotations
@@ -22,12 +25,11 @@ from eventroute.filters.syntax import (
     Not,
     Quantified,
     Quantifier,
-    Value,
     children,
 )
 from eventroute.paths.syntax import Steps
 
-__all__ = ["MAX_ARRAYS", "NotBound", "bind"]
+__all__ = ["MAX_ARRAYS", "NotBound", "bind", "unbound"]
 
 MAX_ARRAYS: Final = 8
 """How many arrays in one another a path may lead through; each star is one."""
@@ -39,82 +41,69 @@ class NotBound(Exception):
     """A quantifier's array cannot be made out."""
 
 
-def bind(quantifier: Quantifier, condition: Node) -> tuple[Node, int]:
-    """The condition under the quantifier, and how many arrays in one another that goes through. Raises NotBound."""
-    arrays = sorted(_arrays(condition), key=len)
-    levels = _levels(quantifier, arrays) if arrays else _level_within(quantifier, condition)
-    bound = _rebased(condition, levels)
-    for level in reversed(levels):
-        # Of no element at all it holds, if of no element there is any below.
-        inner = Quantifier.ANY if quantifier is Quantifier.NONE and len(level) > 1 else quantifier
-        bound = Quantified(inner, level, bound)
-    return bound, len(levels)
+def bind(node: Node, within: _Array = ()) -> Node:
+    """The tree with all quantifiers bound; `within` is the array whose element they have in hand. Raises NotBound."""
+    match node:
+        case Quantified(quantifier, (), condition):
+            last = _array(node, within)
+            bound = bind(condition, last)
+            for size in range(len(last), len(within), -1):
+                # Of no element at all it holds, if of no element there is any below.
+                below = quantifier is Quantifier.NONE and size > len(within) + 1
+                bound = Quantified(Quantifier.ANY if below else quantifier, last[:size], bound)
+            return bound
+        case AllOf(operands) | AnyOf(operands) | Exclusive(operands):
+            return evolve(node, operands=tuple(bind(operand, within) for operand in operands))
+        case Not(operand):
+            return Not(bind(operand, within))
+    return node
 
 
-def _arrays(condition: Node) -> Iterator[_Array]:
-    """The arrays of all paths that no quantifier within the condition has taken."""
-    waiting: list[Node | Value] = [condition]
+def unbound(node: Node) -> Node:
+    """The tree with all quantifiers as they are read."""
+    match node:
+        case Quantified(quantifier, _, condition):
+            return Quantified(quantifier, (), unbound(condition))
+        case AllOf(operands) | AnyOf(operands) | Exclusive(operands):
+            return evolve(node, operands=tuple(map(unbound, operands)))
+        case Not(operand):
+            return Not(unbound(operand))
+    return node
+
+
+def _array(node: Quantified, within: _Array) -> _Array:
+    """The last of the arrays in one another that a quantifier goes through."""
+    own = list(_arrays(node.condition, below=False))
+    # A quantifier that has but others below takes one array of theirs.
+    arrays = own or [array[: len(within) + 1] for array in _arrays(node.condition, below=True)]
+    longest = max(arrays, key=len, default=())
+    name = node.quantifier.value
+    if not longest:
+        raise NotBound(f"{name} ranges over an array: write a path with [*], such as data.labels[*].name")
+    if len(longest) > MAX_ARRAYS:
+        raise NotBound(f"a path leads through at most {MAX_ARRAYS} arrays in one another, and this has {len(longest)}")
+    if longest[: len(within)] != within:
+        raise NotBound(
+            f"the quantifier within this one has another array, {_text(longest)}: write them side by side, with AND"
+        )
+    for array in arrays:
+        if longest[: len(array)] != array:
+            raise NotBound(f"{name} ranges over one array, and {_text(longest)} and {_text(array)} are two")
+    if len(longest) == len(within):
+        raise NotBound("the quantifier within this one has no array of its own: its path needs one [*] more")
+    return longest
+
+
+def _arrays(condition: Node, *, below: bool) -> Iterator[_Array]:
+    """The arrays of all paths in the condition, those below its own quantifiers or not."""
+    waiting: list[Any] = [condition]
     while waiting:
         one = waiting.pop()
         if isinstance(one, Each):
             yield one.path[:-1]
-        elif not isinstance(one, Quantified):
-            waiting.extend(children(one))
-
-
-def _levels(quantifier: Quantifier, arrays: list[_Array]) -> list[_Array]:
-    longest = arrays[-1]
-    if len(longest) > MAX_ARRAYS:
-        raise NotBound(
-            f"a path leads through at most {MAX_ARRAYS} arrays in one another, and this has {len(longest)} [*]"
-        )
-    for array in arrays:
-        if longest[: len(array)] != array:
-            one, other = (place_text(Each((*path, ()))) for path in (array, longest))
-            raise NotBound(
-                f"{quantifier.value} ranges over one array, and {one} and {other} are two: take one for each"
-            )
-    return [longest[:size] for size in range(1, len(longest) + 1)]
-
-
-def _level_within(quantifier: Quantifier, condition: Node) -> list[_Array]:
-    """The first array of the quantifiers within, where a quantifier has no path of its own."""
-    for inner in _quantified(condition):
-        return [inner.array]
-    raise NotBound(f"{quantifier.value} ranges over an array: write a path with [*], such as data.labels[*].name")
-
-
-def _quantified(condition: Node) -> Iterator[Quantified]:
-    waiting: list[Any] = [condition]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, Quantified):
-            yield one
-        else:
+        elif below or not isinstance(one, Quantified):
             waiting.extend(reversed(children(one)))
 
 
-def _rebased(condition: Node, levels: list[_Array]) -> Node:
-    """The condition with what its quantifiers have in hand already taken from them."""
-    match condition:
-        case Quantified():
-            return _below(condition, levels)
-        case AllOf(operands) | AnyOf(operands) | Exclusive(operands):
-            return evolve(condition, operands=tuple(_rebased(operand, levels) for operand in operands))
-        case Not(operand):
-            return Not(_rebased(operand, levels))
-    return condition
-
-
-def _below(inner: Quantified, levels: list[_Array]) -> Quantified:
-    if inner.array not in levels:
-        raise NotBound(
-            f"the quantifier within this one has another array, {place_text(Each((*inner.array, ())))}: "
-            "write them side by side, joined by AND"
-        )
-    while inner.array in levels:
-        below = inner.condition
-        if not isinstance(below, Quantified):
-            raise NotBound("the quantifier within this one has no array of its own: its path needs one [*] more")
-        inner = evolve(below, quantifier=inner.quantifier)
-    return inner
+def _text(array: _Array) -> str:
+    return place_text(Each((*array, ())))

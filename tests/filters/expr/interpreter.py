@@ -544,3 +544,8 @@ def accepted(raw: str) -> bool:
 
 def events() -> st.SearchStrategy[Event]:
     return raws().filter(accepted).map(Event.from_json)
+
+
+def clauses() -> st.SearchStrategy[Spec]:
+    """Single conditions."""
+    return _tests(_fields) | quantified_specs()

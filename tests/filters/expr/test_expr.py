@@ -15,7 +15,7 @@ from eventroute.filters.expr.printing import expression_text
 from eventroute.filters.reads import reads
 from eventroute.paths import MISSING
 from tests.filters import interpreter as objects
-from tests.filters.expr.interpreter import Spec, events, holds, raws, specs, written
+from tests.filters.expr.interpreter import Spec, clauses, events, holds, raws, specs, written
 
 quick = settings(suppress_health_check=[HealthCheck.too_slow])
 
@@ -108,6 +108,16 @@ def test_the_index_is_brute_force(filters: list[Any], some: list[str]) -> None:
         index.discard(key)
     assert not index._columns
     assert not index._always
+
+
+@quick
+@given(st.lists(clauses(), min_size=4, max_size=12), events())
+def test_each_clause_is_found(some: list[Spec], event: Event) -> None:
+    index: FilterIndex[int] = FilterIndex()
+    for key, spec in enumerate(some):
+        index.add(key, Filter.parse(written(spec)))
+    assert index.match(event) == {key for key, spec in enumerate(some) if holds(spec, event)}
+    assert index.stats().candidates <= len(some)
 
 
 @quick
