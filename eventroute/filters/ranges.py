@@ -107,7 +107,7 @@ class Ranges(Generic[E]):
         if self._highs.entries:
             self._highs.look_up(slice(bisect_left(self._highs.ends, number), None), found)
         if self._widths and math.isfinite(number):
-            exponent = math.frexp(number)[1]
+            exponent = math.frexp(number)[1] if number else -math.inf
             for width in self._widths:
                 if exponent - width <= _FARTHEST:
                     bucket = self._cells.get((width, _cell(number, width)))

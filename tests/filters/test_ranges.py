@@ -79,6 +79,16 @@ def test_spans_that_lie_apart_are_not_found() -> None:
         assert len(found) <= 3
 
 
+@pytest.mark.parametrize("span", [(0.0, 5e-324), (-5e-324, 0.0), (-5e-324, 5e-324), (-1e308, 1e308), (-1.0, 1e-300)])
+def test_spans_around_zero(span: tuple[float, float]) -> None:
+    ranges: Ranges[int] = Ranges()
+    ranges.add(*span, 1)
+    for number in (*span, 0.0, -0.0):
+        found: set[int] = set()
+        ranges.look_up(number, found)
+        assert found == {1}
+
+
 def test_what_a_span_costs() -> None:
     ranges: Ranges[int] = Ranges()
     for number in range(10):
