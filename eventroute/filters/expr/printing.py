@@ -7,7 +7,7 @@ from typing import Final
 
 from eventroute.filters.expr.literals import number_text
 from eventroute.filters.expr.places import place_text
-from eventroute.filters.expr.quantifiers import NotBound, bind, unbound
+from eventroute.filters.expr.quantifiers import bind, unbound
 from eventroute.filters.syntax import (
     AllOf,
     AnyOf,
@@ -93,10 +93,7 @@ def _ranging(node: Quantified) -> Node | None:
     while isinstance(inner.condition, Quantified):
         inner = inner.condition
     alone = Quantified(node.quantifier, (), unbound(inner.condition))
-    try:
-        return inner.condition if bind(alone, node.array[:-1]) == node else None
-    except NotBound:
-        return None
+    return inner.condition if bind(alone, node.array[:-1]) == node else None
 
 
 def _test_text(node: Node) -> str:

@@ -126,10 +126,10 @@ def texts(value: Any, part: Any) -> bool:
 
 @frozen
 class Options:
-    """The literals of IN, by kind; whole numbers are ints, so that equal numbers are equal here too."""
+    """The literals of IN, by kind; numbers are exact, so that equal ones are equal here too."""
 
     texts: frozenset[str]
-    numbers: frozenset[int | float | Decimal]
+    numbers: frozenset[int | Decimal]
     instants: frozenset[int]
     booleans: frozenset[bool]
 
@@ -140,7 +140,7 @@ class Options:
             return value in self.texts or (bool(self.instants) and instant(value) in self.instants)
         if kind is bool:
             return value in self.booleans
-        return bool(self.numbers) and _key(value) in self.numbers
+        return bool(self.numbers) and exact(value) in self.numbers
 
     def suit(self, value: Any) -> bool:
         """Whether a value can be compared with each of them."""
@@ -153,13 +153,6 @@ class Options:
         if kind is bool:
             return not self.numbers
         return not self.booleans and exact(value) is not None
-
-
-def _key(value: Any) -> int | float | Decimal | None:
-    """A number as `Literal` has it."""
-    if value.__class__ is float:
-        return int(Decimal(repr(value))) if value.is_integer() else value
-    return exact(value)
 
 
 def one_of(value: Any, literals: Options, others: Sequence[Any]) -> bool:

@@ -261,5 +261,5 @@ def _options(literals: Iterable[object]) -> values.Options:
             kinds["instant"].add(moment)
         else:
             kind = "text" if isinstance(literal, str) else "boolean" if isinstance(literal, bool) else "number"
-            kinds[kind].add(literal)
+            kinds[kind].add(values.exact(literal) if kind == "number" else literal)
     return values.Options(*map(frozenset, kinds.values()))

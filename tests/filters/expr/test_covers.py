@@ -166,6 +166,30 @@ def test_null_is_there_and_missing_is_not() -> None:
     assert index.stats().present == 4
 
 
+def test_times_are_found_as_instants() -> None:
+    index: FilterIndex[str] = FilterIndex()
+    for text in (
+        "time > '2020-01-01T00:00:00Z'",
+        "time = '2020-06-01T12:00:00Z'",
+        "data.at BETWEEN '2020-01-01T00:00:00Z' AND '2020-12-31T00:00:00Z'",
+    ):
+        index.add(text, Filter.parse(text))
+    for time, at, expected in (
+        ("2020-06-01T14:00:00+02:00", "2020-06-01", {"time > '2020-01-01T00:00:00Z'", "time = '2020-06-01T12:00:00Z'"}),
+        ("2019-12-31T23:00:00-02:00", 1590000000000000, {"time > '2020-01-01T00:00:00Z'"}),
+        (
+            "2019-12-31T23:00:00Z",
+            "2020-01-01T01:00:00.5+01:00",
+            {"data.at BETWEEN '2020-01-01T00:00:00Z' AND '2020-12-31T00:00:00Z'"},
+        ),
+        (None, ["2020-06-01T00:00:00Z"], set()),
+    ):
+        event = Event.create(type="t", source="/", time=time, data={"at": at})
+        assert index.match(event) == index.match_json(event.to_json()) == expected
+    assert index.stats().range == 3
+    assert index.stats().candidates == 1  # an array of texts is looked up too
+
+
 def test_few_of_many_ranges_are_looked_at() -> None:
     index: FilterIndex[int] = FilterIndex()
     for number in range(3000):

@@ -305,6 +305,8 @@ def test_arrays_in_arrays_are_bounded() -> None:
     index.add(0, deepest)
     assert deepest.explain(event).matched is deepest(event) is (index.match_json(event.to_json()) == {0})
     assert Filter.parse(f"ANY({path} = 1)")(event)
+    with pytest.raises(InvalidFilter, match=f"nests more than {MAX_DEPTH} deep"):
+        Filter.parse("ANY(" + "NOT " * (MAX_DEPTH - MAX_ARRAYS) + "data.l" + "[*]" * MAX_ARRAYS + ")")
     for stars in (MAX_ARRAYS + 1, MAX_DEPTH, 300):
         with pytest.raises(InvalidFilter, match=f"at most {MAX_ARRAYS} arrays"):
             Filter.parse("ANY(data.l" + "[*]" * stars + " = 1)")
