@@ -244,7 +244,6 @@ class Router:
             subscription.id,
             definition_of(subscription),
             start=_start_of(subscription.start),
-            rematch=True,
         )
         if not isinstance(subscription.sink, str):  # not before: a subscription that is refused must change nothing
             self._functions.hold(subscription.address, subscription.sink)

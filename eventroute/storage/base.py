@@ -175,7 +175,7 @@ class Storage(ABC):
 
     @abstractmethod
     async def put_subscription(
-        self, bus: str, subscription: str, definition: bytes, *, start: Start, rematch: bool
+        self, bus: str, subscription: str, definition: bytes, *, start: Start
     ) -> StoredSubscription:
         """Create or update; ids are unique across the buses of a storage. Holds for every event appended after the
         return.
@@ -183,8 +183,8 @@ class Storage(ABC):
         New: `latest` opens a span of the live reader at the end of the log; any other start makes a reader of its own
         there (an offset or time below the first readable one starts at the first; an offset above the end is kept).
         Existing: keeps its place and `start` is ignored; an equal definition changes nothing. A changed one raises
-        revision and version. With `rematch` every span of it that reaches beyond its reader's first unclaimed offset is
-        parted there: what is claimed keeps the old definition, the new one begins there. Raises StorageConflict where
+        revision and version, and every span of it that reaches beyond its reader's first unclaimed offset is parted
+        there: what is claimed keeps the old definition, the new one begins there. Raises StorageConflict where
         the id is taken on another bus.
         """
 
@@ -234,12 +234,6 @@ class Storage(ABC):
 
         Spans that ended before all open claims are dropped when their subscription next changes. Of removed
         subscriptions a bounded number is remembered; a caller that may have missed one gets `reset`.
-        """
-
-    @abstractmethod
-    async def spans_at(self, bus: str, reader: str, offset: int) -> tuple[Span, ...]:
-        """The spans of a reader that hold at `offset`, each with its definition filled in; none where the reader is
-        gone. Right for every offset from the reader's position on: for a range taken over from another worker.
         """
 
     # -- the ledger ------------------------------------------------------------------------------------------------

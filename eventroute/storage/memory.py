@@ -22,7 +22,6 @@ from eventroute.storage.base import (
     Reader,
     Record,
     Session,
-    Span,
     Start,
     Storage,
     StoredSubscription,
@@ -163,11 +162,11 @@ class MemoryStorage(Storage):
     # -- subscriptions ---------------------------------------------------------------------------------------------
 
     async def put_subscription(
-        self, bus: str, subscription: str, definition: bytes, *, start: Start, rematch: bool
+        self, bus: str, subscription: str, definition: bytes, *, start: Start
     ) -> StoredSubscription:
         """See `Storage.put_subscription`."""
         with self._open() as tables:
-            return placement.put(tables, bus, subscription, definition, start, rematch)
+            return placement.put(tables, bus, subscription, definition, start)
 
     async def remove_subscription(self, subscription: str) -> None:
         """See `Storage.remove_subscription`."""
@@ -198,11 +197,6 @@ class MemoryStorage(Storage):
         """See `Storage.changes`."""
         with self._open() as tables:
             return tables.changes(bus, after)
-
-    async def spans_at(self, bus: str, reader: str, offset: int) -> tuple[Span, ...]:
-        """See `Storage.spans_at`."""
-        with self._open() as tables:
-            return tables.spans_at(bus, reader, offset)
 
     # -- the ledger ------------------------------------------------------------------------------------------------
 

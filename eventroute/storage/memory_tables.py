@@ -174,17 +174,6 @@ class MemoryTables:
     def _spans_of(self, rows: Iterable[StoredSubscription]) -> tuple[Span, ...]:
         return tuple(span for row in rows for span in self._spans[row.id])
 
-    def spans_at(self, bus: str, reader: str, offset: int) -> tuple[Span, ...]:
-        """Those that hold there, definitions filled in."""
-        self._bus(bus)
-        return tuple(
-            span if span.definition is not None else evolve(span, definition=stored.definition)
-            for stored in self._subscriptions.values()
-            if stored.bus == bus
-            for span in self._spans[stored.id]
-            if span.reader == reader and span.start <= offset and (span.until is None or offset < span.until)
-        )
-
     # -- readers and claims ----------------------------------------------------------------------------------------
 
     def readers(self, bus: str) -> tuple[Reader, ...]:

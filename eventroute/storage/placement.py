@@ -15,9 +15,7 @@ from eventroute.storage.tables import Tables
 __all__ = ["join_live", "leave_live", "pause", "put", "reader_done", "remove", "resume"]
 
 
-def put(
-    tables: Tables, bus: str, subscription: str, definition: bytes, start: Start, rematch: bool
-) -> StoredSubscription:
+def put(tables: Tables, bus: str, subscription: str, definition: bytes, start: Start) -> StoredSubscription:
     """See `Storage.put_subscription`."""
     tables.version(bus)
     stored = tables.subscription(subscription)
@@ -27,9 +25,7 @@ def put(
         raise StorageConflict(f"the subscription {subscription!r} is on the bus {stored.bus!r}, not on {bus!r}")
     if stored.definition == definition:
         return stored
-    spans = tables.spans(subscription)
-    if rematch:
-        spans = [part for span in spans for part in _rematched(tables, bus, span, stored.definition)]
+    spans = [part for span in tables.spans(subscription) for part in _parted(tables, bus, span, stored.definition)]
     changed = evolve(stored, definition=definition, revision=stored.revision + 1)
     _store(tables, changed, spans)
     return changed
@@ -139,8 +135,8 @@ def _leave(tables: Tables, stored: StoredSubscription) -> None:
     _store(tables, evolve(stored, reader=name), spans)
 
 
-def _rematched(tables: Tables, bus: str, span: Span, before: bytes) -> list[Span]:
-    """What a change of matching makes of a span: what is claimed keeps the definition from before."""
+def _parted(tables: Tables, bus: str, span: Span, before: bytes) -> list[Span]:
+    """What a change of the definition makes of a span: what is claimed keeps the definition from before."""
     if span.definition is not None:
         return [span]
     claimed = _reader(tables, bus, span.reader).claimed

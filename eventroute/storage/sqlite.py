@@ -22,7 +22,6 @@ from eventroute.storage.base import (
     Reader,
     Record,
     Session,
-    Span,
     Start,
     Storage,
     StoredSubscription,
@@ -201,10 +200,10 @@ class SQLiteStorage(Storage):
     # -- subscriptions ---------------------------------------------------------------------------------------------
 
     async def put_subscription(
-        self, bus: str, subscription: str, definition: bytes, *, start: Start, rematch: bool
+        self, bus: str, subscription: str, definition: bytes, *, start: Start
     ) -> StoredSubscription:
         """See `Storage.put_subscription`."""
-        return await self._write(lambda tables: placement.put(tables, bus, subscription, definition, start, rematch))
+        return await self._write(lambda tables: placement.put(tables, bus, subscription, definition, start))
 
     async def remove_subscription(self, subscription: str) -> None:
         """See `Storage.remove_subscription`."""
@@ -229,10 +228,6 @@ class SQLiteStorage(Storage):
     async def changes(self, bus: str, after: int) -> Changes:
         """See `Storage.changes`."""
         return await self._read(lambda tables: tables.changes(bus, after))
-
-    async def spans_at(self, bus: str, reader: str, offset: int) -> tuple[Span, ...]:
-        """See `Storage.spans_at`."""
-        return await self._read(lambda tables: tables.spans_at(bus, reader, offset))
 
     # -- the ledger ------------------------------------------------------------------------------------------------
 

@@ -90,19 +90,6 @@ class SqliteTables(SqliteLog):
             stored += [StoredSubscription(name, bus, b"", 0, None, LIVE, removed=True) for (name,) in gone]
         return Changes(version, reset, tuple(stored), tuple(Span(*row) for row in spans))
 
-    def spans_at(self, bus: str, reader: str, offset: int) -> tuple[Span, ...]:
-        """Those that hold there, definitions filled in."""
-        self.version(bus)
-        rows = self._all(
-            "SELECT span.reader, span.subscription, span.start, span.until,"
-            " coalesce(span.definition, subscription.definition)"
-            " FROM span JOIN subscription ON subscription.id = span.subscription"
-            " WHERE subscription.bus = ? AND span.reader = ? AND span.start <= ?"
-            " AND (span.until IS NULL OR span.until > ?)",
-            (bus, reader, offset, offset),
-        )
-        return tuple(Span(*row) for row in rows)
-
     # -- readers and claims ----------------------------------------------------------------------------------------
 
     def readers(self, bus: str) -> tuple[Reader, ...]:

@@ -85,10 +85,6 @@ class Tables(Protocol):
         """See `Storage.changes`. Raises UnknownBus."""
         ...
 
-    def spans_at(self, bus: str, reader: str, offset: int) -> tuple[Span, ...]:
-        """See `Storage.spans_at`."""
-        ...
-
     # -- readers and claims ----------------------------------------------------------------------------------------
 
     def readers(self, bus: str) -> tuple[Reader, ...]:

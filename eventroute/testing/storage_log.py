@@ -118,9 +118,8 @@ class LogContract:
             lambda: storage.bounds("no"),
             lambda: storage.offset_at("no", 0.0),
             lambda: storage.watch("no", end=0, version=0, timeout=1.0),
-            lambda: storage.put_subscription("no", "s", b"d", start="latest", rematch=False),
+            lambda: storage.put_subscription("no", "s", b"d", start="latest"),
             lambda: storage.changes("no", 0),
-            lambda: storage.spans_at("no", LIVE, 1),
             lambda: storage.readers("no"),
             lambda: storage.claim("no", LIVE, session, limit=1),
             lambda: storage.claim_waiting("no", "s", session, now=0.0, limit=1),
@@ -328,7 +327,7 @@ class LogContract:
 
 async def subscribe(storage: Storage, subscription: str, definition: bytes = b"d") -> None:
     """A subscription on what comes."""
-    await storage.put_subscription(BUS, subscription, definition, start="latest", rematch=True)
+    await storage.put_subscription(BUS, subscription, definition, start="latest")
 
 
 def _check_page(

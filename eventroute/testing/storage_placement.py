@@ -7,6 +7,7 @@ import random
 from collections.abc import Awaitable, Callable
 
 import pytest
+from attrs import evolve
 
 from eventroute.errors import StorageConflict, UnknownSubscription
 from eventroute.storage.base import (
@@ -26,7 +27,7 @@ from eventroute.testing.clock import VirtualClock
 from eventroute.testing.storage_ledger import TTL, letter, live, take
 from eventroute.testing.storage_log import BUS, LogContract, put, subscribe
 
-__all__ = ["Known", "PlacementContract", "fold"]
+__all__ = ["Known", "PlacementContract", "fold", "spans_at"]
 
 Known = tuple[dict[str, StoredSubscription], dict[str, frozenset[Span]]]
 
@@ -50,7 +51,7 @@ class PlacementContract(LogContract):
 
     async def test_latest_begins_at_the_end_of_the_log(self, storage: Storage) -> None:
         await put(storage, *[b"1"] * 5)
-        stored = await storage.put_subscription(BUS, "s", b"d", start="latest", rematch=False)
+        stored = await storage.put_subscription(BUS, "s", b"d", start="latest")
         assert stored == StoredSubscription("s", BUS, b"d", 1, None, LIVE)
         end = (await storage.bounds(BUS)).end
         assert await spans(storage) == {Span(LIVE, "s", end, None, None)}
@@ -71,7 +72,7 @@ class PlacementContract(LogContract):
         }
         for number, (start, begin) in enumerate(starts.items()):
             name = f"s{number}"
-            stored = await storage.put_subscription(BUS, name, b"d", start=start, rematch=False)  # type: ignore[arg-type]
+            stored = await storage.put_subscription(BUS, name, b"d", start=start)  # type: ignore[arg-type]
             assert stored.reader != LIVE
             assert await spans(storage, name) == {Span(stored.reader, name, begin, None, None)}
             assert await reader(storage, stored.reader) == Reader(BUS, stored.reader, begin, begin, None, name)
@@ -82,9 +83,9 @@ class PlacementContract(LogContract):
         await storage.create_bus("other")
         await subscribe(storage, "s")
         with pytest.raises(StorageConflict):
-            await storage.put_subscription("other", "s", b"d", start="latest", rematch=False)
+            await storage.put_subscription("other", "s", b"d", start="latest")
         await storage.remove_subscription("s")
-        stored = await storage.put_subscription("other", "s", b"d", start="latest", rematch=False)
+        stored = await storage.put_subscription("other", "s", b"d", start="latest")
         assert (stored.bus, stored.revision) == ("other", 1)
         assert (await storage.changes(BUS, 0)).subscriptions == ()
         assert [each.id for each in (await storage.changes(BUS, 1)).subscriptions if each.removed] == ["s"]
@@ -106,53 +107,43 @@ class PlacementContract(LogContract):
     async def test_an_equal_definition_changes_nothing(self, storage: Storage) -> None:
         await subscribe(storage, "s")
         before = await storage.changes(BUS, 0)
-        again = await storage.put_subscription(BUS, "s", b"d", start="earliest", rematch=True)
+        again = await storage.put_subscription(BUS, "s", b"d", start="earliest")
         assert again == before.subscriptions[0]
         assert await storage.changes(BUS, 0) == before
 
-    async def test_a_change_that_matches_alike_holds_everywhere(self, storage: Storage) -> None:
-        session = await self._with_backlog(storage)
-        await take(storage, session, limit=3)
-        before = await spans(storage)
-        version = (await storage.changes(BUS, 0)).version
-        stored = await storage.put_subscription(BUS, "s", b"new", start="latest", rematch=False)
-        assert (stored.definition, stored.revision) == (b"new", 2)
-        assert await spans(storage) == before
-        assert (await storage.changes(BUS, 0)).version > version
-
-    async def test_a_change_of_matching_begins_at_the_first_unclaimed_offset(self, storage: Storage) -> None:
+    async def test_a_change_begins_at_the_first_unclaimed_offset(self, storage: Storage) -> None:
         session = await self._with_backlog(storage)
         claim = await take(storage, session, limit=3)
-        await storage.put_subscription(BUS, "s", b"new", start="latest", rematch=True)
+        await storage.put_subscription(BUS, "s", b"new", start="latest")
         start = claim.start
         assert await spans(storage) == {Span(LIVE, "s", start, claim.end, b"d"), Span(LIVE, "s", claim.end, None, None)}
         assert await definition_at(storage, LIVE, claim.end - 1) == b"d"
         assert await definition_at(storage, LIVE, claim.end) == b"new"
-        await storage.put_subscription(BUS, "s", b"newer", start="latest", rematch=True)
+        await storage.put_subscription(BUS, "s", b"newer", start="latest")
         assert await definition_at(storage, LIVE, claim.end - 1) == b"d"
         assert await definition_at(storage, LIVE, claim.end) == b"newer"
         await storage.write(BUS, session, [Complete(claim)])
-        await storage.put_subscription(BUS, "s", b"newest", start="latest", rematch=True)
+        await storage.put_subscription(BUS, "s", b"newest", start="latest")
         assert await spans(storage) == {Span(LIVE, "s", claim.end, None, None)}
 
-    async def test_a_change_of_matching_reaches_what_an_ended_reader_has_before_it(self, storage: Storage) -> None:
+    async def test_a_change_reaches_what_an_ended_reader_has_before_it(self, storage: Storage) -> None:
         session = await self._with_backlog(storage)
         await storage.leave_live("s")
         own = (await stored_of(storage)).reader
         await take(storage, session, limit=8)
         assert await storage.join_live("s", within=100)
         claim = await take(storage, session, limit=3, reader=own)
-        await storage.put_subscription(BUS, "s", b"new", start="latest", rematch=True)
+        await storage.put_subscription(BUS, "s", b"new", start="latest")
         assert await definition_at(storage, own, claim.end - 1) == b"d"
         assert await definition_at(storage, own, claim.end) == b"new"
 
-    async def test_a_change_of_matching_leaves_an_ended_span_where_it_ended(self, storage: Storage) -> None:
+    async def test_a_change_leaves_an_ended_span_where_it_ended(self, storage: Storage) -> None:
         session = await self._with_backlog(storage)
         claim = await take(storage, session, limit=3)
         await storage.leave_live("s")
         own = (await stored_of(storage)).reader
         await take(storage, session, limit=3)
-        await storage.put_subscription(BUS, "s", b"new", start="latest", rematch=True)
+        await storage.put_subscription(BUS, "s", b"new", start="latest")
         assert await spans(storage) == {
             Span(LIVE, "s", claim.start, claim.end, b"d"),
             Span(own, "s", claim.end, None, None),
@@ -161,18 +152,17 @@ class PlacementContract(LogContract):
     async def test_a_taken_over_range_keeps_its_definition(self, storage: Storage, clock: VirtualClock) -> None:
         session = await self._with_backlog(storage)
         await take(storage, session, limit=1)
-        await storage.put_subscription(BUS, "s", b"new", start="latest", rematch=True)
+        await storage.put_subscription(BUS, "s", b"new", start="latest")
         await storage.close_session(session)
         other = await storage.open_session(TTL)
         claim = await take(storage, other, limit=1)
         assert {await definition_at(storage, LIVE, offset) for offset in range(claim.start, claim.end)} == {b"d"}
-        assert await storage.spans_at(BUS, "no such reader", claim.start) == ()
 
     # -- removing --------------------------------------------------------------------------------------------------
 
     async def test_removing_takes_all_but_dead_letters(self, storage: Storage) -> None:
         await put(storage, *[b"1"] * 5)
-        stored = await storage.put_subscription(BUS, "s", b"d", start="earliest", rematch=False)
+        stored = await storage.put_subscription(BUS, "s", b"d", start="earliest")
         session = await storage.open_session(TTL)
         claim = await take(storage, session, limit=3, reader=stored.reader)
         await storage.write(BUS, session, [Wait(Waiting("s", 1, 0.0), held=False), Bury(letter("s", 2))])
@@ -181,10 +171,10 @@ class PlacementContract(LogContract):
         assert await storage.waiting(BUS) == ()
         assert [each.name for each in await storage.readers(BUS)] == [LIVE]
         assert await storage.claim(BUS, stored.reader, session, limit=3) is None
-        assert await storage.spans_at(BUS, stored.reader, claim.start) == ()
+        assert await spans(storage) == set()
         await storage.write(BUS, session, [Complete(claim)])
         assert await storage.dead_letters(BUS) == dead == [letter("s", 2)]
-        again = await storage.put_subscription(BUS, "s", b"d", start="earliest", rematch=False)
+        again = await storage.put_subscription(BUS, "s", b"d", start="earliest")
         assert (again.revision, await storage.waiting(BUS)) == (1, ())
         assert again.reader != stored.reader
 
@@ -249,7 +239,7 @@ class PlacementContract(LogContract):
         assert [each.name for each in await storage.readers(BUS)] == [LIVE]
 
     async def test_joining_with_nothing_left_to_do_takes_the_own_reader_away(self, storage: Storage) -> None:
-        stored = await storage.put_subscription(BUS, "s", b"d", start="earliest", rematch=False)
+        stored = await storage.put_subscription(BUS, "s", b"d", start="earliest")
         assert stored.reader != LIVE
         assert await storage.join_live("s", within=0)
         assert [each.name for each in await storage.readers(BUS)] == [LIVE]
@@ -352,7 +342,7 @@ async def _something(storage: Storage, session: Session, lot: random.Random) -> 
             if claim is not None and lot.random() < 0.8:
                 await storage.write(BUS, session, [Complete(claim)])
     elif act == 4:
-        await storage.put_subscription(BUS, name, definition, start=start, rematch=lot.random() < 0.7)  # type: ignore[arg-type]
+        await storage.put_subscription(BUS, name, definition, start=start)  # type: ignore[arg-type]
     else:
         calls: dict[int, Callable[[], Awaitable[object]]] = {
             5: lambda: storage.leave_live(name),
@@ -363,6 +353,17 @@ async def _something(storage: Storage, session: Session, lot: random.Random) -> 
         there = {stored.id for stored in (await storage.changes(BUS, 0)).subscriptions}
         if name in there:
             await calls[act]()
+
+
+async def spans_at(storage: Storage, name: str, offset: int) -> list[Span]:
+    """The spans of a reader that hold at an offset (its position or above), with their definitions filled in."""
+    changes = await storage.changes(BUS, 0)
+    current = {stored.id: stored.definition for stored in changes.subscriptions}
+    return [
+        evolve(span, definition=current[span.subscription] if span.definition is None else span.definition)
+        for span in changes.spans
+        if span.reader == name and span.start <= offset and (span.until is None or offset < span.until)
+    ]
 
 
 async def spans(storage: Storage, subscription: str = "s") -> set[Span]:
@@ -384,5 +385,5 @@ async def reader(storage: Storage, name: str) -> Reader:
 
 async def definition_at(storage: Storage, name: str, offset: int) -> bytes | None:
     """By what definition a reader serves `s` at an offset."""
-    (span,) = await storage.spans_at(BUS, name, offset)
+    (span,) = await spans_at(storage, name, offset)
     return span.definition

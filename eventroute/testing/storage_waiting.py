@@ -83,7 +83,7 @@ class WaitingContract(LedgerContract):
     async def test_entries_for_who_is_gone_are_dropped_but_not_the_claim(self, storage: Storage) -> None:
         session = await self._with_waiting(storage, {1: 0.0})
         await storage.create_bus("other")
-        await storage.put_subscription("other", "elsewhere", b"d", start="latest", rematch=False)
+        await storage.put_subscription("other", "elsewhere", b"d", start="latest")
         claim = await take(storage, session, limit=100)
         await storage.remove_subscription("s")
         names = ("s", "elsewhere", "never was")

@@ -165,7 +165,7 @@ async def test_what_cannot_be_understood_is_paused_and_loses_nothing(
             ("broken", b'{"id":"broken","sink":"scripted:broken","filters":[{"newer":{}}]}'),
             ("foreign", b'{"id":"foreign","sink":"pigeon:coop"}'),
         ):
-            await storage.put_subscription("default", name, definition, start="latest", rematch=True)
+            await storage.put_subscription("default", name, definition, start="latest")
         async with Router(storage, clock=clock, push=False) as publisher:
             await publisher.publish(*events(1, 2))
         async with Router(storage, clock=clock, sinks=[sinks]) as router:

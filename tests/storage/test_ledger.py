@@ -28,7 +28,7 @@ def test_a_claim_given_back_is_free_unless_somebody_else_has_it() -> None:
 def test_waiting_deliveries_given_back_are_free_unless_somebody_else_has_them() -> None:
     tables = MemoryTables()
     tables.create_bus(BUS)
-    placement.put(tables, BUS, "s", b"d", "latest", rematch=False)
+    placement.put(tables, BUS, "s", b"d", "latest")
     one, two = ledger.open_session(tables, 10, 0.0), ledger.open_session(tables, 10, 0.0)
     ledger.write(tables, BUS, one, [Wait(Waiting("s", 1, 0.0), held=False)], 0.0)
     taken = ledger.claim_waiting(tables, BUS, "s", one, 1.0, 9, 0.0)

@@ -32,6 +32,7 @@ from eventroute.storage.base import (
 from eventroute.storage.memory import MemoryStorage
 from eventroute.storage.sqlite import SQLiteStorage
 from eventroute.testing.clock import VirtualClock
+from eventroute.testing.storage_placement import spans_at
 
 BUS = DEFAULT_BUS
 TTL = 10.0
@@ -48,8 +49,6 @@ class Owed:
 
     begin: int
     definitions: list[bytes]
-    rematches: list[int] = field(factory=lambda: [0])
-    """Of each definition, how many changes of matching came before it."""
     least: dict[int, int] = field(factory=dict)
     """Offset -> the place in `definitions` that was in force when it was appended."""
     got: dict[int, tuple[str, int]] = field(factory=dict)
@@ -73,7 +72,7 @@ class StorageMachine(RuleBasedStateMachine):
         self.log: list[int] = []
         self.owed: dict[str, Owed] = {}
         self.served: dict[tuple[str, int], dict[str, int]] = {}
-        """Reader and offset -> who was served there when it was first claimed, and by which matching."""
+        """Reader and offset -> who was served there when it was first claimed, and by which definition."""
         self.versions = [0, 0]
         self.serial = 0
 
@@ -129,19 +128,17 @@ class StorageMachine(RuleBasedStateMachine):
 
     # -- subscriptions ---------------------------------------------------------------------------------------------
 
-    @rule(name=names, start=st.sampled_from(["latest", "earliest", 3, 20, 0.0]), rematch=st.booleans())
-    def put(self, name: str, start: Start, rematch: bool) -> None:
+    @rule(name=names, start=st.sampled_from(["latest", "earliest", 3, 20, 0.0]))
+    def put(self, name: str, start: Start) -> None:
         self.serial += 1
         definition = b"%d" % self.serial
         end = self.both(lambda storage, _: storage.bounds(BUS)).end  # type: ignore[union-attr]
-        self.both(lambda storage, _: storage.put_subscription(BUS, name, definition, start=start, rematch=rematch))
+        self.both(lambda storage, _: storage.put_subscription(BUS, name, definition, start=start))
         if name not in self.owed:
             begin = {"latest": end, "earliest": 1, 0.0: 1}.get(start, start)
             self.owed[name] = Owed(int(begin), [definition])
         else:
-            owed = self.owed[name]
-            owed.definitions.append(definition)
-            owed.rematches.append(owed.rematches[-1] + rematch)
+            self.owed[name].definitions.append(definition)
 
     @rule(name=names, by_lot=st.integers(0, 3))
     def remove(self, name: str, by_lot: int) -> None:
@@ -184,7 +181,7 @@ class StorageMachine(RuleBasedStateMachine):
 
     def cover(self, claim: Claim, offset: int) -> None:
         """Who is served by this claim gets it from no other, and by a definition no older than it may be. Taken over,
-        the claim serves the same, and by the same matching."""
+        the claim serves the same, and by the same definition."""
         spans = self.both(lambda storage, _: _sorted_spans(storage, claim.reader, offset))
         assert isinstance(spans, list)
         now: dict[str, int] = {}
@@ -193,10 +190,10 @@ class StorageMachine(RuleBasedStateMachine):
             assert owed.got.setdefault(offset, (claim.reader, claim.start)) == (claim.reader, claim.start)
             definition = span.definition or b""
             assert definition in owed.definitions[owed.least.get(offset, 0) :]
-            now[span.subscription] = owed.rematches[owed.definitions.index(definition)]
+            now[span.subscription] = owed.definitions.index(definition)
         assert len(now) == len(spans)
         before = self.served.setdefault((claim.reader, offset), now)
-        assert now == {name: matching for name, matching in before.items() if offset in self.got(name)}
+        assert now == {name: place for name, place in before.items() if offset in self.got(name)}
 
     def got(self, name: str) -> dict[int, tuple[str, int]]:
         return self.owed[name].got if name in self.owed else {}
@@ -320,7 +317,7 @@ async def _reader_names(storage: Storage, _sessions: list[Session]) -> list[str]
 
 
 async def _sorted_spans(storage: Storage, reader: str, offset: int) -> list[Span]:
-    return sorted(await storage.spans_at(BUS, reader, offset), key=repr)
+    return sorted(await spans_at(storage, reader, offset), key=repr)
 
 
 async def _sorted_changes(storage: Storage, after: int) -> tuple[int, bool, list[str], list[str]]:
