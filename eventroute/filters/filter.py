@@ -12,7 +12,8 @@ from eventroute.event import Event
 from eventroute.filters.compiler import Compiled, for_event
 from eventroute.filters.dialects import BUILT_IN, NodeParser, parse
 from eventroute.filters.explain import Explanation, explain
-from eventroute.filters.lint import Oddity, lint
+from eventroute.filters.lint import lint
+from eventroute.filters.oddity import Oddity
 from eventroute.filters.printing import json_text
 from eventroute.filters.syntax import Composed, EventTest, Function, Node
 from eventroute.jsontext import decode_json

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from eventroute.filters.cesql.lint import Oddity
 from eventroute.filters.cesql.lint import lint as lint_sql
 from eventroute.filters.expr.lint import lint as lint_expression
+from eventroute.filters.oddity import Oddity
 from eventroute.filters.syntax import Node, Sql, leaves
 
-__all__ = ["Oddity", "lint"]
+__all__ = ["lint"]
 
 
 def lint(node: Node) -> tuple[Oddity, ...]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from attrs import frozen
-
 from eventroute.filters.cesql.casts import Type, integer, shown
 from eventroute.filters.cesql.evaluation import evaluate_tree
 from eventroute.filters.cesql.expression import Expression
@@ -30,19 +28,12 @@ from eventroute.filters.cesql.tree import (
     String,
     nodes,
 )
+from eventroute.filters.oddity import Oddity
 
-__all__ = ["Oddity", "lint"]
+__all__ = ["lint"]
 
 _LONGEST_NAME: Final = 20  # characters, section 2.2
 _EQUALITIES: Final = frozenset({Operator.EQUAL, Operator.UNEQUAL})
-
-
-@frozen
-class Oddity:
-    """A clause, by its text, and what is odd about it."""
-
-    clause: str
-    reason: str
 
 
 def lint(expression: Expression) -> list[Oddity]:

@@ -10,7 +10,6 @@ from attrs import frozen
 
 from eventroute.filters.cesql.casts import LARGEST, SMALLEST
 from eventroute.filters.cesql.hints import hint
-from eventroute.filters.cesql.pattern import Pattern
 from eventroute.filters.cesql.tree import (
     MAX_DEPTH,
     Attribute,
@@ -30,6 +29,7 @@ from eventroute.filters.cesql.tree import (
     String,
 )
 from eventroute.filters.faults import Fault, Language, read
+from eventroute.filters.like import LikePattern
 
 if TYPE_CHECKING:
     from lark import Lark, Token
@@ -180,7 +180,7 @@ _escaped = re.compile(r"\\.", re.DOTALL)
 def _like(children: list[Any], *, negated: bool) -> Parsed:
     operand: Parsed = children[0]
     literal: Token = children[-1]
-    return operand.within(Like(operand.node, Pattern(_unquoted(literal)), negated), operand.start)
+    return operand.within(Like(operand.node, LikePattern(_unquoted(literal)), negated), operand.start)
 
 
 def _in(children: list[Any], *, negated: bool) -> Parsed:

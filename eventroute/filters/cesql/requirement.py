@@ -14,7 +14,6 @@ from itertools import groupby
 
 from eventroute.filters.cesql.casts import boolean, integer, string
 from eventroute.filters.cesql.expression import Expression
-from eventroute.filters.cesql.pattern import Pattern
 from eventroute.filters.cesql.tree import (
     CORE,
     MAX_DEPTH,
@@ -34,6 +33,7 @@ from eventroute.filters.cesql.tree import (
     String,
     children,
 )
+from eventroute.filters.like import LikePattern
 from eventroute.filters.syntax import AllOf, AnyOf, Relation, Text
 from eventroute.filters.syntax import Exists as Present
 from eventroute.paths import Field
@@ -117,7 +117,7 @@ def _one_of(name: str, literals: Iterable[Literal]) -> Requirement | None:
     return AnyOf(tuple(Text(Relation.EXACT, _field(name), text) for text in texts)) if name != "data" else None
 
 
-def _like(name: str, pattern: Pattern) -> Requirement | None:
+def _like(name: str, pattern: LikePattern) -> Requirement | None:
     if pattern.exact is not None:
         return _text(Relation.EXACT, name, pattern.exact)
     affixes = ((Relation.PREFIX, pattern.prefix), (Relation.SUFFIX, pattern.suffix))

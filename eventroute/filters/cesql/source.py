@@ -16,7 +16,6 @@ from attrs import frozen
 from eventroute.filters.cesql.casts import Type, string, type_of
 from eventroute.filters.cesql.expression import Expression
 from eventroute.filters.cesql.functions import Functions
-from eventroute.filters.cesql.pattern import Pattern
 from eventroute.filters.cesql.runtime import Invocation, Members, Walked
 from eventroute.filters.cesql.tree import (
     CORE,
@@ -37,6 +36,7 @@ from eventroute.filters.cesql.tree import (
     Step,
     String,
 )
+from eventroute.filters.like import LikePattern
 
 __all__ = ["MAX_COMPILED", "Names", "write"]
 
@@ -220,7 +220,7 @@ class _Writer:
             code = _Code(f"{members}({self.value(node.operand, level + 1).source})", Type.BOOLEAN)
         return _Code(self._inverted(code), Type.BOOLEAN) if node.negated else code
 
-    def _fits(self, pattern: Pattern, name: str) -> str:
+    def _fits(self, pattern: LikePattern, name: str) -> str:
         literal = self._names.literal
         if pattern.exact is not None:
             return f"({name} == {literal(pattern.exact)})"

@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 from attrs import field, frozen
 
-from eventroute.filters.cesql.pattern import Pattern
+from eventroute.filters.like import LikePattern
 
 __all__ = [
     "CORE",
@@ -142,7 +142,7 @@ class Like:
     """LIKE, or NOT LIKE if `negated`."""
 
     operand: Node
-    pattern: Pattern
+    pattern: LikePattern
     negated: bool
 
 

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
-from eventroute.filters.cesql.pattern import Pattern
 from eventroute.filters.expr.places import CORE
 from eventroute.filters.expr.values import instant
+from eventroute.filters.like import LikePattern
 from eventroute.filters.predicates import Predicate, Present, Span
 from eventroute.filters.ranges import rounded
 from eventroute.filters.syntax import (
@@ -70,7 +70,7 @@ def _precise(node: Condition) -> Found | None:
         case Between(Field() as field, Literal(low), Literal(high), False):
             return _between(field, low, high)
         case Like(Field() as field, pattern, False):
-            return _like(field, Pattern(pattern))
+            return _like(field, LikePattern(pattern))
         case Includes(Field() as field, place, Literal(str() as part), False) if part and place in _RELATIONS:
             return (Text(_RELATIONS[place], field, part),), _is_text(field)
     return None
@@ -153,7 +153,7 @@ def _one_of(field: Field, options: Sequence[Value]) -> Found | None:
     return tuple(dict.fromkeys(predicates)), decides
 
 
-def _like(field: Field, pattern: Pattern) -> Found | None:
+def _like(field: Field, pattern: LikePattern) -> Found | None:
     if pattern.exact is not None:
         return (Text(Relation.EXACT, field, pattern.exact),), _is_text(field)
     if pattern.prefix:

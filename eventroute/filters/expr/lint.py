@@ -9,12 +9,12 @@ from itertools import combinations
 from typing import Any, Final
 
 from eventroute.event import Event
-from eventroute.filters.cesql.lint import Oddity
 from eventroute.filters.compiler import for_event
 from eventroute.filters.expr.functions import Kind
 from eventroute.filters.expr.places import CORE
 from eventroute.filters.expr.printing import expression_text, is_expression
 from eventroute.filters.expr.values import instant, order
+from eventroute.filters.oddity import Oddity
 from eventroute.filters.syntax import (
     AllOf,
     AnyOf,

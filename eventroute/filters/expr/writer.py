@@ -10,9 +10,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from eventroute.filters.cesql.pattern import Pattern
 from eventroute.filters.expr import values
 from eventroute.filters.expr.functions import FUNCTIONS
+from eventroute.filters.like import LikePattern
 from eventroute.filters.syntax import (
     Arithmetic,
     Between,
@@ -107,7 +107,7 @@ class ConditionWriter(ABC):
             case Between():
                 return self._between(node)
             case Like(value, pattern, negated):
-                return self._like(value, Pattern(pattern), negated=negated)
+                return self._like(value, LikePattern(pattern), negated=negated)
             case Includes():
                 return self._includes(node)
             case Quantified():
@@ -184,7 +184,7 @@ class ConditionWriter(ABC):
             return f"order(instant({name}), {self._literal(moment)})"
         return f"order({name}, {self._read(other)})"
 
-    def _like(self, value: Value, pattern: Pattern, *, negated: bool) -> str:
+    def _like(self, value: Value, pattern: LikePattern, *, negated: bool) -> str:
         read = self._read(value)
         if pattern.exact is not None:
             test = f"v == {self._literal(pattern.exact)}"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from eventroute.filters.cesql.pattern import Pattern
+from eventroute.filters.like import LikePattern
 from tests.filters.cesql.interpreter import fits
 
 texts = st.text("ab_%\\\n", max_size=12)
@@ -17,12 +17,12 @@ texts = st.text("ab_%\\\n", max_size=12)
 @example("ab", "ab%b")
 @example("aabab", "%a_a%b")
 def test_a_pattern_is_the_naive_reading(text: str, pattern: str) -> None:
-    assert Pattern(pattern).matches(text) is fits(text, pattern)
+    assert LikePattern(pattern).matches(text) is fits(text, pattern)
 
 
 @given(texts, texts)
 def test_what_is_told_of_a_pattern_holds_for_what_it_matches(text: str, pattern: str) -> None:
-    known = Pattern(pattern)
+    known = LikePattern(pattern)
     matches = known.matches(text)
     if matches:
         assert text.startswith(known.prefix)
@@ -41,13 +41,13 @@ def test_what_is_told_of_a_pattern_holds_for_what_it_matches(text: str, pattern:
     ("pattern", "kind"), [("a_", None), ("ab", "exact"), ("ab%", "is_prefix"), ("%ab", "is_suffix"), ("%ab%", "infix")]
 )
 def test_common_patterns_are_known(pattern: str, kind: str | None) -> None:
-    told = {name: bool(getattr(Pattern(pattern), name)) for name in ("exact", "is_prefix", "is_suffix", "infix")}
+    told = {name: bool(getattr(LikePattern(pattern), name)) for name in ("exact", "is_prefix", "is_suffix", "infix")}
     assert [name for name, holds in told.items() if holds] == ([kind] if kind else [])
 
 
 def test_a_character_is_a_code_point() -> None:
-    assert Pattern("_").matches("\U0001f600")
-    assert not Pattern("_").matches("e\u0301")
+    assert LikePattern("_").matches("\U0001f600")
+    assert not LikePattern("_").matches("e\u0301")
 
 
 @pytest.mark.parametrize(
@@ -63,5 +63,5 @@ def test_a_character_is_a_code_point() -> None:
 def test_no_pattern_blows_up(pattern: str) -> None:
     """The worst that an expression can hold, on a text as long; a backtracking matcher would not end."""
     started = process_time()
-    assert not Pattern(pattern).matches("a" * 65_536)
+    assert not LikePattern(pattern).matches("a" * 65_536)
     assert process_time() - started < 20

@@ -1,4 +1,5 @@
-r"""LIKE patterns (section 3.4.3): `%` is any run of characters, `_` one; `\%` and `\_` are those characters.
+r"""LIKE patterns of `sql` (CESQL 1.0.0, section 3.4.3) and `expr`: `%` is any run of characters, `_` one; `\%` and `\_`
+are those characters.
 
 A text is matched from left to right, each run between two `%` where it first fits, which is always right. A run is
 looked for by str.find, or, where `_` cuts it into pieces, by a bit for each of its places: no backtracking.
@@ -12,7 +13,7 @@ from itertools import groupby
 
 from attrs import frozen
 
-__all__ = ["Pattern"]
+__all__ = ["LikePattern"]
 
 _wildcard = re.compile(r"\\[%_]|[%_]")
 
@@ -58,7 +59,7 @@ class _Run:
 
 
 @frozen
-class Pattern:
+class LikePattern:
     """A pattern, by the text of its literal. `pattern.matches(text)` takes time linear in the text."""
 
     text: str
