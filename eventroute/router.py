@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
-from uuid import uuid4
 
 import anyio
 from anyio.abc import TaskGroup
 
 from eventroute.clock import Clock, SystemClock
-from eventroute.errors import InvalidEvent, StorageClosed, StorageError, StorageFull
+from eventroute.errors import StorageClosed, StorageError
 from eventroute.event import Event
 from eventroute.filters.explain import Explanation
 from eventroute.filters.filter import DialectParser
 from eventroute.idle import IdleWatch
+from eventroute.publishing import MAX_EVENT_BYTES, Publishing
 from eventroute.push.scheduler import Scheduler
 from eventroute.push.sinks.base import SinkProvider
 from eventroute.push.sinks.callable import CallableSinks
@@ -36,15 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["Router"]
 
 _log = logging.getLogger("eventroute")
-
-MAX_EVENT_BYTES = 1_048_576
-"""The default bound on one event in its JSON form, in bytes (1 MiB)."""
-
-APPEND_TRIES = 3
-"""How often an append whose answer was lost is repeated; the repeat cannot double it."""
-
-ACKNOWLEDGED = 1_000
-"""The most finished appends that are remembered, to be acknowledged by the next one."""
 
 LOOK_EVERY = 1.0
 """How often a router looks for buses that others have made, in seconds."""
@@ -88,8 +78,7 @@ class Router:
         self._http = HttpSettings() if http is None else http
         self._lease = lease
         self._grace = grace
-        self._max_event_bytes = max_event_bytes
-        self._acknowledged: deque[str] = deque(maxlen=ACKNOWLEDGED)
+        self._publishing = Publishing(storage, self._clock, max_event_bytes=max_event_bytes)
         self._schedulers: dict[str, Scheduler] = {}
         self._tables: dict[str, Table] = {}
         self._tasks: TaskGroup | None = None
@@ -177,41 +166,7 @@ class Router:
         stored), StorageError (after several tries it is not known whether they were stored).
         """
         self._check_open()
-        if not events:
-            return []
-        raws = [self._encode(Event.from_cloudevent(event)) for event in events]
-        append_id = str(uuid4())
-        acknowledged = list(self._acknowledged)
-        offsets = await self._append(bus, raws, append_id, acknowledged)
-        for known in acknowledged:
-            if self._acknowledged and self._acknowledged[0] == known:
-                self._acknowledged.popleft()
-        self._acknowledged.append(append_id)
-        return list(offsets)
-
-    async def _append(self, bus: str, raws: list[bytes], append_id: str, acknowledged: list[str]) -> tuple[int, ...]:
-        for attempt in range(1, APPEND_TRIES + 1):
-            try:
-                return await self.storage.append(bus, raws, append_id=append_id, acknowledged=acknowledged)
-            except (StorageFull, StorageClosed):
-                raise
-            except StorageError as error:
-                if attempt == APPEND_TRIES:
-                    raise
-                _log.warning("bus %s: an append failed, it is repeated: %s", bus, error)
-                await self._clock.sleep(0.05 * attempt)
-        raise AssertionError("unreachable")
-
-    def _encode(self, event: Event) -> bytes:
-        for name in ("deliverafter", "xvanusdeliverytime"):
-            if name in event.attributes:
-                raise InvalidEvent("delayed events are not supported by this version: leave it out", where=name)
-        raw = event.to_json()
-        if len(raw) > self._max_event_bytes:
-            raise InvalidEvent(
-                f"the event takes {len(raw)} bytes in its JSON form, the bound is {self._max_event_bytes}", where="data"
-            )
-        return raw
+        return await self._publishing.publish(events, bus)
 
     async def create_bus(self, bus: str) -> None:
         """Make a bus; one that exists is left as it is. Raises InvalidSubscription where the name is none."""

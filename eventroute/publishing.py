@@ -1,0 +1,78 @@
+"""Publishing: events are checked, written as JSON, and appended under an id that makes a repeat harmless."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from eventroute.clock import Clock
+from eventroute.errors import InvalidEvent, StorageClosed, StorageError, StorageFull
+from eventroute.event import Event
+from eventroute.storage.base import Storage
+
+if TYPE_CHECKING:
+    from cloudevents.core.base import BaseCloudEvent
+
+__all__ = ["MAX_EVENT_BYTES", "Publishing"]
+
+_log = logging.getLogger("eventroute")
+
+MAX_EVENT_BYTES = 1_048_576
+"""The default bound on one event in its JSON form, in bytes (1 MiB)."""
+
+APPEND_TRIES = 3
+"""How often an append whose answer was lost is repeated; the repeat cannot double it."""
+
+ACKNOWLEDGED = 1_000
+"""The most finished appends that are remembered, to be acknowledged by the next one."""
+
+
+class Publishing:
+    """Appends for one router; `max_event_bytes` bounds one event in its JSON form."""
+
+    def __init__(self, storage: Storage, clock: Clock, *, max_event_bytes: int) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._max_event_bytes = max_event_bytes
+        self._acknowledged: deque[str] = deque(maxlen=ACKNOWLEDGED)
+
+    async def publish(self, events: Sequence[BaseCloudEvent], bus: str) -> list[int]:
+        """See `Router.publish`."""
+        if not events:
+            return []
+        raws = [self._encode(Event.from_cloudevent(event)) for event in events]
+        append_id = str(uuid4())
+        acknowledged = list(self._acknowledged)
+        offsets = await self._append(bus, raws, append_id, acknowledged)
+        for known in acknowledged:
+            if self._acknowledged and self._acknowledged[0] == known:
+                self._acknowledged.popleft()
+        self._acknowledged.append(append_id)
+        return list(offsets)
+
+    async def _append(self, bus: str, raws: list[bytes], append_id: str, acknowledged: list[str]) -> tuple[int, ...]:
+        for attempt in range(1, APPEND_TRIES + 1):
+            try:
+                return await self._storage.append(bus, raws, append_id=append_id, acknowledged=acknowledged)
+            except (StorageFull, StorageClosed):
+                raise
+            except StorageError as error:
+                if attempt == APPEND_TRIES:
+                    raise
+                _log.warning("bus %s: an append failed, it is repeated: %s", bus, error)
+                await self._clock.sleep(0.05 * attempt)
+        raise AssertionError("unreachable")
+
+    def _encode(self, event: Event) -> bytes:
+        for name in ("deliverafter", "xvanusdeliverytime"):
+            if name in event.attributes:
+                raise InvalidEvent("delayed events are not supported by this version: leave it out", where=name)
+        raw = event.to_json()
+        if len(raw) > self._max_event_bytes:
+            raise InvalidEvent(
+                f"the event takes {len(raw)} bytes in its JSON form, the bound is {self._max_event_bytes}", where="data"
+            )
+        return raw
