@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import accumulate
 from typing import Any, Protocol
+from zlib import crc32
 
 from eventroute.errors import UnknownBus
 from eventroute.storage.base import LIVE, Bounds, Record
@@ -133,33 +134,43 @@ class SqliteLog:
 
     def _read_chunk(self, base: int, begin: int, end: int, max_bytes: int, records: list[Record]) -> int:
         """Add records while there is room, or one; the bytes that were used."""
-        sizes, times, joined = self._row(
+        sizes, times, joined, sealed, seals = self._row(
             "SELECT group_concat(length(event)), group_concat(time),"
-            " CAST(group_concat(CASE WHEN length(event) < ? THEN CAST(event AS TEXT) END, '') AS BLOB)"
-            " FROM event WHERE key >= ? AND key < ?",
+            " CAST(group_concat(CASE WHEN length(event) < ?1 THEN CAST(event AS TEXT) END, '') AS BLOB),"
+            " count(CASE WHEN length(event) < ?1 THEN seal END),"
+            " sum(CASE WHEN length(event) < ?1 THEN seal - time END)"
+            " FROM event WHERE key >= ?2 AND key < ?3",
             (_LARGE, base + begin, base + end),
         )
         lengths = [] if sizes is None else list(map(int, sizes.split(",")))
         if len(lengths) != end - begin:
             raise sqlite3.DatabaseError(f"of the events {begin} to {end - 1} some are missing")
         moments = [int(time) / 1e6 for time in times.split(",")]
-        if max(lengths) < _LARGE and sum(lengths) <= max_bytes:
-            ends = list(accumulate(lengths))
-            events = [joined[low:high] for low, high in zip([0, *ends], ends, strict=False)]
+        ends = list(accumulate(length if length < _LARGE else 0 for length in lengths))
+        events = [(joined or b"")[low:high] for low, high in zip([0, *ends], ends, strict=False)]
+        at_once = max(lengths) < _LARGE and sealed in (0, end - begin)
+        if at_once and sealed and sum(map(crc32, events, range(begin, end))) != seals:
+            raise sqlite3.DatabaseError(f"of the events {begin} to {end - 1} some are damaged")
+        if at_once and ends[-1] <= max_bytes:
             records += map(Record._make, zip(range(begin, end), moments, events, strict=True))
             return ends[-1]
-        used = low = 0
-        for offset, length, moment in zip(range(begin, end), lengths, moments, strict=True):
+        used = 0
+        for offset, length, moment, event in zip(range(begin, end), lengths, moments, events, strict=True):
             if records and used + length > max_bytes:
                 break
-            if length < _LARGE:
-                event = joined[low : low + length]
-                low += length
-            else:
-                (event,) = self._row("SELECT event FROM event WHERE key = ?", (base + offset,))
-            records.append(Record(offset, moment, event))
+            whole = event if at_once else self._checked(base, offset, event if length < _LARGE else None)
+            records.append(Record(offset, moment, whole))
             used += length
         return used
+
+    def _checked(self, base: int, offset: int, event: bytes | None) -> bytes:
+        """One event; None: it is large and has still to be read."""
+        column = "NULL" if event is not None else "event"
+        found, seal = self._row(f"SELECT {column}, seal - time FROM event WHERE key = ?", (base + offset,))  # noqa: S608
+        event = found if event is None else event
+        if seal is not None and crc32(event, offset) != seal:
+            raise sqlite3.DatabaseError(f"the event {offset} is damaged")
+        return event
 
     # -- appending -------------------------------------------------------------------------------------------------
 
@@ -183,12 +194,12 @@ class SqliteLog:
                 continue
             start = end
             for event in each.events:
-                rows += (base + end, time, event)
+                rows += (base + end, time, event, crc32(event, end) + time)
                 end += 1
             ids += (each.append_id, time, start, end - start)
             each.result = known[each.append_id] = tuple(range(start, end))
             tails[bus] = base, end, time
-        self._insert("INSERT INTO event (key, time, event)", 3, rows)
+        self._insert("INSERT INTO event (key, time, event, seal)", 4, rows)
         self._insert("INSERT INTO appended (id, time, start, count)", 4, ids)
         self._acknowledge(done)
         self._bound_ids(len(ids) // 4)

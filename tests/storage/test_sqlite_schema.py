@@ -20,7 +20,7 @@ from eventroute.errors import (
 from eventroute.storage import sqlite_reader, sqlite_schema, sqlite_writer
 from eventroute.storage.base import DEFAULT_BUS
 from eventroute.storage.sqlite import SQLiteStorage
-from eventroute.storage.sqlite_schema import APPLICATION_ID, SCHEMA_VERSION
+from eventroute.storage.sqlite_migrations import APPLICATION_ID, SCHEMA_VERSION
 from eventroute.testing.clock import VirtualClock
 from eventroute.testing.storage_log import put, read_all
 
@@ -138,7 +138,7 @@ def test_settings_are_checked(path: Path) -> None:
 @pytest.mark.anyio
 async def test_an_sqlite_that_is_too_old_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 20, 0))
-    with pytest.raises(StorageError, match=r"is too old: 3\.24 or later"):
+    with pytest.raises(StorageError, match=r"is too old: 3\.32 or later"):
         await SQLiteStorage(path).open()
 
 

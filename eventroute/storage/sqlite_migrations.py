@@ -1,0 +1,142 @@
+"""The tables of the SQLite file, version by version, and the way from each version to the next."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+__all__ = ["APPLICATION_ID", "MIGRATIONS", "SCHEMA_VERSION", "migrate"]
+
+APPLICATION_ID = 0x65767274
+"""What SQLite files of ours say that they are."""
+
+# An event's key is its bus's number and its offset in one integer, since a table whose rows are ordered by an integer
+# takes appends and reads fastest (benchmarks/workloads/append.py).
+_VERSION_1 = """
+CREATE TABLE bus (
+    number INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    first INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    horizon INTEGER NOT NULL
+);
+CREATE TABLE event (key INTEGER PRIMARY KEY, time INTEGER NOT NULL, event BLOB NOT NULL);
+CREATE TABLE appended (
+    id TEXT PRIMARY KEY, time INTEGER NOT NULL, start INTEGER NOT NULL, count INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE subscription (
+    id TEXT PRIMARY KEY,
+    bus TEXT NOT NULL,
+    definition BLOB NOT NULL,
+    revision INTEGER NOT NULL,
+    paused TEXT,
+    paused_at REAL,
+    reader TEXT NOT NULL,
+    version INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX subscription_version ON subscription (bus, version);
+CREATE TABLE removed (
+    bus TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL, PRIMARY KEY (bus, id)
+) WITHOUT ROWID;
+CREATE TABLE span (
+    subscription TEXT NOT NULL,
+    reader TEXT NOT NULL,
+    start INTEGER NOT NULL,
+    until INTEGER,
+    definition BLOB,
+    PRIMARY KEY (subscription, reader, start)
+) WITHOUT ROWID;
+CREATE TABLE reader (
+    bus TEXT NOT NULL,
+    name TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    claimed INTEGER NOT NULL,
+    until INTEGER,
+    subscription TEXT,
+    PRIMARY KEY (bus, name)
+) WITHOUT ROWID;
+CREATE INDEX reader_subscription ON reader (subscription) WHERE subscription IS NOT NULL;
+CREATE TABLE claim (
+    bus TEXT NOT NULL,
+    reader TEXT NOT NULL,
+    start INTEGER NOT NULL,
+    "end" INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    session TEXT NOT NULL,
+    PRIMARY KEY (bus, reader, start)
+) WITHOUT ROWID;
+CREATE TABLE session (id TEXT PRIMARY KEY, lapses REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE waiting (
+    subscription TEXT NOT NULL,
+    "offset" INTEGER NOT NULL,
+    due REAL NOT NULL,
+    attempts INTEGER NOT NULL,
+    first_attempt REAL,
+    reason TEXT NOT NULL,
+    event BLOB,
+    session TEXT,
+    PRIMARY KEY (subscription, "offset")
+) WITHOUT ROWID;
+CREATE INDEX waiting_due ON waiting (subscription, due, "offset");
+CREATE TABLE dead_letter (
+    bus TEXT NOT NULL,
+    subscription TEXT NOT NULL,
+    "offset" INTEGER NOT NULL,
+    time REAL NOT NULL,
+    reason TEXT NOT NULL,
+    error TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    event BLOB NOT NULL,
+    PRIMARY KEY (bus, subscription, "offset")
+) WITHOUT ROWID;
+CREATE INDEX dead_letter_reason ON dead_letter (bus, subscription, reason);
+CREATE VIEW events AS
+    SELECT bus.name AS bus,
+        event.key & ((1 << 40) - 1) AS "offset",
+        strftime('%Y-%m-%dT%H:%M:%fZ', event.time / 1e6, 'unixepoch') AS time,
+        CAST(event.event AS TEXT) AS event
+    FROM event JOIN bus ON bus.number = event.key >> 40;
+"""
+
+# A seal is crc32 of the event, begun from the offset, plus the event's time: so it tells damage to any of the three.
+# Events from before have none.
+_VERSION_2 = """
+ALTER TABLE event ADD COLUMN seal INTEGER;
+"""
+
+MIGRATIONS = (_VERSION_1, _VERSION_2)
+"""Each leads from the version that is its place here to the next one; 0 is an empty file."""
+
+SCHEMA_VERSION = len(MIGRATIONS)
+
+
+def migrate(connection: sqlite3.Connection) -> int:
+    """Take the file one version further, in one transaction, and say which it has then.
+
+    Does nothing at the newest version, or a newer one: another process may have been first. Raises sqlite3.Error.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version < SCHEMA_VERSION:
+            for statement in _statements(MIGRATIONS[version]):
+                connection.execute(statement)
+            version += 1
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID:d}")
+            connection.execute(f"PRAGMA user_version = {version:d}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return int(version)
+
+
+def _statements(script: str) -> Iterator[str]:
+    """One by one, since `executescript` commits first."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

@@ -1,0 +1,121 @@
+-- A storage as version 1 of the layout had it: contents made by the release that wrote it.
+PRAGMA application_id = 1702261364;
+PRAGMA user_version = 1;
+BEGIN TRANSACTION;
+CREATE TABLE appended (
+    id TEXT PRIMARY KEY, time INTEGER NOT NULL, start INTEGER NOT NULL, count INTEGER NOT NULL
+) WITHOUT ROWID;
+INSERT INTO "appended" VALUES('b',1700000001750000,1,3);
+INSERT INTO "appended" VALUES('c',1700000001750000,6,7);
+CREATE TABLE bus (
+    number INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    first INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    horizon INTEGER NOT NULL
+);
+INSERT INTO "bus" VALUES(1,'default',1,4,0);
+INSERT INTO "bus" VALUES(2,'audit',1,2,0);
+CREATE TABLE claim (
+    bus TEXT NOT NULL,
+    reader TEXT NOT NULL,
+    start INTEGER NOT NULL,
+    "end" INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    session TEXT NOT NULL,
+    PRIMARY KEY (bus, reader, start)
+) WITHOUT ROWID;
+INSERT INTO "claim" VALUES('default','live',1,5,2,'32b82e3717fd3cfedbf3c655');
+INSERT INTO "claim" VALUES('default','old@1',1,4,2,'32b82e3717fd3cfedbf3c655');
+CREATE TABLE dead_letter (
+    bus TEXT NOT NULL,
+    subscription TEXT NOT NULL,
+    "offset" INTEGER NOT NULL,
+    time REAL NOT NULL,
+    reason TEXT NOT NULL,
+    error TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    event BLOB NOT NULL,
+    PRIMARY KEY (bus, subscription, "offset")
+) WITHOUT ROWID;
+INSERT INTO "dead_letter" VALUES('default','live',7,1700000002.0,'rejected','malformed',1,X'7B226964223A2236227D');
+CREATE TABLE event (key INTEGER PRIMARY KEY, time INTEGER NOT NULL, event BLOB NOT NULL);
+INSERT INTO "event" VALUES(1099511627777,1700000000250000,X'7B226964223A2230227D');
+INSERT INTO "event" VALUES(1099511627778,1700000000250000,X'7B226964223A2231227D');
+INSERT INTO "event" VALUES(1099511627779,1700000000250000,X'7B226964223A2232227D');
+INSERT INTO "event" VALUES(1099511627780,1700000000250000,X'7B226964223A2233227D');
+INSERT INTO "event" VALUES(1099511627781,1700000000250000,X'7B226964223A2234227D');
+INSERT INTO "event" VALUES(1099511627782,1700000001750000,X'7B226964223A2235227D');
+INSERT INTO "event" VALUES(1099511627783,1700000001750000,X'7B226964223A2236227D');
+INSERT INTO "event" VALUES(1099511627784,1700000001750000,X'7B226964223A2237227D');
+INSERT INTO "event" VALUES(1099511627785,1700000001750000,X'7B226964223A2238227D');
+INSERT INTO "event" VALUES(1099511627786,1700000001750000,X'7B226964223A2239227D');
+INSERT INTO "event" VALUES(1099511627787,1700000001750000,X'7B226964223A223130227D');
+INSERT INTO "event" VALUES(1099511627788,1700000001750000,X'7B226964223A223131227D');
+INSERT INTO "event" VALUES(2199023255553,1700000001750000,X'');
+INSERT INTO "event" VALUES(2199023255554,1700000001750000,X'00FF27');
+INSERT INTO "event" VALUES(2199023255555,1700000001750000,X'C3A92CF09D849E');
+CREATE TABLE reader (
+    bus TEXT NOT NULL,
+    name TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    claimed INTEGER NOT NULL,
+    until INTEGER,
+    subscription TEXT,
+    PRIMARY KEY (bus, name)
+) WITHOUT ROWID;
+INSERT INTO "reader" VALUES('audit','live',1,1,NULL,NULL);
+INSERT INTO "reader" VALUES('default','live',1,5,NULL,NULL);
+INSERT INTO "reader" VALUES('default','live@4',6,6,NULL,'live');
+INSERT INTO "reader" VALUES('default','old@1',1,4,NULL,'old');
+CREATE TABLE removed (
+    bus TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL, PRIMARY KEY (bus, id)
+) WITHOUT ROWID;
+INSERT INTO "removed" VALUES('audit','gone',2);
+CREATE TABLE session (id TEXT PRIMARY KEY, lapses REAL NOT NULL) WITHOUT ROWID;
+INSERT INTO "session" VALUES('32b82e3717fd3cfedbf3c655',1700000006.75);
+CREATE TABLE span (
+    subscription TEXT NOT NULL,
+    reader TEXT NOT NULL,
+    start INTEGER NOT NULL,
+    until INTEGER,
+    definition BLOB,
+    PRIMARY KEY (subscription, reader, start)
+) WITHOUT ROWID;
+INSERT INTO "span" VALUES('live','live@4',6,NULL,NULL);
+INSERT INTO "span" VALUES('old','old@1',1,NULL,NULL);
+CREATE TABLE subscription (
+    id TEXT PRIMARY KEY,
+    bus TEXT NOT NULL,
+    definition BLOB NOT NULL,
+    revision INTEGER NOT NULL,
+    paused TEXT,
+    paused_at REAL,
+    reader TEXT NOT NULL,
+    version INTEGER NOT NULL
+) WITHOUT ROWID;
+INSERT INTO "subscription" VALUES('live','default',X'7B226964223A226C697665222C2276223A327D',2,'because',1700000001.75,'live@4',4);
+INSERT INTO "subscription" VALUES('old','default',X'7B226964223A226F6C64227D',1,NULL,NULL,'old@1',1);
+CREATE TABLE waiting (
+    subscription TEXT NOT NULL,
+    "offset" INTEGER NOT NULL,
+    due REAL NOT NULL,
+    attempts INTEGER NOT NULL,
+    first_attempt REAL,
+    reason TEXT NOT NULL,
+    event BLOB,
+    session TEXT,
+    PRIMARY KEY (subscription, "offset")
+) WITHOUT ROWID;
+INSERT INTO "waiting" VALUES('live',6,1700000100.0,2,1700000001.0,'http-503',NULL,NULL);
+CREATE INDEX subscription_version ON subscription (bus, version);
+CREATE INDEX reader_subscription ON reader (subscription) WHERE subscription IS NOT NULL;
+CREATE INDEX waiting_due ON waiting (subscription, due, "offset");
+CREATE INDEX dead_letter_reason ON dead_letter (bus, subscription, reason);
+CREATE VIEW events AS
+    SELECT bus.name AS bus,
+        event.key & ((1 << 40) - 1) AS "offset",
+        strftime('%Y-%m-%dT%H:%M:%fZ', event.time / 1e6, 'unixepoch') AS time,
+        CAST(event.event AS TEXT) AS event
+    FROM event JOIN bus ON bus.number = event.key >> 40;
+COMMIT;
