@@ -227,6 +227,11 @@ class Router:
         await self.storage.resume_subscription(subscription)
         await self._refresh()
 
+    async def subscription(self, subscription: str) -> StoredSubscription:
+        """One subscription as it is stored now. Raises UnknownSubscription."""
+        self._check_open()
+        return await self.storage.subscription(subscription)
+
     async def subscriptions(self, bus: str | None = None) -> list[StoredSubscription]:
         """All subscriptions, of one bus or of all. Raises UnknownBus."""
         self._check_open()

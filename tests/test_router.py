@@ -284,6 +284,7 @@ async def test_a_paused_subscription_keeps_its_place(router: Router, clock: Virt
         assert sink.got == ["a"]
         assert await idle(router, clock) == 2
         assert [stored.paused for stored in await router.subscriptions()] == ["holiday"]
+        assert (await router.subscription((await router.subscriptions())[0].id)).paused == "holiday"
         await router.resume("s")
         assert await idle(router, clock) == 0
         for call in (router.pause, router.resume):

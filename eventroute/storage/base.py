@@ -229,6 +229,10 @@ class Storage(ABC):
         """
 
     @abstractmethod
+    async def subscription(self, subscription: str) -> StoredSubscription:
+        """One subscription as it is now. Raises UnknownSubscription."""
+
+    @abstractmethod
     async def changes(self, bus: str, after: int) -> Changes:
         """What has changed after that version; `after` = 0 gives everything.
 

@@ -193,6 +193,11 @@ class MemoryStorage(Storage):
         with self._open() as tables:
             return placement.join_live(tables, subscription, within)
 
+    async def subscription(self, subscription: str) -> StoredSubscription:
+        """See `Storage.subscription`."""
+        with self._open() as tables:
+            return placement.find(tables, subscription)
+
     async def changes(self, bus: str, after: int) -> Changes:
         """See `Storage.changes`."""
         with self._open() as tables:

@@ -12,7 +12,7 @@ from eventroute.errors import StorageConflict, StorageError, UnknownSubscription
 from eventroute.storage.base import LIVE, Reader, Span, Start, StoredSubscription
 from eventroute.storage.tables import Tables
 
-__all__ = ["join_live", "leave_live", "pause", "put", "reader_done", "remove", "resume"]
+__all__ = ["find", "join_live", "leave_live", "pause", "put", "reader_done", "remove", "resume"]
 
 
 def put(tables: Tables, bus: str, subscription: str, definition: bytes, start: Start) -> StoredSubscription:
@@ -33,7 +33,7 @@ def put(tables: Tables, bus: str, subscription: str, definition: bytes, start: S
 
 def remove(tables: Tables, subscription: str) -> None:
     """See `Storage.remove_subscription`."""
-    stored = _known(tables, subscription)
+    stored = find(tables, subscription)
     for reader in tables.readers_of(subscription):
         tables.drop_reader(reader)
     tables.drop_subscription(stored, tables.raise_version(stored.bus))
@@ -41,7 +41,7 @@ def remove(tables: Tables, subscription: str) -> None:
 
 def pause(tables: Tables, subscription: str, reason: str, now: float) -> None:
     """See `Storage.pause_subscription`."""
-    stored = _known(tables, subscription)
+    stored = find(tables, subscription)
     if stored.paused == reason:
         return
     since = now if stored.paused is None else stored.paused_at
@@ -54,7 +54,7 @@ def pause(tables: Tables, subscription: str, reason: str, now: float) -> None:
 
 def resume(tables: Tables, subscription: str, now: float) -> None:
     """See `Storage.resume_subscription`."""
-    stored = _known(tables, subscription)
+    stored = find(tables, subscription)
     if stored.paused is None:
         return
     if stored.paused_at is not None and now > stored.paused_at:
@@ -64,14 +64,14 @@ def resume(tables: Tables, subscription: str, now: float) -> None:
 
 def leave_live(tables: Tables, subscription: str) -> None:
     """See `Storage.leave_live`."""
-    stored = _known(tables, subscription)
+    stored = find(tables, subscription)
     if stored.reader == LIVE:
         _leave(tables, stored)
 
 
 def join_live(tables: Tables, subscription: str, within: int) -> bool:
     """See `Storage.join_live`."""
-    stored = _known(tables, subscription)
+    stored = find(tables, subscription)
     if stored.paused is not None or stored.reader == LIVE:
         return stored.paused is None
     own, live = _reader(tables, stored.bus, stored.reader), _reader(tables, stored.bus, LIVE)
@@ -98,7 +98,7 @@ def reader_done(tables: Tables, reader: Reader) -> None:
     """A reader has reached its end: take it and its spans away."""
     tables.drop_reader(reader)
     if reader.subscription is not None:
-        stored = _known(tables, reader.subscription)
+        stored = find(tables, reader.subscription)
         _store(tables, stored, tables.spans(stored.id))
 
 
@@ -165,7 +165,8 @@ def _own_name(tables: Tables, bus: str, subscription: str) -> str:
     return f"{subscription}@{tables.version(bus) + 1}"
 
 
-def _known(tables: Tables, subscription: str) -> StoredSubscription:
+def find(tables: Tables, subscription: str) -> StoredSubscription:
+    """See `Storage.subscription`."""
     stored = tables.subscription(subscription)
     if stored is None:
         raise UnknownSubscription(subscription)

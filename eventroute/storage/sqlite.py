@@ -225,6 +225,10 @@ class SQLiteStorage(Storage):
         """See `Storage.join_live`."""
         return await self._write(lambda tables: placement.join_live(tables, subscription, within))
 
+    async def subscription(self, subscription: str) -> StoredSubscription:
+        """See `Storage.subscription`."""
+        return await self._read(lambda tables: placement.find(tables, subscription))
+
     async def changes(self, bus: str, after: int) -> Changes:
         """See `Storage.changes`."""
         return await self._read(lambda tables: tables.changes(bus, after))

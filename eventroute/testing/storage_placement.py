@@ -97,10 +97,21 @@ class PlacementContract(LogContract):
             lambda: storage.resume_subscription("no"),
             lambda: storage.leave_live("no"),
             lambda: storage.join_live("no", within=0),
+            lambda: storage.subscription("no"),
         ):
             with pytest.raises(UnknownSubscription) as caught:
                 await call()
             assert caught.value.subscription == "no"
+
+    async def test_one_is_told_as_it_is_now(self, storage: Storage) -> None:
+        await storage.create_bus("other")
+        await storage.put_subscription("other", "s", b"d", start="latest")
+        assert await storage.subscription("s") == StoredSubscription("s", "other", b"d", 1, None, LIVE)
+        await storage.put_subscription("other", "s", b"e", start="latest")
+        await storage.pause_subscription("s", "because")
+        stored = await storage.subscription("s")
+        assert (stored.definition, stored.revision, stored.paused) == (b"e", 2, "because")
+        assert stored == (await storage.changes("other", 0)).subscriptions[0]
 
     # -- changing --------------------------------------------------------------------------------------------------
 
