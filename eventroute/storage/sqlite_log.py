@@ -7,7 +7,7 @@ and a busy loop gives it back late; so many rows are written by one statement, a
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import accumulate
 from typing import Any, Protocol
@@ -27,6 +27,18 @@ _ROWS_A_STATEMENT = 256
 # A chunk of small events stays within the processor's cache, and a large one never takes memory unasked.
 _CHUNK = 256
 _LARGE = 65_536
+
+# One statement, since each would cost more than all that this one does. An event that is missing ends it with no row.
+_KEY_AT = """
+WITH RECURSIVE span (low, high) AS (
+    SELECT :low, :high
+    UNION ALL
+    SELECT CASE WHEN time < :time THEN key + 1 ELSE low END, CASE WHEN time < :time THEN high ELSE key END
+    FROM span JOIN event ON key = (low + high) / 2
+    WHERE low < high
+)
+SELECT low FROM span WHERE low = high
+"""
 
 
 class Appending(Protocol):
@@ -107,16 +119,9 @@ class SqliteLog:
     def offset_at(self, bus: str, time: float) -> int:
         """The first record of that time or later, by halving: times never go back."""
         bounds = self.bounds(bus)
-        base, wanted = self._base(bus), micros(time)
-        low, high = bounds.first, bounds.end
-        while low < high:
-            middle = (low + high) // 2
-            (then,) = self._row("SELECT time FROM event WHERE key = ?", (base + middle,))
-            if then < wanted:
-                low = middle + 1
-            else:
-                high = middle
-        return low
+        base = self._base(bus)
+        (key,) = self._row(_KEY_AT, {"low": base + bounds.first, "high": base + bounds.end, "time": micros(time)})
+        return int(key) - base
 
     def read(self, bus: str, start: int, end: int, limit: int, max_bytes: int) -> list[Record]:
         """See `Storage.read`. Inside a transaction: all its statements must see the same rows."""
@@ -270,11 +275,11 @@ class SqliteLog:
     def _all(self, statement: str, arguments: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return self.connection.execute(statement, arguments).fetchall()
 
-    def _one(self, statement: str, arguments: Sequence[Any] = ()) -> tuple[Any, ...] | None:
+    def _one(self, statement: str, arguments: Sequence[Any] | Mapping[str, Any] = ()) -> tuple[Any, ...] | None:
         row: tuple[Any, ...] | None = self.connection.execute(statement, arguments).fetchone()
         return row
 
-    def _row(self, statement: str, arguments: Sequence[Any] = ()) -> tuple[Any, ...]:
+    def _row(self, statement: str, arguments: Sequence[Any] | Mapping[str, Any] = ()) -> tuple[Any, ...]:
         row = self._one(statement, arguments)
         if row is None:
             raise sqlite3.DatabaseError("a row that must be there is missing: the storage is damaged")
