@@ -19,24 +19,34 @@ _OLDEST_SQLITE = (3, 32, 0)  # enough arguments for a statement that inserts man
 
 
 def storage_error(error: sqlite3.Error, path: Path) -> StorageError:
-    """What an error of SQLite means to who uses the storage."""
-    code = getattr(error, "sqlite_errorcode", 0)  # absent where sqlite3 itself found fault
+    """What an error of SQLite means to who uses the storage, and what can be done."""
+    code = getattr(error, "sqlite_errorcode", 0)  # absent where sqlite3 itself, or this package, found fault
     primary = code & 0xFF
+    if not code and type(error) is sqlite3.DatabaseError:
+        primary = sqlite3.SQLITE_CORRUPT
     if primary == sqlite3.SQLITE_FULL:
-        return StorageFull(f"{path}: no room is left on the file system (or the file has reached its limit)")
-    meaning = _MEANINGS.get(primary, "SQLite failed")
-    return StorageError(f"{path}: {meaning} ({error}; {getattr(error, 'sqlite_errorname', type(error).__name__)})")
+        found: StorageError = StorageFull(
+            f"{path}: no room is left on the file system (or the file has reached its limit): make room, and it goes on"
+        )
+    else:
+        meaning = _MEANINGS.get(primary, "SQLite failed")
+        name = getattr(error, "sqlite_errorname", type(error).__name__)
+        found = StorageError(f"{path}: {meaning} ({error}; {name})")
+    found.__cause__ = error
+    return found
 
 
+_HELD = "another process has held the file for too long: see what it does, or give a longer busy_timeout"
+_READ_ONLY = "the file or its folder cannot be written: see whose they are, and how the file system is mounted"
 _MEANINGS = {
-    sqlite3.SQLITE_BUSY: "another process has held the file for too long",
-    sqlite3.SQLITE_LOCKED: "another process has held the file for too long",
-    sqlite3.SQLITE_READONLY: "the file or its folder cannot be written",
-    sqlite3.SQLITE_PERM: "the file or its folder cannot be written",
-    sqlite3.SQLITE_CANTOPEN: "the file, or a file beside it, cannot be opened",
-    sqlite3.SQLITE_IOERR: "reading or writing the file failed",
-    sqlite3.SQLITE_CORRUPT: "the file is damaged",
-    sqlite3.SQLITE_NOTADB: "the file is not an SQLite database",
+    sqlite3.SQLITE_BUSY: _HELD,
+    sqlite3.SQLITE_LOCKED: _HELD,
+    sqlite3.SQLITE_READONLY: _READ_ONLY,
+    sqlite3.SQLITE_PERM: _READ_ONLY,
+    sqlite3.SQLITE_CANTOPEN: "the file, or a file beside it, cannot be opened: see whose they are",
+    sqlite3.SQLITE_IOERR: "reading or writing the file failed: look at the disk, and at the limits of this process",
+    sqlite3.SQLITE_CORRUPT: "the file is damaged: `eventroute log check` tells how far; go on with a backup",
+    sqlite3.SQLITE_NOTADB: "the file is not an SQLite database: choose another path, or go on with a backup",
 }
 
 

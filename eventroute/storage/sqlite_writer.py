@@ -49,6 +49,7 @@ class WriteThread(JobThread):
         self._busy_timeout = busy_timeout
         self._connection: sqlite3.Connection | None = None
         self._commits = 0
+        self._unsettled = False
 
     def _begin(self) -> None:
         prepare(self._path, busy_timeout=self._busy_timeout)
@@ -88,6 +89,7 @@ class WriteThread(JobThread):
         """
         connection = self._tables.connection
         try:
+            self._settle(connection)
             self._set_mode(self._durable_mode if any(job.durable for job in jobs) else "NORMAL")
             connection.execute("BEGIN IMMEDIATE")
             if not self._run_all(connection, jobs):
@@ -97,6 +99,7 @@ class WriteThread(JobThread):
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             self._tables.forget()
+            self._unsettled = self._unsettled or _primary(error) == sqlite3.SQLITE_IOERR
             with suppress(sqlite3.Error):  # the error that counts is the one before
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
@@ -120,6 +123,9 @@ class WriteThread(JobThread):
             self._tables.append(jobs, self._clock.time())
         except sqlite3.OperationalError:
             raise
+        except sqlite3.Error as error:
+            fail(jobs, storage_error(error, self._path))
+            return False
         except Exception as error:  # noqa: BLE001 - the task that asked gets it
             fail(jobs, error)
             return False
@@ -131,10 +137,23 @@ class WriteThread(JobThread):
             job.result = job.work(self._tables)
         except sqlite3.OperationalError:
             raise
+        except sqlite3.Error as error:  # a damaged page, say, which others need not meet
+            fail([job], storage_error(error, self._path))
+            return connection.total_changes == before
         except Exception as error:  # noqa: BLE001 - the task that asked gets it
             fail([job], error)
             return connection.total_changes == before
         return True
+
+    def _settle(self, connection: sqlite3.Connection) -> None:
+        """After a failed write or sync the system may count as written what the disk never got, and later syncs are
+        silent about it: so all that the log holds is written once more, into the file.
+        """
+        if self._unsettled:
+            (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if busy:
+                raise sqlite3.OperationalError("after a failed write, others read what has to be written again")
+            self._unsettled = False
 
     def _set_mode(self, mode: str) -> None:
         """Claims need not outlive a power loss: what waits for nobody's disk does not wait for ours."""
@@ -152,3 +171,7 @@ class WriteThread(JobThread):
                 connection.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS:d}")
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 connection.execute(f"PRAGMA busy_timeout = {int(self._busy_timeout * 1000):d}")
+
+
+def _primary(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
