@@ -60,8 +60,9 @@ class Publisher:
         """Close the storage."""
         self.close()
 
-    def publish(self, *events: BaseCloudEvent, bus: str = "default") -> list[int]:
-        """Append events to a bus: all or none, durable on return. Returns one offset an event, in order.
+    def publish(self, *events: BaseCloudEvent, bus: str = "default") -> list[int | None]:
+        """Append events to a bus: all or none, durable on return. Returns one offset an event, in order,
+        or None in place of that of a delayed event.
 
         Raises what `Router.publish` raises.
         """
@@ -69,7 +70,7 @@ class Publisher:
         if portal is None:
             raise StorageClosed("this publisher is not open: use `with Publisher(storage) as publisher:`, or open()")
 
-        async def publish() -> list[int]:
+        async def publish() -> list[int | None]:
             return await self._router.publish(*events, bus=bus)
 
         return portal.call(publish)

@@ -11,7 +11,8 @@ from uuid import uuid4
 from eventroute.clock import Clock
 from eventroute.errors import InvalidEvent, StorageClosed, StorageError, StorageFull
 from eventroute.event import Event
-from eventroute.storage.base import Storage
+from eventroute.storage.base import Delayed, Storage
+from eventroute.timing import deliver_after, expiry
 
 if TYPE_CHECKING:
     from cloudevents.core.base import BaseCloudEvent
@@ -39,24 +40,32 @@ class Publishing:
         self._max_event_bytes = max_event_bytes
         self._acknowledged: deque[str] = deque(maxlen=ACKNOWLEDGED)
 
-    async def publish(self, events: Sequence[BaseCloudEvent], bus: str) -> list[int]:
+    async def publish(self, events: Sequence[BaseCloudEvent], bus: str) -> list[int | None]:
         """See `Router.publish`."""
         if not events:
             return []
-        raws = [self._encode(Event.from_cloudevent(event)) for event in events]
+        now = self._clock.time()
+        batch = [self._encode(Event.from_cloudevent(event), now) for event in events]
+        ready = [each for each in batch if isinstance(each, bytes)]
+        delayed = [each for each in batch if isinstance(each, Delayed)]
         append_id = str(uuid4())
         acknowledged = list(self._acknowledged)
-        offsets = await self._append(bus, raws, append_id, acknowledged)
+        offsets = await self._append(bus, ready, delayed, append_id, acknowledged)
         for known in acknowledged:
             if self._acknowledged and self._acknowledged[0] == known:
                 self._acknowledged.popleft()
         self._acknowledged.append(append_id)
-        return list(offsets)
+        told = iter(offsets)
+        return [next(told) if isinstance(each, bytes) else None for each in batch]
 
-    async def _append(self, bus: str, raws: list[bytes], append_id: str, acknowledged: list[str]) -> tuple[int, ...]:
+    async def _append(
+        self, bus: str, ready: list[bytes], delayed: list[Delayed], append_id: str, acknowledged: list[str]
+    ) -> tuple[int, ...]:
         for attempt in range(1, APPEND_TRIES + 1):
             try:
-                return await self._storage.append(bus, raws, append_id=append_id, acknowledged=acknowledged)
+                return await self._storage.append(
+                    bus, ready, append_id=append_id, acknowledged=acknowledged, delayed=delayed
+                )
             except (StorageFull, StorageClosed):
                 raise
             except StorageError as error:
@@ -66,13 +75,13 @@ class Publishing:
                 await self._clock.sleep(0.05 * attempt)
         raise AssertionError("unreachable")
 
-    def _encode(self, event: Event) -> bytes:
-        for name in ("deliverafter", "xvanusdeliverytime"):
-            if name in event.attributes:
-                raise InvalidEvent("delayed events are not supported by this version: leave it out", where=name)
+    def _encode(self, event: Event, now: float) -> bytes | Delayed:
+        """The event as it is stored; a time that has come already is no delay."""
+        due = deliver_after(event)
+        expiry(event)  # raises where it is no time
         raw = event.to_json()
         if len(raw) > self._max_event_bytes:
             raise InvalidEvent(
                 f"the event takes {len(raw)} bytes in its JSON form, the bound is {self._max_event_bytes}", where="data"
             )
-        return raw
+        return raw if due is None or due <= now else Delayed(due, raw)

@@ -25,7 +25,7 @@ from eventroute.push.sinks.client import HttpSettings
 from eventroute.push.sinks.http import HttpSinks
 from eventroute.push.sinks.registry import SinkRegistry
 from eventroute.routing import Table, Vocabulary, compile_subscription, definition_of
-from eventroute.storage.base import DeadLetter, Start, Storage, StoredSubscription
+from eventroute.storage.base import DeadLetter, Start, Storage, StoredSubscription, Timer
 from eventroute.subscription import Subscription, check_name
 from eventroute.transform import Command
 
@@ -159,14 +159,39 @@ class Router:
 
     # -- publishing ------------------------------------------------------------------------------------------------
 
-    async def publish(self, *events: BaseCloudEvent, bus: str = "default") -> list[int]:
+    async def publish(self, *events: BaseCloudEvent, bus: str = "default") -> list[int | None]:
         """Append events to a bus: all or none, durable on return. Returns one offset an event, in order.
+
+        An event with the attribute `deliverafter` (RFC 3339) gets None in place of an offset: it waits in the ledger
+        and is appended when its time has come, by any router that pushes. A time that has passed is no delay.
 
         Takes any object of the CloudEvents SDK's protocol. Raises InvalidEvent, UnknownBus, StorageFull (nothing was
         stored), StorageError (after several tries it is not known whether they were stored).
         """
         self._check_open()
-        return await self._publishing.publish(events, bus)
+        offsets = await self._publishing.publish(events, bus)
+        if None in offsets and bus in self._schedulers:
+            self._schedulers[bus].firing.look()
+        return offsets
+
+    async def timers(
+        self, bus: str = "default", *, after: tuple[float, str] | None = None, limit: int = 100
+    ) -> list[Timer]:
+        """The delayed events of a bus that are not due yet, the first due first: at most `limit`, those behind `after`
+        (the `due` and `id` of one). Raises UnknownBus.
+        """
+        self._check_open()
+        return await self.storage.timers(bus, after=after, limit=limit)
+
+    async def count_timers(self, bus: str = "default") -> int:
+        """How many delayed events of a bus are not due yet. Raises UnknownBus."""
+        self._check_open()
+        return await self.storage.count_timers(bus)
+
+    async def cancel_timer(self, timer: str, bus: str = "default") -> bool:
+        """Take a delayed event back, by the id of its timer. False: there is no such timer (any more)."""
+        self._check_open()
+        return await self.storage.cancel_timer(bus, timer)
 
     async def create_bus(self, bus: str) -> None:
         """Make a bus; one that exists is left as it is. Raises InvalidSubscription where the name is none."""

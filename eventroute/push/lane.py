@@ -12,7 +12,7 @@ from anyio.abc import TaskGroup
 from attrs import define
 
 from eventroute.clock import Clock
-from eventroute.errors import BackendUnsupported, TransformError
+from eventroute.errors import BackendUnsupported, InvalidEvent, TransformError
 from eventroute.event import Event
 from eventroute.push.bell import Bell
 from eventroute.push.breaker import Circuit
@@ -20,7 +20,7 @@ from eventroute.push.deadlines import Deadlines, Watched
 from eventroute.push.delivery import Delivery
 from eventroute.push.outcome import Outcome, Rejected, RetryLater
 from eventroute.push.route import Route
-from eventroute.timestamps import parse_timestamp
+from eventroute.timing import expiry
 
 __all__ = ["Lane", "Load"]
 
@@ -186,7 +186,7 @@ class Lane:
         route = self.route
         now = self._clock.time()
         event = Event.from_log(delivery.raw)
-        if b"expirytime" in delivery.raw and _expired(event, now):
+        if _may_expire(delivery.raw) and _expired(event, now):
             return Rejected("expired", f"expirytime was {event.attributes['expirytime']}")
         sink = route.sink
         if sink is None:  # gone since the delivery was queued: whoever can reach the sink will take it
@@ -214,11 +214,14 @@ class Lane:
             return RetryLater("sink-fault", f"{type(error).__name__}: {error}")
 
 
+def _may_expire(raw: bytes) -> bool:
+    """Whether it is worth while to look at the attributes: a name may be written with escapes."""
+    return b"expirytime" in raw or b"\\u00" in raw
+
+
 def _expired(event: Event, now: float) -> bool:
-    expiry = event.attributes.get("expirytime")
-    if not isinstance(expiry, str):
-        return False
     try:
-        return parse_timestamp(expiry).timestamp() <= now
-    except ValueError:  # not a time, so no expiry: the extension's type is not ours to enforce at delivery
+        moment = expiry(event)
+    except InvalidEvent:  # not a time, so no expiry: what is in the log already is not refused
         return False
+    return moment is not None and moment <= now

@@ -10,6 +10,7 @@ from anyio.abc import TaskGroup
 
 from eventroute.clock import Clock
 from eventroute.errors import LeaseLost
+from eventroute.push.firing import Firing
 from eventroute.push.patience import patiently
 from eventroute.push.reading import Reading
 from eventroute.push.retrying import Retrying
@@ -52,6 +53,7 @@ class Scheduler:
         self._stop = anyio.Event()
         self._grace = 0.0
         self._worker: Worker | None = None
+        self.firing = Firing(storage, bus, clock)
 
     def stop(self, grace: float) -> None:
         """Have `run` return: attempts in flight get `grace` seconds to end."""
@@ -100,6 +102,7 @@ class Scheduler:
                     pushing.start_soon(worker.deadlines.run)
                     pushing.start_soon(worker.sweep)
                     pushing.start_soon(Retrying(worker).run)
+                    pushing.start_soon(self.firing.run)
                     pushing.start_soon(self._read, worker, pushing)
                     await self._stop.wait()
                     await self._end_attempts(worker)

@@ -14,6 +14,7 @@ reader      A durable named position in a bus's log, shared by any number of wor
 span        "This reader serves this subscription from this offset to that one, by this definition."
 claim       A range of offsets that one session works on, for one reader.
 waiting     A delivery that was matched, is not settled, and lies behind its reader's position.
+timer       An event that was accepted and is appended to the log only when it is due.
 
 A backend is thread-safe and may be used from several event loops, asyncio or trio, at once. Every call either has its
 whole effect, durably, or raises and has none; an error may leave it unknown only where that is said. A call that is
@@ -39,7 +40,9 @@ from eventroute.storage.values import (
     Claim,
     Complete,
     DeadLetter,
+    Delayed,
     Entry,
+    Fired,
     Reader,
     Record,
     Session,
@@ -47,6 +50,7 @@ from eventroute.storage.values import (
     Span,
     Start,
     StoredSubscription,
+    Timer,
     Wait,
     Waiting,
     WaitingSummary,
@@ -62,7 +66,9 @@ __all__ = [
     "Claim",
     "Complete",
     "DeadLetter",
+    "Delayed",
     "Entry",
+    "Fired",
     "Reader",
     "Record",
     "Session",
@@ -71,6 +77,7 @@ __all__ = [
     "Start",
     "Storage",
     "StoredSubscription",
+    "Timer",
     "Wait",
     "Waiting",
     "WaitingSummary",
@@ -118,11 +125,18 @@ class Storage(ABC):
 
     @abstractmethod
     async def append(
-        self, bus: str, events: Sequence[bytes], *, append_id: str, acknowledged: Sequence[str] = ()
+        self,
+        bus: str,
+        events: Sequence[bytes],
+        *,
+        append_id: str,
+        acknowledged: Sequence[str] = (),
+        delayed: Sequence[Delayed] = (),
     ) -> tuple[int, ...]:
-        """Append all of `events` or none; durable on return. Returns their offsets, ascending, in the order given.
+        """Append all of `events` and make a timer of each of `delayed`, or nothing of it; durable on return. Returns
+        the offsets of `events`, ascending, in the order given.
 
-        A repeat with the same `append_id`, after a lost answer, appends nothing and returns the same offsets, until
+        A repeat with the same `append_id`, after a lost answer, does nothing and returns the same offsets, until
         that id was in the `acknowledged` of a later call (to any bus). A backend may bound how many ids it remembers,
         at 100,000 or more. After StorageFull nothing was stored; after another StorageError or a cancellation that is
         unknown, and a repeat settles it.
@@ -152,6 +166,33 @@ class Storage(ABC):
         It may return early, for no reason; it must not miss a change for long: at once within one process, 0.1 s
         across processes. Other tasks get their turn even where it returns at once.
         """
+
+    # -- timers ----------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def fire_timers(self, bus: str, *, now: float, limit: int) -> Fired:
+        """Append the events of at most `limit` timers that are due (`due` <= `now`), in the order of (due, put), and
+        take these timers away. A backend may leave some that would fit, but not all, for the next call.
+
+        Each event is appended once: together with the end of its timer, or under an append id that is the timer's own,
+        so that a call which was interrupted between the two doubles nothing when it is repeated.
+        """
+
+    @abstractmethod
+    async def next_timer(self, bus: str) -> float | None:
+        """When the earliest timer is due, or None where there is none. Asked often: it must cost little."""
+
+    @abstractmethod
+    async def timers(self, bus: str, *, after: tuple[float, str] | None = None, limit: int = 100) -> list[Timer]:
+        """Timers in the order in which they fire, those behind `after` (a timer's `due` and `id`), at most `limit`."""
+
+    @abstractmethod
+    async def count_timers(self, bus: str) -> int:
+        """How many there are."""
+
+    @abstractmethod
+    async def cancel_timer(self, bus: str, timer: str) -> bool:
+        """Take a timer away, by its id, so that its event is never appended. False: it is not there (any more)."""
 
     # -- sessions --------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -18,13 +19,16 @@ from eventroute.storage.base import (
     Changes,
     Claim,
     DeadLetter,
+    Delayed,
     Entry,
+    Fired,
     Reader,
     Record,
     Session,
     Start,
     Storage,
     StoredSubscription,
+    Timer,
     Waiting,
     WaitingSummary,
 )
@@ -93,7 +97,13 @@ class MemoryStorage(Storage):
             return tables.buses()
 
     async def append(
-        self, bus: str, events: Sequence[bytes], *, append_id: str, acknowledged: Sequence[str] = ()
+        self,
+        bus: str,
+        events: Sequence[bytes],
+        *,
+        append_id: str,
+        acknowledged: Sequence[str] = (),
+        delayed: Sequence[Delayed] = (),
     ) -> tuple[int, ...]:
         """See `Storage.append`. It lets other tasks run, so that one that publishes in a loop starves nobody."""
         await anyio.lowlevel.checkpoint()
@@ -103,10 +113,11 @@ class MemoryStorage(Storage):
                 self._appended.pop(done, None)
             if append_id in self._appended:
                 return self._appended[append_id]
-            size = sum(map(len, events))
+            size = sum(map(len, events)) + sum(len(each.event) for each in delayed)
             if self._bytes + size > self._max_bytes:
                 raise StorageFull(f"{size} bytes more would pass the storage's max_bytes of {self._max_bytes}")
             offsets = tables.append(bus, events, self._clock.time())
+            tables.put_timers(bus, delayed)
             self._bytes += size
             self._appended[append_id] = offsets
             if len(self._appended) > self._max_append_ids:
@@ -141,6 +152,38 @@ class MemoryStorage(Storage):
                 await waiter.wait()
         finally:
             self._watchers.discard(bus, waiter)
+
+    # -- timers ----------------------------------------------------------------------------------------------------
+
+    async def fire_timers(self, bus: str, *, now: float, limit: int) -> Fired:
+        """See `Storage.fire_timers`."""
+        with self._open() as tables:
+            due = tables.timers(bus, None, now, limit)
+            tables.append(bus, [timer.event for timer in due], self._clock.time())
+            tables.drop_timers(bus, len(due))
+            return Fired(len(due), tables.next_timer(bus))
+
+    async def next_timer(self, bus: str) -> float | None:
+        """See `Storage.next_timer`."""
+        with self._open() as tables:
+            return tables.next_timer(bus)
+
+    async def timers(self, bus: str, *, after: tuple[float, str] | None = None, limit: int = 100) -> list[Timer]:
+        """See `Storage.timers`."""
+        with self._open() as tables:
+            return tables.timers(bus, after, math.inf, limit)
+
+    async def count_timers(self, bus: str) -> int:
+        """See `Storage.count_timers`."""
+        with self._open() as tables:
+            return tables.count_timers(bus)
+
+    async def cancel_timer(self, bus: str, timer: str) -> bool:
+        """See `Storage.cancel_timer`."""
+        with self._open() as tables:
+            cancelled = tables.cancel_timer(bus, timer)
+            self._bytes -= 0 if cancelled is None else len(cancelled.event)
+            return cancelled is not None
 
     # -- sessions --------------------------------------------------------------------------------------------------
 

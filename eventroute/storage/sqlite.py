@@ -18,13 +18,16 @@ from eventroute.storage.base import (
     Changes,
     Claim,
     DeadLetter,
+    Delayed,
     Entry,
+    Fired,
     Reader,
     Record,
     Session,
     Start,
     Storage,
     StoredSubscription,
+    Timer,
     Waiting,
     WaitingSummary,
 )
@@ -150,10 +153,16 @@ class SQLiteStorage(Storage):
         return await self._read(lambda tables: tables.buses())
 
     async def append(
-        self, bus: str, events: Sequence[bytes], *, append_id: str, acknowledged: Sequence[str] = ()
+        self,
+        bus: str,
+        events: Sequence[bytes],
+        *,
+        append_id: str,
+        acknowledged: Sequence[str] = (),
+        delayed: Sequence[Delayed] = (),
     ) -> tuple[int, ...]:
         """See `Storage.append`. Appends of many tasks share a commit."""
-        return await self._running()[0].run(AppendJob(bus, events, append_id, acknowledged))
+        return await self._running()[0].run(AppendJob(bus, events, append_id, acknowledged, delayed))
 
     async def read(self, bus: str, start: int, end: int, *, limit: int, max_bytes: int) -> list[Record]:
         """See `Storage.read`."""
@@ -182,6 +191,30 @@ class SQLiteStorage(Storage):
                 await waiter.wait()
         finally:
             self._watchers.discard(bus, waiter)
+
+    # -- timers ----------------------------------------------------------------------------------------------------
+
+    async def fire_timers(self, bus: str, *, now: float, limit: int) -> Fired:
+        """See `Storage.fire_timers`."""
+        return await self._write(
+            lambda tables: tables.fire_timers(bus, now, limit, self._clock.time()), cost=100 + 10 * limit
+        )
+
+    async def next_timer(self, bus: str) -> float | None:
+        """See `Storage.next_timer`."""
+        return await self._read(lambda tables: tables.next_timer(bus))
+
+    async def timers(self, bus: str, *, after: tuple[float, str] | None = None, limit: int = 100) -> list[Timer]:
+        """See `Storage.timers`."""
+        return await self._read(lambda tables: tables.timers(bus, after, limit))
+
+    async def count_timers(self, bus: str) -> int:
+        """See `Storage.count_timers`."""
+        return await self._read(lambda tables: tables.count_timers(bus))
+
+    async def cancel_timer(self, bus: str, timer: str) -> bool:
+        """See `Storage.cancel_timer`."""
+        return await self._write(lambda tables: tables.cancel_timer(bus, timer))
 
     # -- sessions --------------------------------------------------------------------------------------------------
 

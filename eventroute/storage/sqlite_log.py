@@ -15,7 +15,7 @@ from zlib import crc32
 import msgspec
 
 from eventroute.errors import UnknownBus
-from eventroute.storage.base import LIVE, Bounds, Record
+from eventroute.storage.base import LIVE, Bounds, Delayed, Record
 from eventroute.storage.tables import FIRST_OFFSET, micros
 from eventroute.storage.threads import Head
 
@@ -54,6 +54,7 @@ class Appending(Protocol):
     events: Sequence[bytes]
     append_id: str
     acknowledged: Sequence[str]
+    delayed: Sequence[Delayed]
     result: tuple[int, ...]
     error: Exception | None
 
@@ -187,6 +188,7 @@ class SqliteLog:
         known = self._appended([each.append_id for each in group])
         rows: list[Any] = []
         ids: list[Any] = []
+        timers: list[Any] = []
         done: list[str] = []
         tails: dict[str, tuple[int, int, int]] = {}
         for each in group:
@@ -204,10 +206,13 @@ class SqliteLog:
             for event in each.events:
                 rows += (base + end, time, event, crc32(event, end) + time)
                 end += 1
+            for due, event in each.delayed:
+                timers += (bus, due, event)
             ids += (each.append_id, time, start, end - start)
             each.result = known[each.append_id] = tuple(range(start, end))
             tails[bus] = base, end, time
         self._insert("INSERT INTO event (key, time, event, seal)", 4, rows)
+        self._insert("INSERT INTO timer (bus, due, event)", 3, timers)
         self._insert("INSERT INTO appended (id, time, start, count)", 4, ids)
         self._acknowledge(done)
         self._bound_ids(len(ids) // 4)

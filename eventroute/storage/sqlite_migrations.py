@@ -102,6 +102,13 @@ CREATE VIEW events AS
 # Events from before have none.
 _VERSION_2 = """
 ALTER TABLE event ADD COLUMN seal INTEGER;
+CREATE TABLE timer (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, bus TEXT NOT NULL, due REAL NOT NULL, event BLOB NOT NULL
+);
+CREATE INDEX timer_due ON timer (bus, due, number);
+CREATE VIEW timers AS
+    SELECT bus, number, strftime('%Y-%m-%dT%H:%M:%fZ', due, 'unixepoch') AS due, CAST(event AS TEXT) AS event
+    FROM timer;
 """
 
 MIGRATIONS = (_VERSION_1, _VERSION_2)

@@ -17,7 +17,7 @@ from eventroute.storage.base import (
     Waiting,
     WaitingSummary,
 )
-from eventroute.storage.sqlite_log import SqliteLog
+from eventroute.storage.sqlite_timers import SqliteTimers
 from eventroute.storage.tables import REMOVED_KEPT
 
 __all__ = ["SqliteTables"]
@@ -31,8 +31,8 @@ _LETTER = 'SELECT subscription, "offset", time, reason, error, attempts, event F
 _LIVING = "SELECT id FROM session"
 
 
-class SqliteTables(SqliteLog):
-    """`Tables` on one connection; the log is its base's."""
+class SqliteTables(SqliteTimers):
+    """`Tables` on one connection; the log and the timers are its bases'."""
 
     # -- subscriptions ---------------------------------------------------------------------------------------------
 

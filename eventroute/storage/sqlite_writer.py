@@ -11,7 +11,7 @@ from typing import Any
 
 from eventroute.clock import Clock
 from eventroute.errors import EventrouteError
-from eventroute.storage.base import DEFAULT_BUS
+from eventroute.storage.base import DEFAULT_BUS, Delayed
 from eventroute.storage.jobs import Call, Job, JobThread, fail
 from eventroute.storage.sqlite_schema import WAL_BYTES, connect, prepare, storage_error
 from eventroute.storage.sqlite_tables import SqliteTables
@@ -26,11 +26,20 @@ _PATIENCE_MS = 50  # for readers, when the write-ahead log is cut back
 class AppendJob(Job[tuple[int, ...]]):
     """An append; those that stand together in the queue are written together."""
 
-    __slots__ = ("acknowledged", "append_id", "bus", "events")
+    __slots__ = ("acknowledged", "append_id", "bus", "delayed", "events")
 
-    def __init__(self, bus: str, events: Sequence[bytes], append_id: str, acknowledged: Sequence[str]) -> None:
-        super().__init__(5 + 3 * len(events) + sum(map(len, events)) / 300, durable=True)
+    def __init__(
+        self,
+        bus: str,
+        events: Sequence[bytes],
+        append_id: str,
+        acknowledged: Sequence[str],
+        delayed: Sequence[Delayed] = (),
+    ) -> None:
+        size = sum(map(len, events)) + sum(len(each.event) for each in delayed)
+        super().__init__(5 + 3 * len(events) + 5 * len(delayed) + size / 300, durable=True)
         self.bus = bus
+        self.delayed = delayed
         self.events = events
         self.append_id = append_id
         self.acknowledged = acknowledged

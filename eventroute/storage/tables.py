@@ -21,7 +21,7 @@ from eventroute.storage.base import (
     WaitingSummary,
 )
 
-__all__ = ["FIRST_OFFSET", "REMOVED_KEPT", "Tables", "micros"]
+__all__ = ["FIRST_OFFSET", "REMOVED_KEPT", "Tables", "micros", "timer_number"]
 
 FIRST_OFFSET = 1
 """The first offset of a bus."""
@@ -36,6 +36,11 @@ _FAR = 9e12  # seconds: beyond any date, within 64 bits of microseconds
 def micros(time: float) -> int:
     """Seconds in whole microseconds, which is how exact the log keeps time."""
     return round(max(-_FAR, min(time, _FAR)) * 1e6)
+
+
+def timer_number(timer: str) -> int:
+    """A timer's number from its id, which is the number in digits; 0, which no timer has, where it is no such id."""
+    return int(timer) if timer.isascii() and timer.isdecimal() and len(timer) < 19 else 0
 
 
 class Tables(Protocol):

@@ -16,7 +16,9 @@ __all__ = [
     "Claim",
     "Complete",
     "DeadLetter",
+    "Delayed",
     "Entry",
+    "Fired",
     "Reader",
     "Record",
     "Session",
@@ -24,6 +26,7 @@ __all__ = [
     "Span",
     "Start",
     "StoredSubscription",
+    "Timer",
     "Wait",
     "Waiting",
     "WaitingSummary",
@@ -57,6 +60,34 @@ class Bounds:
 
     first: int
     end: int
+
+
+class Delayed(NamedTuple):
+    """An event that is to be appended later."""
+
+    due: float
+    """Not before this time (seconds since the epoch); the caller's wall clock."""
+    event: bytes
+
+
+@frozen
+class Timer:
+    """A delayed event in the ledger, durable and not in the log yet."""
+
+    id: str
+    """Opaque; of no other timer of the storage, ever."""
+    due: float
+    event: bytes
+
+
+@frozen
+class Fired:
+    """What came of `fire_timers`."""
+
+    count: int
+    """How many timers were due and are events in the log now."""
+    next_due: float | None
+    """When the earliest timer that is left is due, or None where there is none."""
 
 
 @frozen

@@ -21,10 +21,11 @@ the fixture `anyio_backend`. Needs the extra `testing`.
 from __future__ import annotations
 
 from eventroute.testing.storage_placement import PlacementContract
+from eventroute.testing.storage_timers import TimersContract
 from eventroute.testing.storage_waiting import WaitingContract
 
 __all__ = ["StorageContract"]
 
 
-class StorageContract(WaitingContract, PlacementContract):
+class StorageContract(WaitingContract, PlacementContract, TimersContract):
     """Every promise of `Storage`, tested. `make_storage` is to be written; `persistent` and `pass_time` may be."""

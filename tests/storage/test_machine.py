@@ -20,7 +20,9 @@ from eventroute.storage.base import (
     Claim,
     Complete,
     DeadLetter,
+    Delayed,
     Entry,
+    Fired,
     Session,
     Settle,
     Span,
@@ -73,6 +75,8 @@ class StorageMachine(RuleBasedStateMachine):
         self.owed: dict[str, Owed] = {}
         self.served: dict[tuple[str, int], dict[str, int]] = {}
         """Reader and offset -> who was served there when it was first claimed, and by which definition."""
+        self.timers: list[tuple[float, int, bytes]] = []
+        """Due time, when it was put, and event, of what is delayed."""
         self.versions = [0, 0]
         self.serial = 0
 
@@ -122,6 +126,43 @@ class StorageMachine(RuleBasedStateMachine):
         new = self.both(lambda storage, _: storage.append(BUS, events, append_id=append_id))
         assert isinstance(new, tuple)
         assert self.both(lambda storage, _: storage.append(BUS, events, append_id=append_id)) == new
+        self.appended(new)
+
+    @rule(count=st.integers(0, 2), dues=st.lists(st.integers(0, 9), min_size=1, max_size=4))
+    def delay(self, count: int, dues: list[int]) -> None:
+        self.serial += 1
+        append_id, events = f"{self.serial}", [b"%d" % self.serial] * count
+        delayed = [Delayed(float(due), b"%d delayed %d" % (self.serial, place)) for place, due in enumerate(dues)]
+        new: object = ()
+        for _ in range(2):
+            new = self.both(lambda storage, _: storage.append(BUS, events, append_id=append_id, delayed=delayed))
+        assert isinstance(new, tuple)
+        self.appended(new)
+        self.timers += [(each.due, 10 * self.serial + place, each.event) for place, each in enumerate(delayed)]
+
+    @rule(now=st.integers(0, 9), limit=st.integers(1, 5))
+    def fire(self, now: int, limit: int) -> None:
+        before = self.end()
+        fired = self.both(lambda storage, _: storage.fire_timers(BUS, now=float(now), limit=limit))
+        due = sorted(timer for timer in self.timers if timer[0] <= now)[:limit]
+        for timer in due:
+            self.timers.remove(timer)
+        assert fired == Fired(len(due), min(self.timers, default=(None,))[0])
+        self.appended(tuple(range(before, self.end())))
+        records = self.both(lambda storage, _: storage.read(BUS, before, before + 9, limit=9, max_bytes=999))
+        assert [record.event for record in records] == [event for _, _, event in due]  # type: ignore[union-attr]
+
+    @rule(place=st.integers(0, 9))
+    def cancel(self, place: int) -> None:
+        if place < len(self.timers):
+            timer = sorted(self.timers)[place]
+            self.timers.remove(timer)
+            assert self.both(lambda storage, _: _cancel(storage, place)) is True
+
+    def end(self) -> int:
+        return self.both(lambda storage, _: storage.bounds(BUS)).end  # type: ignore[union-attr]
+
+    def appended(self, new: tuple[int, ...]) -> None:
         for owed in self.owed.values():
             owed.least.update(dict.fromkeys(new, len(owed.definitions) - 1))
         self.log += new
@@ -132,7 +173,7 @@ class StorageMachine(RuleBasedStateMachine):
     def put(self, name: str, start: Start) -> None:
         self.serial += 1
         definition = b"%d" % self.serial
-        end = self.both(lambda storage, _: storage.bounds(BUS)).end  # type: ignore[union-attr]
+        end = self.end()
         self.both(lambda storage, _: storage.put_subscription(BUS, name, definition, start=start))
         if name not in self.owed:
             begin = {"latest": end, "earliest": 1, 0.0: 1}.get(start, start)
@@ -272,6 +313,9 @@ class StorageMachine(RuleBasedStateMachine):
         self.both(lambda storage, _: storage.waiting(BUS, before=8))
         self.both(lambda storage, _: storage.dead_letters(BUS))
         self.both(lambda storage, _: _sorted_changes(storage, 0))
+        self.both(lambda storage, _: storage.next_timer(BUS))
+        timers = self.both(lambda storage, _: _timers(storage))
+        assert timers == [(due, event) for due, _, event in sorted(self.timers)]
 
     def teardown(self) -> None:
         try:
@@ -306,6 +350,15 @@ class StorageMachine(RuleBasedStateMachine):
 
     def reader_names(self) -> list[str]:
         return self.both(_reader_names)  # type: ignore[return-value]
+
+
+async def _timers(storage: Storage) -> list[tuple[float, bytes]]:
+    return [(timer.due, timer.event) for timer in await storage.timers(BUS)]
+
+
+async def _cancel(storage: Storage, place: int) -> bool:
+    """The timer at a place among those that are left: ids are each storage's own."""
+    return await storage.cancel_timer(BUS, (await storage.timers(BUS))[place].id)
 
 
 async def _complete(storage: Storage, session: Session, done: Complete) -> None:
