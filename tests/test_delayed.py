@@ -73,7 +73,7 @@ async def test_the_alias_delays_too_and_both_must_agree(router: Router, clock: V
 async def test_a_time_that_is_none_is_refused_with_the_whole_batch(router: Router, name: str, value: object) -> None:
     async with router:
         with pytest.raises(InvalidEvent) as caught:
-            await router.publish(*events("a"), *events("b", **{name: value}))
+            await router.publish(*events("a"), *events("b", **{name: value}))  # type: ignore[arg-type]
         assert caught.value.where == name
         assert (await router.storage.bounds("default")).end == 1
         assert await router.count_timers() == 0

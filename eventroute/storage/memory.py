@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -117,7 +116,7 @@ class MemoryStorage(Storage):
             if self._bytes + size > self._max_bytes:
                 raise StorageFull(f"{size} bytes more would pass the storage's max_bytes of {self._max_bytes}")
             offsets = tables.append(bus, events, self._clock.time())
-            tables.put_timers(bus, delayed)
+            tables.timers(bus).put(delayed)
             self._bytes += size
             self._appended[append_id] = offsets
             if len(self._appended) > self._max_append_ids:
@@ -158,30 +157,31 @@ class MemoryStorage(Storage):
     async def fire_timers(self, bus: str, *, now: float, limit: int) -> Fired:
         """See `Storage.fire_timers`."""
         with self._open() as tables:
-            due = tables.timers(bus, None, now, limit)
+            timers = tables.timers(bus)
+            due = timers.page(None, limit, until=now)
             tables.append(bus, [timer.event for timer in due], self._clock.time())
-            tables.drop_timers(bus, len(due))
-            return Fired(len(due), tables.next_timer(bus))
+            timers.drop(len(due))
+            return Fired(len(due), timers.next_due)
 
     async def next_timer(self, bus: str) -> float | None:
         """See `Storage.next_timer`."""
         with self._open() as tables:
-            return tables.next_timer(bus)
+            return tables.timers(bus).next_due
 
     async def timers(self, bus: str, *, after: tuple[float, str] | None = None, limit: int = 100) -> list[Timer]:
         """See `Storage.timers`."""
         with self._open() as tables:
-            return tables.timers(bus, after, math.inf, limit)
+            return tables.timers(bus).page(after, limit)
 
     async def count_timers(self, bus: str) -> int:
         """See `Storage.count_timers`."""
         with self._open() as tables:
-            return tables.count_timers(bus)
+            return len(tables.timers(bus).rows)
 
     async def cancel_timer(self, bus: str, timer: str) -> bool:
         """See `Storage.cancel_timer`."""
         with self._open() as tables:
-            cancelled = tables.cancel_timer(bus, timer)
+            cancelled = tables.timers(bus).cancel(timer)
             self._bytes -= 0 if cancelled is None else len(cancelled.event)
             return cancelled is not None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 
 from attrs import define, evolve, field
@@ -16,16 +16,15 @@ from eventroute.storage.base import (
     Changes,
     Claim,
     DeadLetter,
-    Delayed,
     Reader,
     Record,
     Span,
     StoredSubscription,
-    Timer,
     Waiting,
     WaitingSummary,
 )
-from eventroute.storage.tables import FIRST_OFFSET, REMOVED_KEPT, micros, timer_number
+from eventroute.storage.memory_timers import MemoryTimers
+from eventroute.storage.tables import FIRST_OFFSET, REMOVED_KEPT, micros
 from eventroute.storage.threads import Head
 
 __all__ = ["MemoryTables"]
@@ -33,6 +32,7 @@ __all__ = ["MemoryTables"]
 
 @define
 class _Bus:
+    timers: MemoryTimers
     records: list[Record] = field(factory=list)
     version: int = 0
     changed: dict[str, int] = field(factory=dict)
@@ -45,8 +45,6 @@ class _Bus:
     claims: dict[str, dict[int, Claim]] = field(factory=dict)
     """Reader -> the open claims by start."""
     letters: dict[tuple[str, int], DeadLetter] = field(factory=dict)
-    timers: list[tuple[float, int, bytes]] = field(factory=list)
-    """Due, number and event of each, in the order in which they fire; the numbers are in the order of putting."""
 
 
 @define
@@ -74,7 +72,7 @@ class MemoryTables:
         """Make a bus with its live reader, where there is none."""
         if bus not in self._buses:
             live = Reader(bus, LIVE, FIRST_OFFSET, FIRST_OFFSET, None)
-            self._buses[bus] = _Bus(readers={LIVE: live}, claims={LIVE: {}})
+            self._buses[bus] = _Bus(MemoryTimers(self._timer_numbers), readers={LIVE: live}, claims={LIVE: {}})
             self._touched.add(bus)
 
     def buses(self) -> tuple[str, ...]:
@@ -131,47 +129,9 @@ class MemoryTables:
         self._bus(bus).version += 1
         return self._bus(bus).version
 
-    # -- timers ----------------------------------------------------------------------------------------------------
-
-    def put_timers(self, bus: str, delayed: Iterable[Delayed]) -> None:
-        """Make timers."""
-        timers = self._bus(bus).timers
-        new = [(each.due, next(self._timer_numbers), each.event) for each in delayed]
-        if len(new) == 1:
-            insort(timers, new[0])
-        elif new:
-            timers += new
-            timers.sort()
-
-    def timers(self, bus: str, after: tuple[float, str] | None, until: float, limit: int) -> list[Timer]:
-        """Those behind `after` that are due at `until`."""
-        timers = self._bus(bus).timers
-        begin = 0 if after is None else bisect_right(timers, (after[0], timer_number(after[1])), key=_place)
-        end = min(begin + limit, bisect_right(timers, until, key=_due_time))
-        return [Timer(str(number), due, event) for due, number, event in timers[begin:end]]
-
-    def next_timer(self, bus: str) -> float | None:
-        """When the first is due."""
-        timers = self._bus(bus).timers
-        return timers[0][0] if timers else None
-
-    def count_timers(self, bus: str) -> int:
-        """How many there are."""
-        return len(self._bus(bus).timers)
-
-    def drop_timers(self, bus: str, count: int) -> None:
-        """Take the first away."""
-        del self._bus(bus).timers[:count]
-
-    def cancel_timer(self, bus: str, timer: str) -> Timer | None:
-        """Take one away."""
-        timers = self._bus(bus).timers
-        wanted = timer_number(timer)
-        for place, (due, number, event) in enumerate(timers):
-            if number == wanted:
-                del timers[place]
-                return Timer(timer, due, event)
-        return None
+    def timers(self, bus: str) -> MemoryTimers:
+        """The bus's timers."""
+        return self._bus(bus).timers
 
     # -- subscriptions ---------------------------------------------------------------------------------------------
 
@@ -382,14 +342,6 @@ class MemoryTables:
 
 def _time(record: Record) -> float:
     return record.time
-
-
-def _place(timer: tuple[float, int, bytes]) -> tuple[float, int]:
-    return timer[:2]
-
-
-def _due_time(timer: tuple[float, int, bytes]) -> float:
-    return timer[0]
 
 
 def _due(waiting: Waiting) -> tuple[float, int]:

@@ -8,6 +8,7 @@ from eventroute.storage.memory import MemoryStorage
 from eventroute.testing.clock import VirtualClock
 from eventroute.testing.storage import StorageContract
 from eventroute.testing.storage_log import put, read_all
+from eventroute.testing.storage_timers import delay, fire_all
 
 
 @pytest.mark.anyio
@@ -24,6 +25,20 @@ async def test_what_would_pass_max_bytes_is_refused_whole() -> None:
             await put(storage, b"x", b"x" * 4)
         await put(storage, b"x" * 4)
         assert [len(record.event) for record in await read_all(storage)] == [6, 4]
+
+
+@pytest.mark.anyio
+async def test_what_is_delayed_takes_room_too_until_it_is_cancelled() -> None:
+    async with MemoryStorage(max_bytes=10) as storage:
+        await delay(storage, (1.0, b"x" * 6), (2.0, b"x" * 2))
+        with pytest.raises(StorageFull, match="max_bytes of 10"):
+            await delay(storage, (1.0, b"x" * 3))
+        assert await fire_all(storage, 1.0) == [b"x" * 6]
+        (timer,) = await storage.timers(DEFAULT_BUS)
+        assert await storage.cancel_timer(DEFAULT_BUS, timer.id)
+        await put(storage, b"x" * 4)
+        with pytest.raises(StorageFull):
+            await put(storage, b"x")
 
 
 @pytest.mark.anyio

@@ -13,7 +13,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from eventroute.storage.base import DEFAULT_BUS, LIVE, Complete, Record, Session
+from eventroute.storage.base import DEFAULT_BUS, LIVE, Complete, Delayed, Record, Session
 from eventroute.storage.sqlite import SQLiteStorage
 from eventroute.testing.storage_log import put, read_all
 
@@ -59,6 +59,20 @@ async def main():
                 print(*range(claim.start, claim.end), flush=True)
                 await storage.write("default", session, [Complete(claim)])
         await storage.close_session(session)
+
+anyio.run(main)
+"""
+
+# Fires timers, a few at a time, until none is left; says so when it begins.
+FIRE = """
+import sys, anyio
+from eventroute.storage.sqlite import SQLiteStorage
+
+async def main():
+    async with SQLiteStorage(sys.argv[1]) as storage:
+        print("begun", flush=True)
+        while (await storage.fire_timers("default", now=1.0, limit=3)).next_due is not None:
+            pass
 
 anyio.run(main)
 """
@@ -134,6 +148,39 @@ def check(log: list[Record], accepted: dict[str, int]) -> None:
         assert found == list(range(len(found)))
         told = sum(name.rpartition(".")[0] == task for name in accepted)
         assert told <= len(found) <= told + 1  # one may have been accepted that nobody heard of
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs a system that can kill -9")
+def test_killed_while_it_fires_timers_each_is_in_the_log_once(tmp_path: Path) -> None:
+    lot = random.Random(8)
+    path = tmp_path / "events.db"
+    events = [b"%d" % number for number in range(6_000)]
+    anyio.run(delay, path, events)
+    kills, log = 0, list[Record]()
+    for _ in range(30):
+        process = run(FIRE, path)
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(lot.uniform(0, 0.05))  # the test is of moments, so it must let some pass
+        kills += process.poll() is None
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        log = anyio.run(log_of, path)
+        assert [record.event for record in log] == events[: len(log)]
+        assert anyio.run(timers_of, path) == len(events) - len(log)
+    assert kills > 3
+    assert log
+
+
+async def delay(path: Path, events: list[bytes]) -> None:
+    async with SQLiteStorage(path) as storage:
+        await storage.append(BUS, [], append_id="a", delayed=[Delayed(0.5, event) for event in events])
+
+
+async def timers_of(path: Path) -> int:
+    async with SQLiteStorage(path) as storage:
+        return await storage.count_timers(BUS)
 
 
 @pytest.mark.anyio

@@ -18,7 +18,7 @@ from eventroute.errors import (
     StorageError,
 )
 from eventroute.storage import sqlite_reader, sqlite_schema, sqlite_writer
-from eventroute.storage.base import DEFAULT_BUS
+from eventroute.storage.base import DEFAULT_BUS, Delayed
 from eventroute.storage.sqlite import SQLiteStorage
 from eventroute.storage.sqlite_migrations import APPLICATION_ID, SCHEMA_VERSION
 from eventroute.testing.clock import VirtualClock
@@ -49,6 +49,8 @@ async def test_a_person_can_read_the_file(path: Path, shell: Shell) -> None:
             (BUS, 2, "2023-11-14T22:13:20.250Z", "{}"),
             ("other", 1, "2023-11-14T22:13:20.250Z", "[]"),
         ]
+        await storage.append(BUS, [], append_id="a", delayed=[Delayed(1_700_000_001.5, b"{}")])
+        assert shell("SELECT * FROM timers") == [(BUS, 1, "2023-11-14T22:13:21.500Z", "{}")]
     assert shell("PRAGMA integrity_check") == [("ok",)]
     assert shell("PRAGMA application_id") == [(APPLICATION_ID,)]
     assert shell("PRAGMA user_version") == [(SCHEMA_VERSION,)]

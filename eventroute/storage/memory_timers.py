@@ -1,0 +1,64 @@
+"""Timers in memory: the delayed events of one bus, in the order in which they fire."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right, insort
+from collections.abc import Iterator, Sequence
+
+from attrs import define, field
+
+from eventroute.storage.base import Delayed, Timer
+from eventroute.storage.tables import timer_number
+
+__all__ = ["MemoryTimers"]
+
+
+@define
+class MemoryTimers:
+    """The timers of one bus; `numbers` gives each a number that is above all before it."""
+
+    numbers: Iterator[int]
+    rows: list[tuple[float, int, bytes]] = field(factory=list)
+    """Due, number and event of each, sorted."""
+
+    def put(self, delayed: Sequence[Delayed]) -> None:
+        """Make timers."""
+        new = [(each.due, next(self.numbers), each.event) for each in delayed]
+        if len(new) == 1:
+            insort(self.rows, new[0])
+        elif new:
+            self.rows += new
+            self.rows.sort()
+
+    def page(self, after: tuple[float, str] | None, limit: int, *, until: float = math.inf) -> list[Timer]:
+        """Those behind `after` that are due at `until`."""
+        begin = 0 if after is None else bisect_right(self.rows, (after[0], timer_number(after[1])), key=_place)
+        end = min(begin + limit, bisect_right(self.rows, until, key=_due))
+        return [Timer(str(number), due, event) for due, number, event in self.rows[begin:end]]
+
+    @property
+    def next_due(self) -> float | None:
+        """When the first is due."""
+        return self.rows[0][0] if self.rows else None
+
+    def drop(self, count: int) -> None:
+        """Take the first away."""
+        del self.rows[:count]
+
+    def cancel(self, timer: str) -> Timer | None:
+        """Take one away; it, where it was there."""
+        wanted = timer_number(timer)
+        for place, (due, number, event) in enumerate(self.rows):
+            if number == wanted:
+                del self.rows[place]
+                return Timer(timer, due, event)
+        return None
+
+
+def _place(row: tuple[float, int, bytes]) -> tuple[float, int]:
+    return row[:2]
+
+
+def _due(row: tuple[float, int, bytes]) -> float:
+    return row[0]
