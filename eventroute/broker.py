@@ -13,10 +13,14 @@ from typing import Final
 import anyio
 import msgspec
 import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.types import ASGIApp
 
 from eventroute.config import Access, Configuration
 from eventroute.errors import InvalidConfiguration
 from eventroute.gateway.app import Gateway
+from eventroute.gateway.subscriptions import SubscriptionsApi
 from eventroute.push.sinks.http import HttpSinks
 from eventroute.router import Router
 from eventroute.storage.base import Storage
@@ -29,6 +33,9 @@ NOT_IN_FILE: Final = "not-in-file"
 
 REQUEST_GRACE: Final = 30.0
 """Seconds that requests in flight have to end, where the configuration has no `grace`."""
+
+API_PATH: Final = "/-/api"
+"""Where the Subscriptions API is, if a bus has managers."""
 
 Say = Callable[[str], None]
 
@@ -54,7 +61,7 @@ async def _serve(configuration: Configuration, access: Access, listener: socket.
         limits=configuration.gateway.limits,
         webhook_origins=configuration.gateway.webhook_origins,
     )
-    server = _Server(_settings(gateway, configuration), listener, say)
+    server = _Server(_settings(_app(router, gateway, configuration, access), configuration), listener, say)
     with _signals(server):
         async with storage:
             await set_up(storage, configuration)
@@ -64,11 +71,22 @@ async def _serve(configuration: Configuration, access: Access, listener: socket.
     return router.clean
 
 
+def _app(router: Router, gateway: Gateway, configuration: Configuration, access: Access) -> ASGIApp:
+    """The gateway, and beside it the API where there are buses to manage."""
+    if not configuration.managed:
+        return gateway
+    api = SubscriptionsApi(
+        router, authorize=access.authorize, buses=configuration.managed, limits=configuration.gateway.limits
+    )
+    return Starlette(routes=[Mount(API_PATH, api), Mount("", gateway)])
+
+
 async def set_up(storage: Storage, configuration: Configuration) -> None:
     """Bring an open storage's buses and subscriptions in line with the file, before anything is delivered.
 
     A subscription that the file does not have is paused, never removed, and resumed when it is back; only those whose
-    sink is a function, which no file can have, are left to whoever holds the function.
+    sink is a function, which no file can have, are left to whoever holds the function, and those of a bus that has
+    managers to these.
     Raises InvalidConfiguration where HTTP cannot be sent, StorageConflict where a subscription is on another bus.
     """
     sinks = HttpSinks(settings=configuration.http)
@@ -80,6 +98,7 @@ async def set_up(storage: Storage, configuration: Configuration) -> None:
         wanted = {subscription.id: subscription for subscription in configuration.subscriptions}
         for stored in await router.subscriptions():
             from_file = not msgspec.json.decode(stored.definition)["sink"].startswith("callable:")
+            from_file &= stored.bus not in configuration.managed
             if from_file and stored.id not in wanted and stored.paused is None:
                 await router.pause(stored.id, NOT_IN_FILE)
         for subscription in wanted.values():
@@ -105,10 +124,10 @@ def _bound_socket(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _settings(gateway: Gateway, configuration: Configuration) -> uvicorn.Config:
+def _settings(app: ASGIApp, configuration: Configuration) -> uvicorn.Config:
     grace = REQUEST_GRACE if configuration.grace is None else configuration.grace
     return uvicorn.Config(
-        gateway,
+        app,
         lifespan="off",
         ws="none",
         log_config=None,

@@ -47,13 +47,18 @@ class CredentialReference:
 
 @frozen(kw_only=True)
 class BusSettings:
-    """One bus: who may publish to it over HTTP. With `publishers` or `github` it is closed to all others."""
+    """One bus: who may publish to it and manage it over HTTP.
+
+    With `publishers` or `github` it is closed to all others; without `managers` nobody may manage it.
+    """
 
     publishers: tuple[CredentialReference, ...] | None = None
     github: tuple[str, ...] = ()
     """References to the secret of its GitHub webhook; several while one is replaced by the next."""
     open: bool = False
     """Anybody may publish, wherever the gateway listens."""
+    managers: tuple[CredentialReference, ...] = ()
+    """Who may manage its subscriptions."""
 
     @property
     def closed(self) -> bool:
@@ -94,6 +99,11 @@ class Configuration:
     http: HttpSettings
 
     @property
+    def managed(self) -> frozenset[str]:
+        """The buses whose subscriptions may be managed over HTTP."""
+        return frozenset(name for name, bus in self.buses.items() if bus.managers)
+
+    @property
     def summary(self) -> str:
         """What there is of each kind, in a few words."""
         return f"buses: {len(self.buses)}, subscriptions: {len(self.subscriptions)}"
@@ -105,6 +115,7 @@ class Configuration:
             publishers = {
                 name: [known.resolve(secrets) for known in bus.publishers or ()] for name, bus in self.buses.items()
             }
+            managers = {name: [known.resolve(secrets) for known in bus.managers] for name, bus in self.buses.items()}
             github = {
                 name: tuple(secrets.get(reference) for reference in bus.github)
                 for name, bus in self.buses.items()
@@ -113,7 +124,7 @@ class Configuration:
         except SecretNotFound as error:
             raise SecretNotFound(f"{self.path}: {error}") from error
         open_buses = [name for name, bus in self.buses.items() if not bus.closed]
-        return Access(credentials(publishers, open_buses=open_buses), github)
+        return Access(credentials(publishers, open_buses=open_buses, managers=managers), github)
 
 
 def load(path: str | Path) -> Configuration:
@@ -196,6 +207,7 @@ def _bus(name: str, table: Table) -> BusSettings:
             publishers=publishers if "publishers" in table.values else None,
             github=github,
             open=table.get("open", bool, False),
+            managers=tuple(_credential(entry) for entry in table.tables("managers")),
         )
         if settings.open and settings.publishers is not None:
             raise table.error("open", "the bus has publishers: take one of the two out")

@@ -147,15 +147,18 @@ class Subscription:
 
     @property
     def rules(self) -> list[Mapping[str, Any] | str]:
-        """`source`, `types` and `filters` as one list of filters, all of which must match."""
-        rules: list[Mapping[str, Any] | str] = []
+        """`filters`, `source` and `types` as one list of filters, all of which must match.
+
+        The filters come first, so that an error that names the place of one names it as it was written.
+        """
+        rules = list(self.filters)
         if self.source is not None:
             rules.append({"exact": {"source": self.source}})
         if len(self.types) == 1:
             rules.append({"exact": {"type": self.types[0]}})
         elif self.types:
             rules.append({"any": [{"exact": {"type": name}} for name in self.types]})
-        return [*rules, *self.filters]
+        return rules
 
     def to_dict(self) -> dict[str, Any]:
         """The subscription as JSON values, without what has its default; never a secret, never a function."""

@@ -114,3 +114,14 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
             run(configuration, configuration.access(), say=print)
     with pytest.raises(RuntimeError):
         asyncio.get_running_loop()
+
+
+async def test_a_bus_with_managers_is_left_to_them(storage: MemoryStorage, follow: Any) -> None:
+    managed = "[buses.default]\nmanagers = [{bearer = 'env:X'}]\n[buses.audit]\n"
+    async with storage:
+        async with Router(storage, push=False) as router:
+            await router.create_bus("audit")
+            for name, bus in (("a", "default"), ("b", "audit")):
+                await router.subscribe(Subscription(id=name, bus=bus, sink="https://example.com/"))
+        assert await follow(managed + subscription("c")) == {"a": None, "b": NOT_IN_FILE, "c": None}
+        assert await follow(managed) == {"a": None, "b": NOT_IN_FILE, "c": None}

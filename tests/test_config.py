@@ -11,7 +11,7 @@ from attrs.exceptions import FrozenInstanceError
 
 from eventroute.config import BusSettings, Configuration, CredentialReference, GatewaySettings, load
 from eventroute.errors import InvalidConfiguration, SecretNotFound, Unauthorized
-from eventroute.gateway.authorize import PublishRequest
+from eventroute.gateway.authorize import AccessRequest
 from eventroute.push.sinks.client import HttpSettings
 from eventroute.storage.open import open_storage
 from eventroute.storage.sqlite import SQLiteStorage
@@ -244,7 +244,7 @@ def test_this_machine_alone_needs_none(write: Any, host: str) -> None:
 
 
 def may_publish(configuration: Configuration, bus: str, authorization: str = "") -> bool:
-    request = PublishRequest(bus=bus, method="POST", headers={"authorization": authorization}, client=None)
+    request = AccessRequest(bus=bus, method="POST", headers={"authorization": authorization}, client=None)
     try:
         configuration.access().authorize(request)
     except Unauthorized:
@@ -268,6 +268,26 @@ def test_who_may_publish(write: Any, tmp_path: Path, monkeypatch: pytest.MonkeyP
     shown = repr(configuration) + repr(configuration.access())
     assert "shop_token" not in shown
     assert "pw" not in shown
+
+
+def test_who_may_manage(write: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROOT", "r00t")
+    configuration = load(write(HEAD + "[buses.default]\nmanagers = [{bearer = 'env:ROOT'}]\n[buses.audit]\n"))
+    assert configuration.managed == {"default"}
+    authorize = configuration.access().authorize
+
+    def may(bus: str, token: str) -> bool:
+        headers = {"authorization": f"Bearer {token}"}
+        try:
+            authorize(AccessRequest(bus=bus, action="manage", method="GET", headers=headers, client=None))
+        except Unauthorized:
+            return False
+        return True
+
+    assert may("default", "r00t")
+    assert not may("default", "r0ot")
+    assert not may("audit", "r00t")
+    assert may_publish(configuration, "default")  # its managers do not close it
 
 
 def test_a_bus_for_github_alone_takes_nothing_else(write: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,9 +70,9 @@ def test_the_json_form_is_that_of_the_subscriptions_api() -> None:
 def test_source_and_types_are_rules_beside_the_filters() -> None:
     given = {"id": "s", "sink": "https://example.com", "filters": [{"exact": {"subject": "x"}}]}
     one = Subscription.from_dict({**given, "source": "/shop", "types": ["a"]})
-    assert one.rules == [{"exact": {"source": "/shop"}}, {"exact": {"type": "a"}}, {"exact": {"subject": "x"}}]
+    assert one.rules == [{"exact": {"subject": "x"}}, {"exact": {"source": "/shop"}}, {"exact": {"type": "a"}}]
     two = Subscription.from_dict({**given, "types": ["a", "b"]})
-    assert two.rules[0] == {"any": [{"exact": {"type": "a"}}, {"exact": {"type": "b"}}]}
+    assert two.rules[1] == {"any": [{"exact": {"type": "a"}}, {"exact": {"type": "b"}}]}
     assert Subscription(id="s", sink=sink).rules == []
 
 

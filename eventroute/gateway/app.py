@@ -20,7 +20,7 @@ from eventroute.clock import Clock, SystemClock
 from eventroute.errors import EventrouteError, StorageError, UnknownBus
 from eventroute.event import Event
 from eventroute.gateway import github
-from eventroute.gateway.authorize import Authorize, PublishRequest
+from eventroute.gateway.authorize import Authorize, request_facts
 from eventroute.gateway.body import read_body
 from eventroute.gateway.limits import RequestLimits
 from eventroute.gateway.problem import Problem, problem_of
@@ -105,7 +105,7 @@ class Gateway:
         if request.method == "OPTIONS":
             return await self._handshake(bus, request)
         if self._authorize is not None:
-            answer = self._authorize(_facts(bus, request))
+            answer = self._authorize(request_facts(bus, request))
             if isawaitable(answer):
                 await answer
         body = await read_body(request, self._limits, self._clock)
@@ -163,14 +163,6 @@ class Gateway:
         if isinstance(error, StorageError):
             _log.warning("gateway: %r: %s", request.scope["path"], error)
         return problem_of(error, retry_after=self._limits.retry_after).response()
-
-
-def _facts(bus: str, request: Request) -> PublishRequest:
-    headers: dict[str, str] = {}
-    for name, value in request.headers.items():
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    client = None if request.client is None else request.client.host
-    return PublishRequest(bus=bus, method=request.method, headers=headers, client=client)
 
 
 def _json(status: int, document: Mapping[str, object]) -> Response:

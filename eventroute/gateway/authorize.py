@@ -1,4 +1,4 @@
-"""Who may publish: the hook that is asked about each request, and one made of bearer tokens and passwords."""
+"""Who may publish and manage: the hook that is asked about each request, and one of bearer tokens and passwords."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import hmac
 from base64 import b64decode
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
+from typing import Literal
 
 from attrs import field, frozen
+from starlette.requests import Request
 
 from eventroute.errors import Unauthorized
 from eventroute.secrets import Secret
 
-__all__ = ["Authorize", "Basic", "Bearer", "Credential", "PublishRequest", "credentials"]
+__all__ = ["AccessRequest", "Authorize", "Basic", "Bearer", "Credential", "credentials", "request_facts"]
 
 
 def _read_only(headers: Mapping[str, str]) -> Mapping[str, str]:
@@ -20,10 +22,12 @@ def _read_only(headers: Mapping[str, str]) -> Mapping[str, str]:
 
 
 @frozen(kw_only=True)
-class PublishRequest:
-    """What is known of a request to publish before its body is read."""
+class AccessRequest:
+    """What is known of a request before its body is read."""
 
     bus: str
+    action: Literal["publish", "manage"] = "publish"
+    """Whether it is about events, or about the bus's subscriptions."""
     method: str
     headers: Mapping[str, str] = field(converter=_read_only, repr=False)
     """By name in lower case; several of one name are joined by a comma."""
@@ -31,8 +35,8 @@ class PublishRequest:
     """The address of the other end of the connection, where the server tells it."""
 
 
-Authorize = Callable[[PublishRequest], Awaitable[None] | None]
-"""Raises Unauthorized where the request may not publish to its bus. A plain function must not block."""
+Authorize = Callable[[AccessRequest], Awaitable[None] | None]
+"""Raises Unauthorized where the request may not do this on its bus. A plain function must not block."""
 
 
 @frozen
@@ -68,21 +72,40 @@ class Basic:
 Credential = Bearer | Basic
 
 
-def credentials(allowed: Mapping[str, Sequence[Credential]], *, open_buses: Collection[str] = ()) -> Authorize:
-    """A hook that lets a request publish if it has one of its bus's credentials.
+def credentials(
+    publishers: Mapping[str, Sequence[Credential]],
+    *,
+    open_buses: Collection[str] = (),
+    managers: Mapping[str, Sequence[Credential]] | None = None,
+) -> Authorize:
+    """A hook that lets a request publish if it has one of its bus's credentials, and manage likewise.
 
-    Anybody may publish to `open_buses`, nobody to a bus that is in neither.
+    Anybody may publish to `open_buses`; nobody may do what nothing here allows. Who may publish may not manage.
     """
-    by_bus = {bus: tuple(known) for bus, known in allowed.items()}
+    allowed = {
+        "publish": {bus: tuple(known) for bus, known in publishers.items()},
+        "manage": {bus: tuple(known) for bus, known in (managers or {}).items()},
+    }
     everybody = frozenset(open_buses)
 
-    def authorize(request: PublishRequest) -> None:
-        if request.bus in everybody:
+    def authorize(request: AccessRequest) -> None:
+        if request.action == "publish" and request.bus in everybody:
             return
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         # Each is compared, so that the time taken does not tell which one is right.
-        right = [known.matches(scheme.lower(), given.strip(" ")) for known in by_bus.get(request.bus, ())]
+        known = allowed[request.action].get(request.bus, ())
+        right = [each.matches(scheme.lower(), given.strip(" ")) for each in known]
         if not any(right):
-            raise Unauthorized(f"publishing to {request.bus!r} needs one of its credentials")
+            what = "publishing to" if request.action == "publish" else "managing"
+            raise Unauthorized(f"{what} {request.bus!r} needs one of its credentials")
 
     return authorize
+
+
+def request_facts(bus: str, request: Request, *, action: Literal["publish", "manage"] = "publish") -> AccessRequest:
+    """What a hook is told of a request of HTTP."""
+    headers: dict[str, str] = {}
+    for name, value in request.headers.items():
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    client = None if request.client is None else request.client.host
+    return AccessRequest(bus=bus, action=action, method=request.method, headers=headers, client=client)

@@ -13,7 +13,18 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from eventroute.binding import UnsupportedMode
-from eventroute.errors import InvalidEvent, StorageError, StorageFull, Unauthorized, UnknownBus
+from eventroute.errors import (
+    InvalidEvent,
+    InvalidFilter,
+    InvalidSubscription,
+    InvalidTransformer,
+    StorageConflict,
+    StorageError,
+    StorageFull,
+    Unauthorized,
+    UnknownBus,
+    UnknownSubscription,
+)
 
 __all__ = ["Problem", "problem_of"]
 
@@ -49,23 +60,42 @@ def problem_of(error: Exception, *, retry_after: int) -> Problem:
 
     What a storage says of itself (paths, addresses) is for the log, not for the sender.
     """
-    later = {"retry-after": str(retry_after)}
     match error:
         case HTTPException():
             return Problem(error.status_code, error.detail, headers=error.headers or {})
         case InvalidEvent():
             return Problem(415 if isinstance(error, UnsupportedMode) else 400, error.reason, error.where)
+        case InvalidSubscription() | InvalidFilter():
+            return Problem(400, error.reason, error.where)
+        case InvalidTransformer():
+            return Problem(400, error.reason, f"transformer.{error.where}".rstrip("."))
         case ClientDisconnect():
             return Problem(400, "the connection was closed within the body")  # for the log; nobody is there to read it
-        case UnknownBus():
-            return Problem(404, f"there is no bus {error.bus!r}")
-        case Unauthorized(forbidden=True):
-            return Problem(403, str(error))
+        case UnknownBus() | UnknownSubscription():
+            return Problem(404, _missing(error))
         case Unauthorized():
-            return Problem(401, str(error), headers={"www-authenticate": CHALLENGE})
-        case StorageFull():
-            return Problem(503, "the log is full: nothing was stored", headers=later)
+            return _unauthorized(error)
         case StorageError():
-            return Problem(503, "the storage failed", headers=later)
+            return _storage_problem(error, {"retry-after": str(retry_after)})
         case _:
             raise error
+
+
+def _missing(error: UnknownBus | UnknownSubscription) -> str:
+    if isinstance(error, UnknownBus):
+        return f"there is no bus {error.bus!r}"
+    return f"there is no subscription {error.subscription!r} on this bus"
+
+
+def _unauthorized(error: Unauthorized) -> Problem:
+    if error.forbidden:
+        return Problem(403, str(error))
+    return Problem(401, str(error), headers={"www-authenticate": CHALLENGE})
+
+
+def _storage_problem(error: StorageError, later: Mapping[str, str]) -> Problem:
+    if isinstance(error, StorageConflict):
+        return Problem(409, "that id is taken")
+    if isinstance(error, StorageFull):
+        return Problem(503, "the log is full: nothing was stored", headers=later)
+    return Problem(503, "the storage failed", headers=later)

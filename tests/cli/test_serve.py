@@ -46,6 +46,28 @@ def test_a_webhook_comes_out_as_a_message(tmp_path: Path) -> None:
         assert sorted(receiver.bodies) == sorted([body, MESSAGE])
 
 
+def test_subscriptions_are_managed_while_it_runs(tmp_path: Path) -> None:
+    """Made over HTTP, in force at once, and still there after a restart although the file does not have it."""
+    with receiving() as receiver:
+        bus = '[buses.default]\nopen = true\nmanagers = [{ bearer = "env:ROOT" }]'
+        file = configure(tmp_path, receiver.url, first=bus, last='types = ["never"]')
+        path = "/-/api/subscriptions"
+        headers = {"Authorization": "Bearer r00t", "Content-Type": "application/json"}
+        wanted = json.dumps({"sink": receiver.url}).encode()
+        with serve(file, environment={"ROOT": "r00t"}) as broker:
+            assert post(broker.port, path, wanted, {})[0] == 401
+            status, answer = post(broker.port, path, wanted, headers)
+            assert status == 201
+            assert json.loads(answer)["sink"] == receiver.url
+            assert publish(broker.port, "first") == 202
+            receiver.wait_for(lambda: "first" in receiver.delivered)
+            assert broker.stop() == 0
+        with serve(file, environment={"ROOT": "r00t"}) as broker:
+            assert publish(broker.port, "second") == 202
+            receiver.wait_for(lambda: "second" in receiver.delivered)
+            assert broker.stop() == 0
+
+
 def test_a_stop_lets_what_is_in_flight_end(tmp_path: Path) -> None:
     with receiving() as receiver:
         file = configure(tmp_path, receiver.url)

@@ -64,6 +64,7 @@ async def call(
     async def send(message: Message) -> None:
         sent.append(message)
 
+    path, _, query = path.partition("?")
     await app(
         {
             "type": "http",
@@ -74,7 +75,7 @@ async def call(
             "path": root_path + path,
             "raw_path": (root_path + path).encode("latin-1", "replace"),
             "root_path": root_path,
-            "query_string": b"",
+            "query_string": query.encode(),
             "headers": [(_raw(name).lower(), _raw(value)) for name, value in headers],
             "client": ("192.0.2.7", 50_000),
             "server": ("testserver", 80),

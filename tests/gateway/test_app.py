@@ -12,7 +12,7 @@ from eventroute.binding import BATCH_TYPE, STRUCTURED_TYPE
 from eventroute.errors import InvalidConfiguration, StorageClosed, StorageError, StorageFull, Unauthorized
 from eventroute.event import Event
 from eventroute.gateway.app import Gateway
-from eventroute.gateway.authorize import PublishRequest
+from eventroute.gateway.authorize import AccessRequest
 from eventroute.gateway.limits import RequestLimits
 from eventroute.router import Router
 from eventroute.storage.memory import MemoryStorage
@@ -218,14 +218,14 @@ async def test_a_body_that_trickles_is_cut_off(log: Log) -> None:
 # -- who may publish
 
 
-def only_alice(request: PublishRequest) -> None:
+def only_alice(request: AccessRequest) -> None:
     if request.headers.get("x-user") != "alice":
         raise Unauthorized("who are you?")
     if request.bus != "default":
         raise Unauthorized("not you, alice", forbidden=True)
 
 
-async def only_alice_later(request: PublishRequest) -> None:
+async def only_alice_later(request: AccessRequest) -> None:
     only_alice(request)
 
 
@@ -243,7 +243,7 @@ async def test_the_hook_decides_before_the_body_is_read(log: Log, hook: Any) -> 
 
 
 async def test_what_the_hook_is_told(log: Log) -> None:
-    asked: list[PublishRequest] = []
+    asked: list[AccessRequest] = []
     headers = [*STRUCTURED, ("X-A", "1"), ("x-a", "2"), ("authorization", "Bearer s3cret")]
     await call(Gateway(log, authorize=asked.append), "POST", "/default", headers, BODY)
     (request,) = asked

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import inspect
 from base64 import b64encode
+from typing import Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from eventroute.errors import Unauthorized
-from eventroute.gateway.authorize import Authorize, Basic, Bearer, PublishRequest, credentials
+from eventroute.gateway.authorize import AccessRequest, Authorize, Basic, Bearer, credentials
 from eventroute.secrets import Secret
 
 HOOK = credentials(
@@ -17,10 +18,12 @@ HOOK = credentials(
 )
 
 
-def allowed(hook: Authorize, bus: str, authorization: str | None) -> bool:
+def allowed(
+    hook: Authorize, bus: str, authorization: str | None, action: Literal["publish", "manage"] = "publish"
+) -> bool:
     headers = {} if authorization is None else {"authorization": authorization}
     try:
-        answer = hook(PublishRequest(bus=bus, method="POST", headers=headers, client=None))
+        answer = hook(AccessRequest(bus=bus, action=action, method="POST", headers=headers, client=None))
     except Unauthorized as error:
         assert not error.forbidden
         assert "t0ken" not in str(error)
@@ -62,3 +65,16 @@ def test_an_open_bus_is_open() -> None:
 def test_a_token_is_right_only_whole(given: str, token: str) -> None:
     hook = credentials({"default": [Bearer(Secret(token))]})
     assert allowed(hook, "default", f"Bearer {given}") == (given.strip(" ") == token)
+
+
+def test_who_may_publish_may_not_manage() -> None:
+    hook = credentials(
+        {"default": [Bearer(Secret("t0ken"))]},
+        open_buses=["lobby"],
+        managers={"default": [Bearer(Secret("r00t-t0ken"))]},
+    )
+    assert not allowed(hook, "default", "Bearer t0ken", "manage")
+    assert allowed(hook, "default", "Bearer r00t-t0ken", "manage")
+    assert not allowed(hook, "default", "Bearer r00t-t0ken")
+    assert not allowed(hook, "lobby", None, "manage")
+    assert not allowed(HOOK, "default", "Bearer t0ken", "manage")
