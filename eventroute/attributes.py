@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from eventroute.errors import InvalidEvent
 from eventroute.timestamps import format_timestamp, parse_timestamp
 
-__all__ = ["AttributeValue", "check_attributes"]
+__all__ = ["AttributeValue", "check_attributes", "clean_text"]
 
 AttributeValue: TypeAlias = str | bool | int
 
@@ -24,7 +24,7 @@ _forbidden = re.compile(
     "[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
     + "".join(chr(plane << 16 | 0xFFFE) + chr(plane << 16 | 0xFFFF) for plane in range(17))
     + "]"
-).search
+)
 _not_uri = re.compile(r"[^A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]").search
 _bad_percent = re.compile(r"%(?![0-9A-Fa-f]{2})").search
 _scheme = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:").match
@@ -102,8 +102,13 @@ def _is_text(name: str, value: str) -> None:
         _check_characters(name, value)
 
 
+def clean_text(text: str) -> str:
+    """The text with what no attribute may hold (section 2) replaced, one character for each."""
+    return _forbidden.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 def _check_characters(name: str, value: str) -> None:
-    found = _forbidden(value)
+    found = _forbidden.search(value)
     if found is not None:
         raise InvalidEvent(
             f"U+{ord(found[0]):04X} at position {found.start()} is not allowed in an attribute: remove it",

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from contextlib import aclosing
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, Unpack
 
 import anyio
 from anyio.abc import TaskGroup
 
 from eventroute.clock import Clock, SystemClock
+from eventroute.deadletters import Selection, Which, select
 from eventroute.errors import StorageClosed, StorageError
 from eventroute.event import Event
 from eventroute.filters.explain import Explanation
@@ -320,43 +322,57 @@ class Router:
         self,
         bus: str = "default",
         *,
-        subscription: str | None = None,
         after: tuple[str, int] | None = None,
         limit: int = 100,
+        **which: Unpack[Which],
     ) -> list[DeadLetter]:
-        """Dead letters in the order of (subscription, offset), at most `limit`, those behind `after`."""
-        self._check_open()
-        return await self.storage.dead_letters(bus, subscription=subscription, after=after, limit=limit)
+        """Dead letters in the order of (subscription, offset), at most `limit`, those behind `after`.
 
-    async def redrive(
-        self,
-        bus: str = "default",
-        *,
-        subscription: str | None = None,
-        reason: str | None = None,
-        offset: int | None = None,
-    ) -> int:
-        """Deliver dead letters again, all or those that fit what is given; their attempts count from none.
+        `which` ones: by subscription, reason, offset or time; see `Which`.
+        """
+        self._check_open()
+        found: list[DeadLetter] = []
+        async with aclosing(select(self.storage, bus, Selection(**which), after)) as pages:
+            async for page in pages:
+                found += page
+                if len(found) >= limit:
+                    break
+        return found[:limit]
+
+    async def count_deadletters(self, bus: str = "default") -> dict[tuple[str, str], int]:
+        """How many dead letters there are, by (subscription, reason)."""
+        self._check_open()
+        return await self.storage.count_dead_letters(bus)
+
+    async def redrive(self, bus: str = "default", **which: Unpack[Which]) -> int:
+        """Deliver dead letters again, all or those that are meant; their attempts count from none.
 
         Returns how many. They use the sink, the transformer and the policy in force then.
         """
         self._check_open()
-        redriven, after = 0, None
-        while letters := await self.storage.dead_letters(bus, subscription=subscription, after=after, limit=1_000):
-            chosen = [
-                (letter.subscription, letter.offset)
-                for letter in letters
-                if reason in (None, letter.reason) and offset in (None, letter.offset)
-            ]
-            redriven += await self.storage.redrive(bus, chosen, due=self._clock.time())
-            after = (letters[-1].subscription, letters[-1].offset)
+        due = self._clock.time()
+        redriven = 0
+        async for page in select(self.storage, bus, Selection(**which)):
+            redriven += await self.storage.redrive(bus, _names(page), due=due)
         if bus in self._schedulers:
             self._schedulers[bus].look()
         return redriven
 
+    async def purge(self, bus: str = "default", **which: Unpack[Which]) -> int:
+        """Remove dead letters for good, all or those that are meant. Returns how many."""
+        self._check_open()
+        purged = 0
+        async for page in select(self.storage, bus, Selection(**which)):
+            purged += await self.storage.purge(bus, _names(page))
+        return purged
+
     def _check_open(self) -> None:
         if self._tasks is None:
             raise StorageClosed("this router is not open: use it as `async with Router(storage) as router:`")
+
+
+def _names(letters: Iterable[DeadLetter]) -> list[tuple[str, int]]:
+    return [(letter.subscription, letter.offset) for letter in letters]
 
 
 def _start_of(start: str | int | datetime) -> Start:

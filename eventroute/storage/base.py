@@ -342,3 +342,7 @@ class Storage(ABC):
 
         A waiting delivery of the same identity is overwritten. `watch` is not woken.
         """
+
+    @abstractmethod
+    async def purge(self, bus: str, letters: Sequence[tuple[str, int]]) -> int:
+        """Remove dead letters, named by (subscription, offset), for good. Returns how many there were."""

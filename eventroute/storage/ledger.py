@@ -22,6 +22,7 @@ __all__ = [
     "close_session",
     "extend_session",
     "open_session",
+    "purge",
     "redrive",
     "release",
     "release_waiting",
@@ -119,6 +120,15 @@ def redrive(tables: Tables, bus: str, letters: Sequence[tuple[str, int]], due: f
         tables.put_waiting(Waiting(subscription, offset, due, event=letter.event), None)
         count += 1
     return count
+
+
+def purge(tables: Tables, bus: str, letters: Sequence[tuple[str, int]]) -> int:
+    """See `Storage.purge`."""
+    tables.version(bus)
+    there = [name for name in dict.fromkeys(letters) if tables.dead_letter(bus, *name) is not None]
+    for name in there:
+        tables.drop_dead_letter(bus, *name)
+    return len(there)
 
 
 def _living(tables: Tables, session: Session, now: float) -> None:

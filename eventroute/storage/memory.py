@@ -294,3 +294,8 @@ class MemoryStorage(Storage):
         """See `Storage.redrive`."""
         with self._open() as tables:
             return ledger.redrive(tables, bus, letters, due)
+
+    async def purge(self, bus: str, letters: Sequence[tuple[str, int]]) -> int:
+        """See `Storage.purge`."""
+        with self._open() as tables:
+            return ledger.purge(tables, bus, letters)

@@ -326,6 +326,10 @@ class SQLiteStorage(Storage):
         """See `Storage.redrive`."""
         return await self._write(lambda tables: ledger.redrive(tables, bus, letters, due), cost=100 + 40 * len(letters))
 
+    async def purge(self, bus: str, letters: Sequence[tuple[str, int]]) -> int:
+        """See `Storage.purge`."""
+        return await self._write(lambda tables: ledger.purge(tables, bus, letters), cost=100 + 20 * len(letters))
+
 
 def _nothing(_tables: SqliteTables) -> None:
     """For jobs that only wait for their turn."""

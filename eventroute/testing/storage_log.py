@@ -133,6 +133,7 @@ class LogContract:
             lambda: storage.dead_letters("no"),
             lambda: storage.count_dead_letters("no"),
             lambda: storage.redrive("no", (), due=0.0),
+            lambda: storage.purge("no", ()),
         )
         for call in calls:
             with pytest.raises(UnknownBus) as caught:

@@ -166,6 +166,14 @@ class WaitingContract(LedgerContract):
             if each.subscription == "a" and each.reason == "odd"
         ]
 
+    async def test_what_is_purged_is_gone(self, storage: Storage) -> None:
+        letters = await self._with_letters(storage)
+        named = [(each.subscription, each.offset) for each in letters if each.reason == "odd"]
+        assert await storage.purge(BUS, [*named, named[0], ("a", 999), ("never was", 1)]) == 4
+        assert await storage.purge(BUS, named) == 0
+        assert await storage.dead_letters(BUS) == [each for each in letters if each.reason != "odd"]
+        assert await storage.redrive(BUS, named, due=50.0) == 0
+
     async def test_what_waits_and_what_was_given_up_outlive_the_storage(self, clock: VirtualClock) -> None:
         if not self.persistent:
             pytest.skip("this storage goes with its object")

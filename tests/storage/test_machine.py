@@ -272,6 +272,10 @@ class StorageMachine(RuleBasedStateMachine):
     def redrive(self, name: str, offset: int) -> None:
         self.both(lambda storage, _: storage.redrive(BUS, [(name, offset)], due=2.0))
 
+    @rule(name=names, offset=offsets)
+    def purge(self, name: str, offset: int) -> None:
+        self.both(lambda storage, _: storage.purge(BUS, [(name, offset), (name, offset)]))
+
     # -- time, crashes and restarts --------------------------------------------------------------------------------
 
     @rule(seconds=st.sampled_from([1.0, TTL * 0.6, TTL * 1.5]))
