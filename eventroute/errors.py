@@ -138,7 +138,16 @@ class StorageClosed(StorageError):
 
 
 class StorageFull(StorageError):
-    """The storage can take no more events; nothing of the call was stored."""
+    """The storage can take no more events; nothing of the call was stored.
+
+    `bus` is the bus that has reached its bound, or empty where the storage as a whole has; `subscription` is the one
+    that keeps the oldest event in the log, so that retention cannot make room, or None.
+    """
+
+    def __init__(self, message: str, *, bus: str = "", subscription: str | None = None) -> None:
+        super().__init__(message)
+        self.bus = bus
+        self.subscription = subscription
 
 
 class StorageConflict(StorageError):

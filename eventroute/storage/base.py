@@ -30,6 +30,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
+from eventroute.storage.buses import BusInfo, BusSettings, Lost, Trimmed
+from eventroute.storage.retention import Retention
 from eventroute.storage.values import (
     DEFAULT_BUS,
     LIVE,
@@ -43,6 +45,7 @@ from eventroute.storage.values import (
     Delayed,
     Entry,
     Fired,
+    Mark,
     Reader,
     Record,
     Session,
@@ -62,6 +65,8 @@ __all__ = [
     "Advance",
     "Bounds",
     "Bury",
+    "BusInfo",
+    "BusSettings",
     "Changes",
     "Claim",
     "Complete",
@@ -69,8 +74,11 @@ __all__ = [
     "Delayed",
     "Entry",
     "Fired",
+    "Lost",
+    "Mark",
     "Reader",
     "Record",
+    "Retention",
     "Session",
     "Settle",
     "Span",
@@ -78,6 +86,7 @@ __all__ = [
     "Storage",
     "StoredSubscription",
     "Timer",
+    "Trimmed",
     "Wait",
     "Waiting",
     "WaitingSummary",
@@ -116,8 +125,32 @@ class Storage(ABC):
     # -- the log ---------------------------------------------------------------------------------------------------
 
     @abstractmethod
-    async def create_bus(self, bus: str) -> None:
-        """Make a bus; one that exists is left as it is."""
+    async def create_bus(self, bus: str, settings: BusSettings | None = None) -> None:
+        """Make a bus, with the default settings where none are given. One that exists is left as it is; raises
+        BusExists where settings are given and it has others.
+
+        A bus begins beyond every offset and version that a deleted one ever had.
+        """
+
+    @abstractmethod
+    async def update_bus(self, bus: str, settings: BusSettings) -> None:
+        """Give a bus these settings; they are in force on return. What was stored before stays."""
+
+    @abstractmethod
+    async def describe_bus(self, bus: str, *, oldest: int = 0) -> BusInfo:
+        """What there is to say of a bus, with the marks of at most that many of its oldest events.
+
+        May take time with the number of subscriptions, readers and `oldest`, not with the number of events.
+        """
+
+    @abstractmethod
+    async def delete_bus(self, bus: str, *, subscriptions: bool = False) -> None:
+        """Remove a bus with its events, readers, claims, waiting deliveries and dead letters; with `subscriptions` also
+        those that it has, else raises StorageConflict where it has one.
+
+        From the first moment the bus is unknown to every call, and `watch` ends. What it held may go in steps; where
+        the process dies on the way, a later call does the rest.
+        """
 
     @abstractmethod
     async def buses(self) -> tuple[str, ...]:
@@ -132,9 +165,15 @@ class Storage(ABC):
         append_id: str,
         acknowledged: Sequence[str] = (),
         delayed: Sequence[Delayed] = (),
+        identities: Sequence[bytes] | None = None,
     ) -> tuple[int, ...]:
         """Append all of `events` and make a timer of each of `delayed`, or nothing of it; durable on return. Returns
         the offsets of `events`, ascending, in the order given.
+
+        `identities`, one an event, count where the bus has `dedup` on: an event whose identity came in a call before,
+        or earlier in this one, no longer ago than the window and among the last `dedup_limit` that came, is not
+        appended, and the offset is that of the first. (What is told to be a duplicate is not remembered anew.)
+        Raises StorageFull where the events that are to be appended would pass the bus's `max_bytes`.
 
         A repeat with the same `append_id`, after a lost answer, does nothing and returns the same offsets, until
         that id was in the `acknowledged` of a later call (to any bus). A backend may bound how many ids it remembers,
@@ -148,6 +187,18 @@ class Storage(ABC):
         bytes of events, except that one record is always returned where there is one.
 
         An empty list: there is none in that range. A backend may return fewer than would fit.
+        """
+
+    @abstractmethod
+    async def trim(self, bus: str, before: int, *, limit: int, hard: bool = False) -> Trimmed:
+        """Take at most `limit` of the oldest events away, none at or above `before`; a backend may stop earlier, but
+        takes at least one where one may go. Offsets are never used again. A power loss may undo it.
+
+        Unless `hard`, none goes that a subscription has yet to settle: none at or above the position of a reader that
+        serves one from there on, and none of a waiting delivery without the event in its row. With `hard`, in the same
+        change, the rows of waiting deliveries get their events, and what went that a reader had not passed counts as
+        lost, by the subscription. A reader that is overtaken goes on at the first readable offset; its open claims
+        stay as they are. A call also forgets identities that no longer count, a bounded number at a time.
         """
 
     @abstractmethod

@@ -98,10 +98,11 @@ def release_waiting(tables: Tables, taken: Sequence[Waiting], session: Session) 
 def write(tables: Tables, bus: str, session: Session, entries: Sequence[Entry], now: float) -> None:
     """See `Storage.write`."""
     tables.version(bus)
-    _living(tables, session, now)
+    _there(tables, session)
     for entry in entries:
         if isinstance(entry, Advance | Complete):
             _check(tables, bus, entry.claim, session)
+    tables.drop_lapsed(now, keep=session.id)
     there: dict[str, bool] = {}
     for entry in entries:
         _apply(tables, bus, session, entry, there)
@@ -133,9 +134,13 @@ def purge(tables: Tables, bus: str, letters: Sequence[tuple[str, int]]) -> int:
 
 def _living(tables: Tables, session: Session, now: float) -> None:
     """A session that is late but that nobody has missed still has all that it had: it goes on."""
+    _there(tables, session)
+    tables.drop_lapsed(now, keep=session.id)
+
+
+def _there(tables: Tables, session: Session) -> None:
     if not tables.has_session(session.id):
         raise LeaseLost(f"the session {session.id} has lapsed or was closed")
-    tables.drop_lapsed(now, keep=session.id)
 
 
 def _asleep(tables: Tables, subscription: str, bus: str) -> bool:

@@ -10,11 +10,13 @@ from contextlib import contextmanager
 import anyio.lowlevel
 
 from eventroute.clock import Clock, SystemClock
-from eventroute.errors import StorageClosed, StorageFull
-from eventroute.storage import ledger, placement
+from eventroute.errors import StorageClosed
+from eventroute.storage import ledger, placement, trimming
 from eventroute.storage.base import (
     DEFAULT_BUS,
     Bounds,
+    BusInfo,
+    BusSettings,
     Changes,
     Claim,
     DeadLetter,
@@ -28,6 +30,7 @@ from eventroute.storage.base import (
     Storage,
     StoredSubscription,
     Timer,
+    Trimmed,
     Waiting,
     WaitingSummary,
 )
@@ -50,9 +53,8 @@ class MemoryStorage(Storage):
         self._max_append_ids = max_append_ids
         self._lock = threading.Lock()
         self._tables = MemoryTables()
-        self._tables.create_bus(DEFAULT_BUS)
+        self._tables.create_bus(DEFAULT_BUS, None, self._clock.time())
         self._appended: OrderedDict[str, tuple[int, ...]] = OrderedDict()
-        self._bytes = 0
         self._watchers = Watchers()
         self._opened = 0
 
@@ -85,10 +87,27 @@ class MemoryStorage(Storage):
 
     # -- the log ---------------------------------------------------------------------------------------------------
 
-    async def create_bus(self, bus: str) -> None:
+    async def create_bus(self, bus: str, settings: BusSettings | None = None) -> None:
         """See `Storage.create_bus`."""
         with self._open() as tables:
-            tables.create_bus(bus)
+            tables.create_bus(bus, settings, self._clock.time())
+
+    async def update_bus(self, bus: str, settings: BusSettings) -> None:
+        """See `Storage.update_bus`."""
+        with self._open() as tables:
+            tables.update_bus(bus, settings)
+
+    async def describe_bus(self, bus: str, *, oldest: int = 0) -> BusInfo:
+        """See `Storage.describe_bus`."""
+        with self._open() as tables:
+            return trimming.describe(tables, bus, oldest, self._clock.time())
+
+    async def delete_bus(self, bus: str, *, subscriptions: bool = False) -> None:
+        """See `Storage.delete_bus`."""
+        with self._open() as tables:
+            trimming.unsubscribe_all(tables, bus, subscriptions)
+            tables.delete_bus(bus)
+        self._watchers.forget(bus)
 
     async def buses(self) -> tuple[str, ...]:
         """See `Storage.buses`."""
@@ -103,6 +122,7 @@ class MemoryStorage(Storage):
         append_id: str,
         acknowledged: Sequence[str] = (),
         delayed: Sequence[Delayed] = (),
+        identities: Sequence[bytes] | None = None,
     ) -> tuple[int, ...]:
         """See `Storage.append`. It lets other tasks run, so that one that publishes in a loop starves nobody."""
         await anyio.lowlevel.checkpoint()
@@ -112,12 +132,7 @@ class MemoryStorage(Storage):
                 self._appended.pop(done, None)
             if append_id in self._appended:
                 return self._appended[append_id]
-            size = sum(map(len, events)) + sum(len(each.event) for each in delayed)
-            if self._bytes + size > self._max_bytes:
-                raise StorageFull(f"{size} bytes more would pass the storage's max_bytes of {self._max_bytes}")
-            offsets = tables.append(bus, events, self._clock.time())
-            tables.timers(bus).put(delayed)
-            self._bytes += size
+            offsets = tables.append(bus, events, identities, delayed, self._clock.time(), self._max_bytes)
             self._appended[append_id] = offsets
             if len(self._appended) > self._max_append_ids:
                 self._appended.popitem(last=False)
@@ -127,6 +142,11 @@ class MemoryStorage(Storage):
         """See `Storage.read`."""
         with self._open() as tables:
             return tables.read(bus, start, end, limit, max_bytes)
+
+    async def trim(self, bus: str, before: int, *, limit: int, hard: bool = False) -> Trimmed:
+        """See `Storage.trim`."""
+        with self._open() as tables:
+            return trimming.trim(tables, bus, before, limit, hard, self._clock.time())
 
     async def bounds(self, bus: str) -> Bounds:
         """See `Storage.bounds`."""
@@ -159,8 +179,7 @@ class MemoryStorage(Storage):
         with self._open() as tables:
             timers = tables.timers(bus)
             due = timers.page(None, limit, until=now)
-            tables.append(bus, [timer.event for timer in due], self._clock.time())
-            timers.drop(len(due))
+            tables.append_due(bus, due, self._clock.time())
             return Fired(len(due), timers.next_due)
 
     async def next_timer(self, bus: str) -> float | None:
@@ -181,9 +200,7 @@ class MemoryStorage(Storage):
     async def cancel_timer(self, bus: str, timer: str) -> bool:
         """See `Storage.cancel_timer`."""
         with self._open() as tables:
-            cancelled = tables.timers(bus).cancel(timer)
-            self._bytes -= 0 if cancelled is None else len(cancelled.event)
-            return cancelled is not None
+            return tables.cancel_timer(bus, timer)
 
     # -- sessions --------------------------------------------------------------------------------------------------
 

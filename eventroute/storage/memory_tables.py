@@ -1,50 +1,28 @@
-"""The log and the ledger in dictionaries."""
+"""The ledger in dictionaries."""
 
 from __future__ import annotations
 
 import heapq
 import itertools
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 
-from attrs import define, evolve, field
+from attrs import define, evolve
 
-from eventroute.errors import UnknownBus
 from eventroute.storage.base import (
     LIVE,
-    Bounds,
     Changes,
     Claim,
     DeadLetter,
     Reader,
-    Record,
     Span,
     StoredSubscription,
     Waiting,
     WaitingSummary,
 )
-from eventroute.storage.memory_timers import MemoryTimers
-from eventroute.storage.tables import FIRST_OFFSET, REMOVED_KEPT, micros
-from eventroute.storage.threads import Head
+from eventroute.storage.memory_log import MemoryLog
+from eventroute.storage.tables import REMOVED_KEPT, Need
 
 __all__ = ["MemoryTables"]
-
-
-@define
-class _Bus:
-    timers: MemoryTimers
-    records: list[Record] = field(factory=list)
-    version: int = 0
-    changed: dict[str, int] = field(factory=dict)
-    """Subscription -> the version it last changed at, the latest change last."""
-    removed: dict[str, int] = field(factory=dict)
-    """The same of those that are gone."""
-    horizon: int = 0
-    """Who knows the bus only before this version may have missed a removal."""
-    readers: dict[str, Reader] = field(factory=dict)
-    claims: dict[str, dict[int, Claim]] = field(factory=dict)
-    """Reader -> the open claims by start."""
-    letters: dict[tuple[str, int], DeadLetter] = field(factory=dict)
 
 
 @define
@@ -53,85 +31,48 @@ class _Row:
     session: str | None
 
 
-class MemoryTables:
-    """`Tables` in memory. Not thread-safe: its owner holds a lock."""
+class MemoryTables(MemoryLog):
+    """`Tables` in memory; the log is its base's."""
 
     def __init__(self) -> None:
-        self._buses: dict[str, _Bus] = {}
+        super().__init__()
         self._subscriptions: dict[str, StoredSubscription] = {}
         self._spans: dict[str, tuple[Span, ...]] = {}
         self._own: dict[str, dict[str, Reader]] = {}
         self._waiting: dict[str, dict[int, _Row]] = {}
         self._sessions: dict[str, float] = {}
-        self._touched: set[str] = set()
-        self._timer_numbers = itertools.count(1)
 
-    # -- buses and the log -----------------------------------------------------------------------------------------
+    # -- what the log is needed for ---------------------------------------------------------------------------------
 
-    def create_bus(self, bus: str) -> None:
-        """Make a bus with its live reader, where there is none."""
-        if bus not in self._buses:
-            live = Reader(bus, LIVE, FIRST_OFFSET, FIRST_OFFSET, None)
-            self._buses[bus] = _Bus(MemoryTimers(self._timer_numbers), readers={LIVE: live}, claims={LIVE: {}})
-            self._touched.add(bus)
+    def first_need(self, bus: str) -> tuple[int, str] | None:
+        """The first that has yet to be settled."""
+        unread = ((need.start, need.subscription) for need in self.needs(bus, 1 << 62))
+        unsettled = (
+            (offset, subscription)
+            for subscription in self._bus(bus).changed
+            for offset, row in self._waiting.get(subscription, {}).items()
+            if row.waiting.event is None
+        )
+        return min(itertools.chain(unread, unsettled), default=None)
 
-    def buses(self) -> tuple[str, ...]:
-        """The names, sorted."""
-        return tuple(sorted(self._buses))
+    def needs(self, bus: str, before: int) -> list[Need]:
+        """What has yet to be read."""
+        state, needs = self._bus(bus), []
+        for subscription in state.changed:
+            for span in self._spans[subscription]:
+                reader = state.readers.get(span.reader)
+                start = span.start if reader is None else max(span.start, reader.position)
+                if reader is not None and start < before and (span.until is None or start < span.until):
+                    needs.append(Need(subscription, start, span.until))
+        return needs
 
-    def take_news(self) -> dict[str, Head]:
-        """The buses whose log or version has changed since the last call."""
-        if not self._touched:
-            return {}
-        news = {bus: Head(self.bounds(bus).end, self.version(bus)) for bus in self._touched}
-        self._touched.clear()
-        return news
-
-    def append(self, bus: str, events: Sequence[bytes], now: float) -> tuple[int, ...]:
-        """Append to a bus."""
-        records = self._bus(bus).records
-        begin = FIRST_OFFSET + len(records)
-        now = micros(now) / 1e6
-        if records:
-            now = max(now, records[-1].time)
-        offsets = tuple(range(begin, begin + len(events)))
-        records.extend(map(Record, offsets, [now] * len(events), events))
-        self._touched.add(bus)
-        return offsets
-
-    def read(self, bus: str, start: int, end: int, limit: int, max_bytes: int) -> list[Record]:
-        """See `Storage.read`."""
-        records = self._bus(bus).records
-        begin = max(start - FIRST_OFFSET, 0)
-        page = records[begin : min(begin + limit, max(end - FIRST_OFFSET, 0))]
-        size = 0
-        for count, record in enumerate(page):
-            size += len(record.event)
-            if size > max_bytes and count:
-                return page[:count]
-        return page
-
-    def bounds(self, bus: str) -> Bounds:
-        """What is readable."""
-        return Bounds(FIRST_OFFSET, FIRST_OFFSET + len(self._bus(bus).records))
-
-    def offset_at(self, bus: str, time: float) -> int:
-        """The first record of that time or later."""
-        return FIRST_OFFSET + bisect_left(self._bus(bus).records, micros(time) / 1e6, key=_time)
-
-    def version(self, bus: str) -> int:
-        """The bus's version."""
-        return self._bus(bus).version
-
-    def raise_version(self, bus: str) -> int:
-        """Count it up."""
-        self._touched.add(bus)
-        self._bus(bus).version += 1
-        return self._bus(bus).version
-
-    def timers(self, bus: str) -> MemoryTimers:
-        """The bus's timers."""
-        return self._bus(bus).timers
+    def keep_events(self, bus: str, before: int) -> None:
+        """Copy events into rows."""
+        state = self._bus(bus)
+        for subscription in state.changed:
+            for offset, row in self._waiting.get(subscription, {}).items():
+                if row.waiting.event is None and state.first <= offset < before:
+                    row.waiting = evolve(row.waiting, event=state.records[offset - state.first].event)
 
     # -- subscriptions ---------------------------------------------------------------------------------------------
 
@@ -155,6 +96,7 @@ class MemoryTables:
         self._own.pop(stored.id, None)
         state = self._bus(stored.bus)
         del state.changed[stored.id]
+        state.lost.pop(stored.id, None)
         state.removed[stored.id] = version
         if len(state.removed) > REMOVED_KEPT:
             state.removed.clear()
@@ -332,16 +274,6 @@ class MemoryTables:
             key = (letter.subscription, letter.reason)
             counts[key] = counts.get(key, 0) + 1
         return counts
-
-    def _bus(self, bus: str) -> _Bus:
-        try:
-            return self._buses[bus]
-        except KeyError:
-            raise UnknownBus(bus) from None
-
-
-def _time(record: Record) -> float:
-    return record.time
 
 
 def _due(waiting: Waiting) -> tuple[float, int]:

@@ -12,9 +12,11 @@ import anyio.lowlevel
 
 from eventroute.clock import Clock, SystemClock
 from eventroute.errors import InvalidConfiguration, StorageClosed, StorageError
-from eventroute.storage import ledger, placement
+from eventroute.storage import ledger, placement, trimming
 from eventroute.storage.base import (
     Bounds,
+    BusInfo,
+    BusSettings,
     Changes,
     Claim,
     DeadLetter,
@@ -28,6 +30,7 @@ from eventroute.storage.base import (
     Storage,
     StoredSubscription,
     Timer,
+    Trimmed,
     Waiting,
     WaitingSummary,
 )
@@ -41,6 +44,9 @@ from eventroute.storage.threads import Head, Watchers
 __all__ = ["SQLiteStorage"]
 
 T = TypeVar("T")
+
+_SWEEP = 1_000  # rows that are taken away in one transaction
+_LONG = 5_000  # microseconds: it has a transaction of its own
 
 
 class SQLiteStorage(Storage):
@@ -144,9 +150,34 @@ class SQLiteStorage(Storage):
 
     # -- the log ---------------------------------------------------------------------------------------------------
 
-    async def create_bus(self, bus: str) -> None:
+    async def create_bus(self, bus: str, settings: BusSettings | None = None) -> None:
         """See `Storage.create_bus`."""
-        await self._write(lambda tables: tables.create_bus(bus))
+        while not await self._write(lambda tables: tables.create_bus(bus, settings, self._clock.time())):
+            await self._sweep()
+
+    async def update_bus(self, bus: str, settings: BusSettings) -> None:
+        """See `Storage.update_bus`."""
+        await self._write(lambda tables: tables.update_bus(bus, settings))
+
+    async def describe_bus(self, bus: str, *, oldest: int = 0) -> BusInfo:
+        """See `Storage.describe_bus`."""
+        return await self._read(lambda tables: trimming.describe(tables, bus, oldest, self._clock.time()))
+
+    async def delete_bus(self, bus: str, *, subscriptions: bool = False) -> None:
+        """See `Storage.delete_bus`. The events go in steps, between which others may write."""
+
+        def begin(tables: SqliteTables) -> None:
+            trimming.unsubscribe_all(tables, bus, subscriptions)
+            tables.delete_bus(bus)
+
+        await self._write(begin)
+        self._watchers.forget(bus)
+        await self._sweep()
+
+    async def _sweep(self) -> None:
+        """Take away what deleted buses held."""
+        while await self._write(lambda tables: tables.sweep(_SWEEP), cost=_LONG, durable=False):
+            pass
 
     async def buses(self) -> tuple[str, ...]:
         """See `Storage.buses`."""
@@ -160,13 +191,25 @@ class SQLiteStorage(Storage):
         append_id: str,
         acknowledged: Sequence[str] = (),
         delayed: Sequence[Delayed] = (),
+        identities: Sequence[bytes] | None = None,
     ) -> tuple[int, ...]:
         """See `Storage.append`. Appends of many tasks share a commit."""
-        return await self._running()[0].run(AppendJob(bus, events, append_id, acknowledged, delayed))
+        return await self._running()[0].run(AppendJob(bus, events, append_id, acknowledged, delayed, identities))
 
     async def read(self, bus: str, start: int, end: int, *, limit: int, max_bytes: int) -> list[Record]:
         """See `Storage.read`."""
         return await self._read(lambda tables: tables.read(bus, start, end, limit, max_bytes))
+
+    async def trim(self, bus: str, before: int, *, limit: int, hard: bool = False) -> Trimmed:
+        """See `Storage.trim`."""
+
+        def step(tables: SqliteTables) -> Trimmed:
+            trimmed = trimming.trim(tables, bus, before, limit, hard, self._clock.time())
+            if not trimmed.events:
+                tables.sweep(limit)
+            return trimmed
+
+        return await self._write(step, cost=_LONG, durable=False)
 
     async def bounds(self, bus: str) -> Bounds:
         """See `Storage.bounds`."""

@@ -7,23 +7,24 @@ and a busy loop gives it back late; so many rows are written by one statement, a
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cache, partial
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 from zlib import crc32
 
 import msgspec
 
-from eventroute.errors import UnknownBus
-from eventroute.storage.base import LIVE, Bounds, Delayed, Record
-from eventroute.storage.tables import FIRST_OFFSET, micros
-from eventroute.storage.threads import Head
+from eventroute.errors import StorageFull, UnknownBus
+from eventroute.storage.base import Delayed, Record
+from eventroute.storage.dedup import Placed, place
+from eventroute.storage.sqlite_buses import Log, SqliteBuses
+from eventroute.storage.sqlite_room import FileRoom
+from eventroute.storage.tables import micros
+from eventroute.storage.trimming import refusal
 
 __all__ = ["Appending", "SqliteLog"]
 
-_SHIFT = 40
-_MAX_OFFSET = (1 << _SHIFT) - 1
-_ROWS_A_STATEMENT = 256
 
 # A chunk of small events stays within the processor's cache, and a large one never takes memory unasked.
 _CHUNK = 256
@@ -55,85 +56,35 @@ class Appending(Protocol):
     append_id: str
     acknowledged: Sequence[str]
     delayed: Sequence[Delayed]
+    identities: Sequence[bytes] | None
     result: tuple[int, ...]
     error: Exception | None
 
 
-class SqliteLog:
+class SqliteLog(SqliteBuses):
     """The buses and their events on one connection, inside a transaction of its owner."""
 
-    def __init__(self, connection: sqlite3.Connection, *, max_append_ids: int = 100_000) -> None:
-        self.connection = connection
+    def __init__(
+        self, connection: sqlite3.Connection, *, max_append_ids: int = 100_000, room: FileRoom | None = None
+    ) -> None:
+        super().__init__(connection)
         self._max_append_ids = max_append_ids
-        self._numbers: dict[str, int] = {}
-        self._ends: dict[str, int] = {}
-        self._versions: dict[str, int] = {}
+        self._room = room
         self._ids_since_check = 0
-
-    def take_news(self) -> dict[str, Head]:
-        """How far the buses got that were changed since the last call (0: that half was not)."""
-        if not self._ends and not self._versions:
-            return {}
-        names = {*self._ends, *self._versions}
-        news = {bus: Head(self._ends.get(bus, 0), self._versions.get(bus, 0)) for bus in names}
-        self._ends.clear()
-        self._versions.clear()
-        return news
-
-    def forget(self) -> None:
-        """The transaction was rolled back: what was learnt in it may be wrong."""
-        self._numbers.clear()
-        self._ends.clear()
-        self._versions.clear()
-
-    # -- buses -----------------------------------------------------------------------------------------------------
-
-    def create_bus(self, bus: str) -> None:
-        """Make a bus with its live reader, where there is none."""
-        if self._one("SELECT 1 FROM bus WHERE name = ?", (bus,)) is None:
-            self._do("INSERT INTO bus (name, first, version, horizon) VALUES (?, ?, 0, 0)", (bus, FIRST_OFFSET))
-            self._do(
-                "INSERT INTO reader (bus, name, position, claimed) VALUES (?, ?, ?, ?)",
-                (bus, LIVE, FIRST_OFFSET, FIRST_OFFSET),
-            )
-
-    def buses(self) -> tuple[str, ...]:
-        """The names, sorted."""
-        return tuple(name for (name,) in self._all("SELECT name FROM bus ORDER BY name"))
-
-    def version(self, bus: str) -> int:
-        """The bus's version."""
-        return int(self._known("SELECT version FROM bus WHERE name = ?", bus)[0])
-
-    def raise_version(self, bus: str) -> int:
-        """Count it up."""
-        version = self.version(bus) + 1
-        self._do("UPDATE bus SET version = ? WHERE name = ?", (version, bus))
-        self._versions[bus] = version
-        return version
-
-    def head(self, bus: str) -> Head:
-        """How far the bus has got."""
-        return Head(self.bounds(bus).end, self.version(bus))
 
     # -- reading the log -------------------------------------------------------------------------------------------
 
-    def bounds(self, bus: str) -> Bounds:
-        """What is readable."""
-        first = int(self._known("SELECT first FROM bus WHERE name = ?", bus)[0])
-        return Bounds(first, max(first, self._last(bus)[0] + 1))
-
     def offset_at(self, bus: str, time: float) -> int:
         """The first record of that time or later, by halving: times never go back."""
-        bounds = self.bounds(bus)
-        base = self._base(bus)
-        (key,) = self._row(_KEY_AT, {"low": base + bounds.first, "high": base + bounds.end, "time": micros(time)})
+        log = self._log(bus)
+        base = log.base
+        (key,) = self._row(_KEY_AT, {"low": base + log.first, "high": base + log.end, "time": micros(time)})
         return int(key) - base
 
     def read(self, bus: str, start: int, end: int, limit: int, max_bytes: int) -> list[Record]:
         """See `Storage.read`. Inside a transaction: all its statements must see the same rows."""
-        base, bounds = self._base(bus), self.bounds(bus)
-        begin, stop = max(start, bounds.first), min(end, bounds.end)
+        log = self._log(bus)
+        base, begin, stop = log.base, max(start, log.first), min(end, log.end)
         records: list[Record] = []
         while begin < stop and len(records) < limit:
             chunk_end = min(begin + _CHUNK, stop, begin + limit - len(records))
@@ -184,55 +135,99 @@ class SqliteLog:
     # -- appending -------------------------------------------------------------------------------------------------
 
     def append(self, group: Sequence[Appending], now: float) -> None:
-        """Append each of the group, in order; each gets its result, or UnknownBus as its error."""
+        """Append each of the group, in order; each gets its result, or UnknownBus or StorageFull as its error."""
         known = self._appended([each.append_id for each in group])
         rows: list[Any] = []
         ids: list[Any] = []
+        seen: list[Any] = []
         timers: list[Any] = []
         done: list[str] = []
-        tails: dict[str, tuple[int, int, int]] = {}
+        logs: dict[str, Log] = {}
+        grown: dict[str, Log] = {}
         for each in group:
-            bus = each.bus
             try:
-                base, end, time = tails[bus] if bus in tails else self._tail(bus, micros(now))
-            except UnknownBus as error:
+                log = logs[each.bus] if each.bus in logs else self._log(each.bus)
+                if each.append_id not in known:
+                    time = max(log.newest, micros(now))
+                    placed = self._placed(log, each, time)
+                    self._add(log, each, placed, time, rows)
+                    known[each.append_id] = placed.offsets
+                    ids += (each.append_id, time, *_written_offsets(placed))
+                    for identity, one in placed.seen.items():
+                        seen += (log.number, identity, *one)
+                    for due, event in each.delayed:
+                        timers += (each.bus, due, event)
+                    grown[each.bus] = log
+            except (UnknownBus, StorageFull) as error:
                 each.error = error
                 continue
+            logs[each.bus] = log
             done += each.acknowledged
-            if each.append_id in known:
-                each.result = known[each.append_id]
-                continue
-            start = end
-            for event in each.events:
-                rows += (base + end, time, event, crc32(event, end) + time)
-                end += 1
-            for due, event in each.delayed:
-                timers += (bus, due, event)
-            ids += (each.append_id, time, start, end - start)
-            each.result = known[each.append_id] = tuple(range(start, end))
-            tails[bus] = base, end, time
+            each.result = known[each.append_id]
         self._insert("INSERT INTO event (key, time, event, seal)", 4, rows)
         self._insert("INSERT INTO timer (bus, due, event)", 3, timers)
-        self._insert("INSERT INTO appended (id, time, start, count)", 4, ids)
+        self._insert("INSERT INTO appended (id, time, start, count, offsets)", 5, ids)
+        self._insert('INSERT OR REPLACE INTO seen (bus, identity, serial, time, "offset")', 5, seen)
+        self._write_logs(grown)
         self._acknowledge(done)
-        self._bound_ids(len(ids) // 4)
-        self._ends.update((bus, end) for bus, (_, end, _) in tails.items())
+        self._bound_ids(len(ids) // 5)
 
-    def _tail(self, bus: str, now: int) -> tuple[int, int, int]:
-        """What is added to a bus's offsets, the next offset, and the time from now on, which never goes back."""
-        last, time = self._last(bus)
-        return self._base(bus), last + 1, max(time, now)
+    def _placed(self, log: Log, each: Appending, time: int) -> Placed:
+        """Where the events are to be."""
+        window, count = log.settings.dedup, len(each.events)
+        if window is None or each.identities is None:
+            return Placed(tuple(range(log.end, log.end + count)), range(count), {}, log.last or 0)
+        identities = list(each.identities)
+        known = self._seen(log, [one for one in identities if one not in log.seen])
+        return place(
+            identities,
+            known | log.seen,
+            end=log.end,
+            last=self._last_seen(log),
+            now=time,
+            since=time - micros(window),
+            limit=log.settings.dedup_limit,
+        )
+
+    def _add(self, log: Log, each: Appending, placed: Placed, time: int, rows: list[Any]) -> None:
+        """Take what is new into the rows that are to be inserted. Raises StorageFull, and has changed nothing then."""
+        new = each.events if len(placed.new) == len(each.events) else [each.events[number] for number in placed.new]
+        size, delayed = sum(map(len, new)), sum(len(one.event) for one in each.delayed)
+        limit = log.settings.max_bytes
+        if limit is None:
+            if self._room is not None:
+                self._room.take(size + delayed)
+        elif size + delayed and log.size + size + delayed > limit:
+            raise refusal(each.bus, size + delayed, limit, log.first, self.first_need(each.bus))
+        for offset, event in enumerate(new, log.end):
+            rows += (log.base + offset, time, event, crc32(event, offset) + time)
+        log.end += len(new)
+        log.size += size
+        log.newest = time
+        if placed.seen:
+            log.last = placed.last
+            log.seen.update(placed.seen)
+
+    def _write_logs(self, logs: Mapping[str, Log]) -> None:
+        for bus, log in logs.items():
+            self._do(
+                'UPDATE bus SET "end" = ?, newest = ?, bytes = ? WHERE number = ?',
+                (log.end, log.newest, log.size, log.number),
+            )
+            self._ends[bus] = log.end
+            if log.seen and log.settings.dedup is not None:
+                self._forget_seen(log, log.newest - micros(log.settings.dedup), 2 * len(log.seen) + 2)
+
+    @abstractmethod
+    def first_need(self, bus: str) -> tuple[int, str] | None:
+        """See `Tables.first_need`."""
 
     def _appended(self, append_ids: Sequence[str]) -> dict[str, tuple[int, ...]]:
-        found: dict[str, tuple[int, ...]] = {}
-        for ids in _chunks(append_ids, 1):
-            for append_id, start, count in self._all(_among("SELECT id, start, count FROM appended", len(ids)), ids):
-                found[append_id] = tuple(range(start, start + count))
-        return found
+        rows = self._among("SELECT id, start, count, offsets FROM appended WHERE id", append_ids)
+        return {append_id: _read_offsets(start, count, offsets) for append_id, start, count, offsets in rows}
 
     def _acknowledge(self, append_ids: Sequence[str]) -> None:
-        for ids in _chunks(append_ids, 1):
-            self._do(_among("DELETE FROM appended", len(ids)), ids)
+        self._do_among("DELETE FROM appended WHERE id", append_ids)
 
     def _bound_ids(self, added: int) -> None:
         """Forget the oldest append ids beyond the bound; looked at now and then, since counting takes a while."""
@@ -246,70 +241,14 @@ class SqliteLog:
             (max(0, count - self._max_append_ids),),
         )
 
-    def _insert(self, into: str, columns: int, values: list[Any]) -> None:
-        for chunk in _chunks(values, columns):
-            self._do(_rows(into, columns, len(chunk) // columns), chunk)
 
-    # -- statements ------------------------------------------------------------------------------------------------
-
-    def _base(self, bus: str) -> int:
-        """What a bus's offsets are added to."""
-        number = self._numbers.get(bus)
-        if number is None:
-            number = self._numbers[bus] = self._known("SELECT number FROM bus WHERE name = ?", bus)[0]
-        return number << _SHIFT
-
-    def _last(self, bus: str) -> tuple[int, int]:
-        """The offset and time of the last event, or those before any."""
-        base = self._base(bus)
-        row = self._one(
-            "SELECT key, time FROM event WHERE key > ? AND key <= ? ORDER BY key DESC LIMIT 1",
-            (base, base + _MAX_OFFSET),
-        )
-        return (FIRST_OFFSET - 1, -(1 << 62)) if row is None else (row[0] - base, row[1])
-
-    def _known(self, statement: str, bus: str) -> tuple[Any, ...]:
-        row = self._one(statement, (bus,))
-        if row is None:
-            raise UnknownBus(bus)
-        return row
-
-    def _do(self, statement: str, arguments: Sequence[Any] = ()) -> None:
-        self.connection.execute(statement, arguments)
-
-    def _many(self, statement: str, arguments: Iterable[Sequence[Any]]) -> None:
-        self.connection.executemany(statement, arguments)
-
-    def _all(self, statement: str, arguments: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        return self.connection.execute(statement, arguments).fetchall()
-
-    def _one(self, statement: str, arguments: Sequence[Any] | Mapping[str, Any] = ()) -> tuple[Any, ...] | None:
-        row: tuple[Any, ...] | None = self.connection.execute(statement, arguments).fetchone()
-        return row
-
-    def _row(self, statement: str, arguments: Sequence[Any] | Mapping[str, Any] = ()) -> tuple[Any, ...]:
-        row = self._one(statement, arguments)
-        if row is None:
-            raise sqlite3.DatabaseError("a row that must be there is missing: the storage is damaged")
-        return row
+def _written_offsets(placed: Placed) -> tuple[int, int, str | None]:
+    """Offsets as first and count; as JSON too where they are no run."""
+    offsets = placed.offsets
+    start = offsets[0] if offsets else 0
+    run = len(placed.new) == len(offsets)
+    return start, len(offsets), None if run else msgspec.json.encode(offsets).decode()
 
 
-def _chunks(values: Sequence[Any], columns: int) -> Iterator[Sequence[Any]]:
-    """Rows in pieces whose sizes are powers of two, so that few statements are prepared and all are used again."""
-    position, left = 0, len(values) // columns
-    while left:
-        size = min(_ROWS_A_STATEMENT, 1 << (left.bit_length() - 1))
-        yield values[position : position + size * columns]
-        position += size * columns
-        left -= size
-
-
-@cache
-def _rows(insert: str, columns: int, rows: int) -> str:
-    marks = "(" + ",".join("?" * columns) + ")"
-    return f"{insert} VALUES {','.join([marks] * rows)}"
-
-
-@cache
-def _among(statement: str, ids: int) -> str:
-    return f"{statement} WHERE id IN ({','.join('?' * ids)})"
+def _read_offsets(start: int, count: int, offsets: str | None) -> tuple[int, ...]:
+    return tuple(range(start, start + count)) if offsets is None else tuple(msgspec.json.decode(offsets))

@@ -100,6 +100,9 @@ CREATE VIEW events AS
 
 # A seal is crc32 of the event, begun from the offset, plus the event's time: so it tells damage to any of the three.
 # Events from before have none.
+#
+# A bus from before keeps its events for ever, as it was told. `going`: it is being deleted. `deleted`, one row, is
+# beyond all offsets and versions that deleted buses had. The offsets of an append are JSON where they are no run.
 _VERSION_2 = """
 ALTER TABLE event ADD COLUMN seal INTEGER;
 CREATE TABLE timer (
@@ -109,6 +112,36 @@ CREATE INDEX timer_due ON timer (bus, due, number);
 CREATE VIEW timers AS
     SELECT bus, number, strftime('%Y-%m-%dT%H:%M:%fZ', due, 'unixepoch') AS due, CAST(event AS TEXT) AS event
     FROM timer;
+ALTER TABLE bus ADD COLUMN "end" INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE bus ADD COLUMN newest INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE bus ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE bus ADD COLUMN settings TEXT NOT NULL DEFAULT '{"retention":{"max_age":null}}';
+ALTER TABLE bus ADD COLUMN created INTEGER;
+ALTER TABLE bus ADD COLUMN going INTEGER NOT NULL DEFAULT 0;
+UPDATE bus SET
+    "end" = coalesce((SELECT max(key) FROM event WHERE key < (number + 1) << 40 AND key > number << 40)
+        - (number << 40) + 1, first),
+    newest = coalesce((SELECT max(time) FROM event WHERE key < (number + 1) << 40 AND key > number << 40), 0),
+    bytes = coalesce((SELECT sum(length(event)) FROM event WHERE key < (number + 1) << 40 AND key > number << 40), 0);
+ALTER TABLE appended ADD COLUMN offsets TEXT;
+CREATE TABLE seen (
+    bus INTEGER NOT NULL,
+    identity BLOB NOT NULL,
+    serial INTEGER NOT NULL,
+    time INTEGER NOT NULL,
+    "offset" INTEGER,
+    PRIMARY KEY (bus, identity)
+) WITHOUT ROWID;
+CREATE INDEX seen_time ON seen (bus, time, serial);
+CREATE TABLE lost (
+    bus TEXT NOT NULL,
+    subscription TEXT NOT NULL,
+    events INTEGER NOT NULL,
+    time REAL NOT NULL,
+    PRIMARY KEY (bus, subscription)
+) WITHOUT ROWID;
+CREATE TABLE deleted ("offset" INTEGER NOT NULL, version INTEGER NOT NULL);
+INSERT INTO deleted ("offset", version) VALUES (1, 0);
 """
 
 MIGRATIONS = (_VERSION_1, _VERSION_2)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from eventroute.errors import UnknownBus
 from eventroute.storage.jobs import Call, Job, JobThread, fail
 from eventroute.storage.sqlite_schema import connect, storage_error
 from eventroute.storage.sqlite_tables import SqliteTables
@@ -85,10 +86,17 @@ class ReadThread(JobThread):
             (changes,) = self._tables.connection.execute("PRAGMA data_version").fetchone()
             if (changes, added) == self._seen:
                 return
-            self._watchers.advance({bus: self._tables.head(bus) for bus in self._watchers.buses()})
+            for bus in self._watchers.buses():
+                self._tell(bus)
             self._seen = (changes, added)
         except sqlite3.Error:
             self._watchers.stir()  # their next call gets the error
+
+    def _tell(self, bus: str) -> None:
+        try:
+            self._watchers.advance({bus: self._tables.head(bus)})
+        except UnknownBus:
+            self._watchers.forget(bus)  # another process has deleted it
 
 
 def _nothing(_tables: SqliteTables) -> None:

@@ -18,7 +18,7 @@ from eventroute.storage.base import (
     WaitingSummary,
 )
 from eventroute.storage.sqlite_timers import SqliteTimers
-from eventroute.storage.tables import REMOVED_KEPT
+from eventroute.storage.tables import REMOVED_KEPT, Need
 
 __all__ = ["SqliteTables"]
 
@@ -29,6 +29,19 @@ _CLAIM = 'SELECT bus, reader, start, "end", version, session FROM claim'
 _WAITING = 'SELECT subscription, "offset", due, attempts, first_attempt, reason, event FROM waiting'
 _LETTER = 'SELECT subscription, "offset", time, reason, error, attempts, event FROM dead_letter'
 _LIVING = "SELECT id FROM session"
+_NEEDS = (
+    "SELECT span.subscription, max(span.start, reader.position) AS start, span.until"
+    " FROM subscription"
+    " JOIN span ON span.subscription = subscription.id"
+    " JOIN reader ON reader.bus = subscription.bus AND reader.name = span.reader"
+    " WHERE subscription.bus = ?1 AND max(span.start, reader.position) < ?2"
+    " AND (span.until IS NULL OR span.until > reader.position)"
+)
+_FIRST_NEED = f"SELECT start, subscription FROM ({_NEEDS}) ORDER BY 1, 2 LIMIT 1"  # noqa: S608 - all from here
+_UNSETTLED = (
+    'SELECT (SELECT min("offset") FROM waiting WHERE subscription = id AND event IS NULL) AS start, id'
+    " FROM subscription WHERE bus = ? AND start IS NOT NULL ORDER BY 1, 2 LIMIT 1"
+)
 
 
 class SqliteTables(SqliteTimers):
@@ -52,7 +65,8 @@ class SqliteTables(SqliteTimers):
 
     def drop_subscription(self, stored: StoredSubscription, version: int) -> None:
         """Remove, and remember that it was there."""
-        for table, column in (("subscription", "id"), ("span", "subscription"), ("waiting", "subscription")):
+        gone = (("subscription", "id"), ("span", "subscription"), ("waiting", "subscription"), ("lost", "subscription"))
+        for table, column in gone:
             self._do(f"DELETE FROM {table} WHERE {column} = ?", (stored.id,))  # noqa: S608 - names from here
         self._do("INSERT INTO removed (bus, id, version) VALUES (?, ?, ?)", (stored.bus, stored.id, version))
         (count,) = self._row("SELECT count(*) FROM removed WHERE bus = ?", (stored.bus,))
@@ -149,6 +163,32 @@ class SqliteTables(SqliteTimers):
         """Remove."""
         key = (claim.bus, claim.reader, claim.start)
         self._do("DELETE FROM claim WHERE bus = ? AND reader = ? AND start = ?", key)
+
+    # -- what the log is needed for --------------------------------------------------------------------------------
+
+    def first_need(self, bus: str) -> tuple[int, str] | None:
+        """The first that has yet to be settled."""
+        unread = self._all(_FIRST_NEED, (bus, 1 << 62))
+        unsettled = self._all(_UNSETTLED, (bus,))
+        return min((*unread, *unsettled), default=None)
+
+    def needs(self, bus: str, before: int) -> list[Need]:
+        """What has yet to be read."""
+        return [Need(*row) for row in self._all(_NEEDS, (bus, before))]
+
+    def keep_events(self, bus: str, before: int) -> None:
+        """Copy events into rows."""
+        log = self._log(bus)
+        self._do(
+            'UPDATE waiting SET event = (SELECT event FROM event WHERE key = ?1 + waiting."offset")'
+            ' WHERE event IS NULL AND "offset" >= ?2 AND "offset" < ?3'
+            " AND subscription IN (SELECT id FROM subscription WHERE bus = ?4)",
+            (log.base, log.first, before, bus),
+        )
+
+    def readers_behind(self, bus: str, offset: int) -> list[Reader]:
+        """Those below."""
+        return [Reader(*row) for row in self._all(f"{_READER} WHERE bus = ? AND position < ?", (bus, offset))]
 
     # -- sessions --------------------------------------------------------------------------------------------------
 

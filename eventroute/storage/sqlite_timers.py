@@ -25,6 +25,7 @@ class _Firing:
     append_id: str
     acknowledged: Sequence[str]
     delayed: Sequence[Delayed] = ()
+    identities: Sequence[bytes] | None = None
     result: tuple[int, ...] = ()
     error: Exception | None = None
 

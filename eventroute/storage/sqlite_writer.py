@@ -13,6 +13,7 @@ from eventroute.clock import Clock
 from eventroute.errors import EventrouteError
 from eventroute.storage.base import DEFAULT_BUS, Delayed
 from eventroute.storage.jobs import Call, Job, JobThread, fail
+from eventroute.storage.sqlite_room import FileRoom
 from eventroute.storage.sqlite_schema import WAL_BYTES, connect, prepare, storage_error
 from eventroute.storage.sqlite_tables import SqliteTables
 from eventroute.storage.threads import Watchers
@@ -26,7 +27,7 @@ _PATIENCE_MS = 50  # for readers, when the write-ahead log is cut back
 class AppendJob(Job[tuple[int, ...]]):
     """An append; those that stand together in the queue are written together."""
 
-    __slots__ = ("acknowledged", "append_id", "bus", "delayed", "events")
+    __slots__ = ("acknowledged", "append_id", "bus", "delayed", "events", "identities")
 
     def __init__(
         self,
@@ -35,6 +36,7 @@ class AppendJob(Job[tuple[int, ...]]):
         append_id: str,
         acknowledged: Sequence[str],
         delayed: Sequence[Delayed] = (),
+        identities: Sequence[bytes] | None = None,
     ) -> None:
         size = sum(map(len, events)) + sum(len(each.event) for each in delayed)
         super().__init__(5 + 3 * len(events) + 5 * len(delayed) + size / 300, durable=True)
@@ -43,6 +45,7 @@ class AppendJob(Job[tuple[int, ...]]):
         self.events = events
         self.append_id = append_id
         self.acknowledged = acknowledged
+        self.identities = identities
 
 
 class WriteThread(JobThread):
@@ -66,8 +69,9 @@ class WriteThread(JobThread):
             self._connection = connect(self._path, busy_timeout=self._busy_timeout)
         except sqlite3.Error as error:
             raise storage_error(error, self._path) from error
-        self._tables = SqliteTables(self._connection)
-        first: Call[None] = Call(lambda tables: tables.create_bus(DEFAULT_BUS))
+        room = FileRoom(self._path, self._connection, self._clock)
+        self._tables = SqliteTables(self._connection, room=room)
+        first: Call[None] = Call(lambda tables: tables.create_bus(DEFAULT_BUS, None, self._clock.time()))
         self._work([first])
         if first.error is not None:
             raise first.error

@@ -9,11 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from attrs import frozen
+
 from eventroute.storage.base import (
     Bounds,
+    BusSettings,
     Changes,
     Claim,
     DeadLetter,
+    Lost,
+    Mark,
     Reader,
     Span,
     StoredSubscription,
@@ -21,10 +26,10 @@ from eventroute.storage.base import (
     WaitingSummary,
 )
 
-__all__ = ["FIRST_OFFSET", "REMOVED_KEPT", "Tables", "micros", "timer_number"]
+__all__ = ["FIRST_OFFSET", "REMOVED_KEPT", "BusRow", "Need", "Tables", "micros", "timer_number"]
 
 FIRST_OFFSET = 1
-"""The first offset of a bus."""
+"""The first offset of a bus, while none was deleted."""
 
 REMOVED_KEPT = 1_000
 """How many removed subscriptions a bus remembers; at one more it forgets them all, and `changes` gives a reset."""
@@ -41,6 +46,27 @@ def micros(time: float) -> int:
 def timer_number(timer: str) -> int:
     """A timer's number from its id, which is the number in digits; 0, which no timer has, where it is no such id."""
     return int(timer) if timer.isascii() and timer.isdecimal() and len(timer) < 19 else 0
+
+
+@frozen
+class BusRow:
+    """A bus: what is set of it, and how large it is."""
+
+    settings: BusSettings
+    created: float | None
+    bounds: Bounds
+    bytes: int
+    newest: float
+    """When the last event was appended, trimmed ones included."""
+
+
+@frozen
+class Need:
+    """A subscription has yet to read `start` <= offset < `until` (None: open)."""
+
+    subscription: str
+    start: int
+    until: int | None
 
 
 class Tables(Protocol):
@@ -62,6 +88,58 @@ class Tables(Protocol):
 
     def offset_at(self, bus: str, time: float) -> int:
         """See `Storage.offset_at`."""
+        ...
+
+    def bus(self, bus: str) -> BusRow:
+        """A bus. Raises UnknownBus."""
+        ...
+
+    def count_subscriptions(self, bus: str) -> int:
+        """How many the bus has."""
+        ...
+
+    # -- trimming --------------------------------------------------------------------------------------------------
+
+    def marks(self, bus: str, limit: int) -> list[Mark]:
+        """The oldest events, at most `limit`."""
+        ...
+
+    def first_need(self, bus: str) -> tuple[int, str] | None:
+        """The first offset that has yet to be settled, and by whom: what a span's reader has not passed, or what waits
+        without its event.
+        """
+        ...
+
+    def needs(self, bus: str, before: int) -> list[Need]:
+        """What of the log below `before` has yet to be read: the spans less what their readers have passed."""
+        ...
+
+    def keep_events(self, bus: str, before: int) -> None:
+        """Copy the events of what waits below `before` into its rows, where they are not there."""
+        ...
+
+    def drop_events(self, bus: str, before: int, size: int) -> None:
+        """Take away all events below `before`, which are `size` bytes."""
+        ...
+
+    def readers_behind(self, bus: str, offset: int) -> list[Reader]:
+        """The readers whose position is below `offset`."""
+        ...
+
+    def add_lost(self, bus: str, subscription: str, events: int, now: float) -> None:
+        """Count events that a subscription has lost."""
+        ...
+
+    def lost(self, bus: str) -> tuple[Lost, ...]:
+        """What was lost, by subscription."""
+        ...
+
+    def remembered(self, bus: str, now: float) -> tuple[int, float]:
+        """How many identities count, and when the oldest of them came (`now` where there is none)."""
+        ...
+
+    def forget_identities(self, bus: str, now: float, limit: int) -> None:
+        """Forget some of those that no longer count, at most `limit`."""
         ...
 
     # -- subscriptions ---------------------------------------------------------------------------------------------

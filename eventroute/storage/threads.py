@@ -158,6 +158,13 @@ class Watchers:
             waiters = [waiter for waiting in self._waiting.values() for waiter in waiting]
         wake(waiters)
 
+    def forget(self, bus: str) -> None:
+        """The bus is gone: wake all who watch it, and know nothing of it any more."""
+        with self._lock:
+            self._heads.pop(bus, None)
+            waiters = list(self._waiting.get(bus, {}))
+        wake(waiters)
+
     def advance(self, heads: Mapping[str, Head], *, here: Home | None = None) -> None:
         """Buses have got so far: wake those who waited for it."""
         woken: list[Waiter] = []

@@ -19,6 +19,7 @@ __all__ = [
     "Delayed",
     "Entry",
     "Fired",
+    "Mark",
     "Reader",
     "Record",
     "Session",
@@ -52,6 +53,16 @@ class Record(NamedTuple):
     that of the record before, even where the clock went back."""
     event: bytes
     """The event in the CloudEvents JSON format (structured mode)."""
+
+
+class Mark(NamedTuple):
+    """An event in the log without its content: what retention goes by."""
+
+    offset: int
+    time: float
+    """As in `Record`."""
+    size: int
+    """The bytes of the event in its JSON form."""
 
 
 @frozen

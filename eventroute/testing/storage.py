@@ -20,12 +20,14 @@ the fixture `anyio_backend`. Needs the extra `testing`.
 
 from __future__ import annotations
 
+from eventroute.testing.storage_buses import BusesContract
 from eventroute.testing.storage_placement import PlacementContract
 from eventroute.testing.storage_timers import TimersContract
+from eventroute.testing.storage_trimming import TrimmingContract
 from eventroute.testing.storage_waiting import WaitingContract
 
 __all__ = ["StorageContract"]
 
 
-class StorageContract(WaitingContract, PlacementContract, TimersContract):
+class StorageContract(WaitingContract, PlacementContract, BusesContract, TrimmingContract, TimersContract):
     """Every promise of `Storage`, tested. `make_storage` is to be written; `persistent` and `pass_time` may be."""

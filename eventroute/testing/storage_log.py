@@ -13,7 +13,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from eventroute.errors import StorageClosed, UnknownBus
-from eventroute.storage.base import DEFAULT_BUS, LIVE, Bounds, Record, Storage
+from eventroute.storage.base import DEFAULT_BUS, LIVE, Bounds, BusSettings, Record, Storage
 from eventroute.testing.clock import VirtualClock
 
 __all__ = ["LogContract"]
@@ -116,6 +116,10 @@ class LogContract:
             lambda: storage.append("no", [b"1"], append_id="a"),
             lambda: storage.read("no", 0, 10, limit=1, max_bytes=1),
             lambda: storage.bounds("no"),
+            lambda: storage.update_bus("no", BusSettings()),
+            lambda: storage.describe_bus("no"),
+            lambda: storage.delete_bus("no"),
+            lambda: storage.trim("no", 1, limit=1),
             lambda: storage.offset_at("no", 0.0),
             lambda: storage.fire_timers("no", now=0.0, limit=1),
             lambda: storage.next_timer("no"),

@@ -11,8 +11,8 @@ BUS = DEFAULT_BUS
 
 def test_a_claim_given_back_is_free_unless_somebody_else_has_it() -> None:
     tables = MemoryTables()
-    tables.create_bus(BUS)
-    tables.append(BUS, [b"1"] * 5, 0.0)
+    tables.create_bus(BUS, None, 0.0)
+    tables.append(BUS, [b"1"] * 5, None, (), 0.0, 100)
     one, two = ledger.open_session(tables, 10, 0.0), ledger.open_session(tables, 10, 0.0)
     claim = ledger.claim(tables, BUS, LIVE, one, 5, 0.0)
     assert claim is not None
@@ -27,7 +27,7 @@ def test_a_claim_given_back_is_free_unless_somebody_else_has_it() -> None:
 
 def test_waiting_deliveries_given_back_are_free_unless_somebody_else_has_them() -> None:
     tables = MemoryTables()
-    tables.create_bus(BUS)
+    tables.create_bus(BUS, None, 0.0)
     placement.put(tables, BUS, "s", b"d", "latest")
     one, two = ledger.open_session(tables, 10, 0.0), ledger.open_session(tables, 10, 0.0)
     ledger.write(tables, BUS, one, [Wait(Waiting("s", 1, 0.0), held=False)], 0.0)

@@ -76,7 +76,7 @@ async def test_only_what_must_be_durable_waits_for_the_disk(path: Path) -> None:
 @pytest.mark.anyio
 async def test_a_job_that_fails_harms_no_other(path: Path) -> None:
     def halfway(tables: SqliteTables) -> None:
-        tables.create_bus("half")
+        tables.create_bus("half", None, 0.0)
         raise UnknownSubscription("s")
 
     outcomes: list[str] = []
@@ -110,7 +110,7 @@ def nowhere(tables: SqliteTables) -> None:
 @pytest.mark.anyio
 async def test_what_fails_the_file_fails_its_transaction(path: Path) -> None:
     def halfway(tables: SqliteTables) -> None:
-        tables.create_bus("half")
+        tables.create_bus("half", None, 0.0)
         raise UnknownSubscription("s")
 
     failures: list[str] = []

@@ -1,0 +1,62 @@
+"""Which events of an append came before: decided by their identities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from attrs import frozen
+
+__all__ = ["Placed", "Seen", "place"]
+
+
+class Seen(NamedTuple):
+    """An identity that is remembered. Later ones have larger serials, and times that are no less."""
+
+    serial: int
+    time: int
+    """When its event came, in microseconds since the epoch."""
+    offset: int
+    """Where its event is."""
+
+
+@frozen
+class Placed:
+    """Where the events of an append are."""
+
+    offsets: tuple[int, ...]
+    new: Sequence[int]
+    """The places, in the append, of the events that are to be appended."""
+    seen: dict[bytes, Seen]
+    """What is to be remembered."""
+    last: int
+    """The last serial."""
+
+
+def place(
+    identities: Sequence[bytes],
+    known: Mapping[bytes, Seen],
+    *,
+    end: int,
+    last: int,
+    now: int,
+    since: int,
+    limit: int,
+) -> Placed:
+    """Where each event is: at the offset of the first of its identity, or from `end` on.
+
+    `known` has those of the identities that are remembered. They count where they came at `since` or later (as `now`
+    in microseconds) and are among the last `limit`, of which the last has the serial `last`.
+    """
+    offsets: list[int] = []
+    new: list[int] = []
+    fresh: dict[bytes, Seen] = {}
+    for number, identity in enumerate(identities):
+        seen = fresh.get(identity) or known.get(identity)
+        if seen is None or seen.time < since or seen.serial <= last - limit:
+            last += 1
+            fresh.pop(identity, None)  # the latest stand last
+            seen = fresh[identity] = Seen(last, now, end + len(new))
+            new.append(number)
+        offsets.append(seen.offset)
+    return Placed(tuple(offsets), tuple(new), fresh, last)

@@ -1,0 +1,289 @@
+"""The buses and their events in lists."""
+
+from __future__ import annotations
+
+import itertools
+from abc import abstractmethod
+from bisect import bisect_left
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from attrs import define, field
+
+from eventroute.errors import BusExists, StorageFull, UnknownBus
+from eventroute.storage.base import (
+    LIVE,
+    Bounds,
+    BusSettings,
+    Claim,
+    DeadLetter,
+    Delayed,
+    Lost,
+    Mark,
+    Reader,
+    Record,
+    Timer,
+)
+from eventroute.storage.dedup import Placed, Seen, place
+from eventroute.storage.memory_timers import MemoryTimers
+from eventroute.storage.tables import FIRST_OFFSET, BusRow, micros
+from eventroute.storage.threads import Head
+from eventroute.storage.trimming import refusal
+
+__all__ = ["BusState", "MemoryLog"]
+
+
+@define
+class BusState:
+    """All there is of one bus."""
+
+    timers: MemoryTimers
+    settings: BusSettings
+    created: float
+    first: int
+    version: int
+    horizon: int
+    """Who knows the bus only before this version may have missed a removal."""
+    records: list[Record] = field(factory=list)
+    size: int = 0
+    """The bytes of its events."""
+    newest: int = 0
+    """When the last event was appended, in microseconds."""
+    seen: OrderedDict[bytes, Seen] = field(factory=OrderedDict)
+    """The identities that are remembered, the latest last."""
+    lost: dict[str, Lost] = field(factory=dict)
+    changed: dict[str, int] = field(factory=dict)
+    """Subscription -> the version it last changed at, the latest change last."""
+    removed: dict[str, int] = field(factory=dict)
+    """The same of those that are gone."""
+    readers: dict[str, Reader] = field(factory=dict)
+    claims: dict[str, dict[int, Claim]] = field(factory=dict)
+    """Reader -> the open claims by start."""
+    letters: dict[tuple[str, int], DeadLetter] = field(factory=dict)
+
+
+class MemoryLog:
+    """The buses and their events. Not thread-safe: its owner holds a lock."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        """The bytes of the events of all buses."""
+        self._buses: dict[str, BusState] = {}
+        self._deleted = Head(FIRST_OFFSET, 0)
+        """Beyond all that deleted buses had."""
+        self._touched: set[str] = set()
+        self._timer_numbers = itertools.count(1)
+
+    # -- buses and the log -----------------------------------------------------------------------------------------
+
+    def create_bus(self, bus: str, settings: BusSettings | None, now: float) -> None:
+        """Make a bus with its live reader, where there is none. Raises BusExists."""
+        if bus not in self._buses:
+            first, version = self._deleted
+            made = BusState(
+                MemoryTimers(self._timer_numbers),
+                BusSettings() if settings is None else settings,
+                now,
+                first,
+                version,
+                version,
+            )
+            made.readers[LIVE], made.claims[LIVE] = Reader(bus, LIVE, first, first, None), {}
+            self._buses[bus] = made
+            self._touched.add(bus)
+        elif settings is not None and settings != self._buses[bus].settings:
+            raise BusExists(bus)
+
+    def update_bus(self, bus: str, settings: BusSettings) -> None:
+        """Change the settings."""
+        self._bus(bus).settings = settings
+
+    def delete_bus(self, bus: str) -> None:
+        """Remove a bus, on which no subscription is left."""
+        gone = self._bus(bus)
+        self._deleted = Head(max(self._deleted.end, self.bounds(bus).end), max(self._deleted.version, gone.version + 1))
+        self.size -= gone.size + sum(len(event) for _, _, event in gone.timers.rows)
+        del self._buses[bus]
+        self._touched.discard(bus)
+
+    def bus(self, bus: str) -> BusRow:
+        """A bus."""
+        state = self._bus(bus)
+        return BusRow(state.settings, state.created, self.bounds(bus), state.size, state.newest / 1e6)
+
+    def count_subscriptions(self, bus: str) -> int:
+        """How many it has."""
+        return len(self._bus(bus).changed)
+
+    def buses(self) -> tuple[str, ...]:
+        """The names, sorted."""
+        return tuple(sorted(self._buses))
+
+    def take_news(self) -> dict[str, Head]:
+        """The buses whose log or version has changed since the last call."""
+        if not self._touched:
+            return {}
+        news = {bus: Head(self.bounds(bus).end, self.version(bus)) for bus in self._touched}
+        self._touched.clear()
+        return news
+
+    def append(
+        self,
+        bus: str,
+        events: Sequence[bytes],
+        identities: Sequence[bytes] | None,
+        delayed: Sequence[Delayed],
+        now: float,
+        max_bytes: int,
+    ) -> tuple[int, ...]:
+        """Append what is new. Raises StorageFull where the bus, or all buses together, may have no more."""
+        state = self._bus(bus)
+        moment = max(micros(now), state.newest)
+        placed = self._place(state, len(events), identities, moment)
+        new = [events[number] for number in placed.new]
+        size, later = sum(map(len, new)), sum(len(one.event) for one in delayed)
+        limit = state.settings.max_bytes
+        if size + later and limit is not None and state.size + size + later > limit:
+            raise refusal(bus, size + later, limit, state.first, self.first_need(bus))
+        if self.size + size + later > max_bytes:
+            raise StorageFull(f"{size + later} bytes more would pass the storage's max_bytes of {max_bytes}")
+        begin = state.first + len(state.records)
+        state.records.extend(map(Record, range(begin, begin + len(new)), [moment / 1e6] * len(new), new))
+        state.newest = moment
+        state.size += size
+        self.size += size + later
+        state.timers.put(delayed)
+        for identity, seen in placed.seen.items():
+            state.seen.pop(identity, None)
+            state.seen[identity] = seen
+        self.forget_identities(bus, now, 2 * len(new) + 2)
+        self._touched.add(bus)
+        return placed.offsets
+
+    def _place(self, state: BusState, count: int, identities: Sequence[bytes] | None, now: int) -> Placed:
+        end = state.first + len(state.records)
+        if identities is None or state.settings.dedup is None:
+            return Placed(tuple(range(end, end + count)), tuple(range(count)), {}, 0)
+        since, limit = now - micros(state.settings.dedup), state.settings.dedup_limit
+        return place(identities, state.seen, end=end, last=_last(state.seen), now=now, since=since, limit=limit)
+
+    def read(self, bus: str, start: int, end: int, limit: int, max_bytes: int) -> list[Record]:
+        """See `Storage.read`."""
+        state = self._bus(bus)
+        begin = max(start - state.first, 0)
+        page = state.records[begin : min(begin + limit, max(end - state.first, 0))]
+        size = 0
+        for count, record in enumerate(page):
+            size += len(record.event)
+            if size > max_bytes and count:
+                return page[:count]
+        return page
+
+    def bounds(self, bus: str) -> Bounds:
+        """What is readable."""
+        state = self._bus(bus)
+        return Bounds(state.first, state.first + len(state.records))
+
+    def offset_at(self, bus: str, time: float) -> int:
+        """The first record of that time or later."""
+        state = self._bus(bus)
+        return state.first + bisect_left(state.records, micros(time) / 1e6, key=_time)
+
+    def version(self, bus: str) -> int:
+        """The bus's version."""
+        return self._bus(bus).version
+
+    def raise_version(self, bus: str) -> int:
+        """Count it up."""
+        self._touched.add(bus)
+        self._bus(bus).version += 1
+        return self._bus(bus).version
+
+    # -- timers ----------------------------------------------------------------------------------------------------
+
+    def timers(self, bus: str) -> MemoryTimers:
+        """The bus's timers."""
+        return self._bus(bus).timers
+
+    def append_due(self, bus: str, due: Sequence[Timer], now: float) -> None:
+        """Append the events of the first timers, which end with that. Raises StorageFull."""
+        size = sum(len(timer.event) for timer in due)
+        self.append(bus, [timer.event for timer in due], None, (), now, self.size + size)
+        self.size -= size
+        self._bus(bus).timers.drop(len(due))
+
+    def cancel_timer(self, bus: str, timer: str) -> bool:
+        """Take one away."""
+        cancelled = self._bus(bus).timers.cancel(timer)
+        self.size -= 0 if cancelled is None else len(cancelled.event)
+        return cancelled is not None
+
+    # -- trimming --------------------------------------------------------------------------------------------------
+
+    def marks(self, bus: str, limit: int) -> list[Mark]:
+        """The oldest events."""
+        return [Mark(offset, time, len(event)) for offset, time, event in self._bus(bus).records[:limit]]
+
+    def drop_events(self, bus: str, before: int, size: int) -> None:
+        """Take the oldest away."""
+        state = self._bus(bus)
+        del state.records[: before - state.first]
+        state.first = before
+        state.size -= size
+        self.size -= size
+
+    def readers_behind(self, bus: str, offset: int) -> list[Reader]:
+        """Those below."""
+        return [reader for reader in self._bus(bus).readers.values() if reader.position < offset]
+
+    @abstractmethod
+    def first_need(self, bus: str) -> tuple[int, str] | None:
+        """The first that has yet to be settled."""
+
+    def add_lost(self, bus: str, subscription: str, events: int, now: float) -> None:
+        """Count."""
+        lost = self._bus(bus).lost
+        before = lost[subscription].events if subscription in lost else 0
+        lost[subscription] = Lost(subscription, before + events, now)
+
+    def lost(self, bus: str) -> tuple[Lost, ...]:
+        """By subscription."""
+        return tuple(lost for _, lost in sorted(self._bus(bus).lost.items()))
+
+    def remembered(self, bus: str, now: float) -> tuple[int, float]:
+        """How many count, and since when."""
+        state = self._bus(bus)
+        for seen in state.seen.values():
+            if _counts(state, seen, now):
+                return _last(state.seen) - seen.serial + 1, seen.time / 1e6
+        return 0, now
+
+    def forget_identities(self, bus: str, now: float, limit: int) -> None:
+        """Forget some."""
+        state = self._bus(bus)
+        for identity in [
+            one for one, seen in itertools.islice(state.seen.items(), limit) if not _counts(state, seen, now)
+        ]:
+            del state.seen[identity]
+
+    def _bus(self, bus: str) -> BusState:
+        try:
+            return self._buses[bus]
+        except KeyError:
+            raise UnknownBus(bus) from None
+
+
+def _last(seen: OrderedDict[bytes, Seen]) -> int:
+    """The serial of the latest identity."""
+    return seen[next(reversed(seen))].serial if seen else 0
+
+
+def _counts(state: BusState, seen: Seen, now: float) -> bool:
+    """Whether an identity still tells duplicates."""
+    window = state.settings.dedup
+    since = None if window is None else max(micros(now), state.newest) - micros(window)
+    return since is not None and seen.time >= since and seen.serial > _last(state.seen) - state.settings.dedup_limit
+
+
+def _time(record: Record) -> float:
+    return record.time

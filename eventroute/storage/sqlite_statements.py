@@ -1,0 +1,80 @@
+"""Statements on an SQLite connection, written so that few are prepared and all are used again."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from eventroute.errors import UnknownBus
+
+__all__ = ["Statements", "chunks"]
+
+_ROWS_A_STATEMENT = 256
+
+
+class Statements:
+    """A connection, inside a transaction of its owner."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    def _known(self, statement: str, bus: str) -> tuple[Any, ...]:
+        row = self._one(statement, (bus,))
+        if row is None:
+            raise UnknownBus(bus)
+        return row
+
+    def _do(self, statement: str, arguments: Sequence[Any] = ()) -> None:
+        self.connection.execute(statement, arguments)
+
+    def _many(self, statement: str, arguments: Iterable[Sequence[Any]]) -> None:
+        self.connection.executemany(statement, arguments)
+
+    def _all(self, statement: str, arguments: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        return self.connection.execute(statement, arguments).fetchall()
+
+    def _one(self, statement: str, arguments: Sequence[Any] | Mapping[str, Any] = ()) -> tuple[Any, ...] | None:
+        row: tuple[Any, ...] | None = self.connection.execute(statement, arguments).fetchone()
+        return row
+
+    def _row(self, statement: str, arguments: Sequence[Any] | Mapping[str, Any] = ()) -> tuple[Any, ...]:
+        row = self._one(statement, arguments)
+        if row is None:
+            raise sqlite3.DatabaseError("a row that must be there is missing: the storage is damaged")
+        return row
+
+    def _insert(self, into: str, columns: int, values: list[Any]) -> None:
+        for chunk in chunks(values, columns):
+            self._do(_rows(into, columns, len(chunk) // columns), chunk)
+
+    def _among(self, statement: str, keys: Sequence[Any], *before: Any) -> Iterator[tuple[Any, ...]]:
+        """The rows that a statement finds for these keys; it ends in their column, and takes what is `before` them."""
+        for chunk in chunks(keys, 1):
+            yield from self.connection.execute(_among(statement, len(chunk)), (*before, *chunk))
+
+    def _do_among(self, statement: str, keys: Sequence[Any]) -> None:
+        for chunk in chunks(keys, 1):
+            self._do(_among(statement, len(chunk)), chunk)
+
+
+def chunks(values: Sequence[Any], columns: int) -> Iterator[Sequence[Any]]:
+    """Rows in pieces whose sizes are powers of two, so that few statements are prepared and all are used again."""
+    position, left = 0, len(values) // columns
+    while left:
+        size = min(_ROWS_A_STATEMENT, 1 << (left.bit_length() - 1))
+        yield values[position : position + size * columns]
+        position += size * columns
+        left -= size
+
+
+@cache
+def _rows(insert: str, columns: int, rows: int) -> str:
+    marks = "(" + ",".join("?" * columns) + ")"
+    return f"{insert} VALUES {','.join([marks] * rows)}"
+
+
+@cache
+def _among(statement: str, keys: int) -> str:
+    return f"{statement} IN ({','.join('?' * keys)})"
