@@ -161,6 +161,7 @@ class JobThread(ABC):
                 except StorageError as error:
                     fail(jobs, error)
                 self._deliver(jobs)
+                self._tidy()
         except StorageError as error:
             failure = error
         finally:
@@ -201,6 +202,9 @@ class JobThread(ABC):
 
     def _idle(self) -> None:  # noqa: B027 - most have endless patience
         """There was nothing to do for that long."""
+
+    def _tidy(self) -> None:  # noqa: B027 - most have nothing to tidy
+        """The jobs are delivered: this is the time for what nobody waits for."""
 
     def _deliver(self, jobs: list[Job[Any]]) -> None:
         """Wake the tasks that wait for these jobs."""

@@ -56,6 +56,7 @@ def connect(path: Path, *, busy_timeout: float) -> sqlite3.Connection:
         path, timeout=busy_timeout, isolation_level=None, check_same_thread=False, cached_statements=256
     )
     connection.execute("PRAGMA trusted_schema = OFF")
+    connection.execute("PRAGMA wal_autocheckpoint = 0")  # the writer sees to it
     connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES:d}")
     return connection
 

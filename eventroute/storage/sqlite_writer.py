@@ -20,6 +20,7 @@ from eventroute.storage.threads import Watchers
 
 __all__ = ["AppendJob", "WriteThread"]
 
+_CHECKPOINT_PAGES = 1_000.0  # about as many pages of the log are then taken over into the file
 _COMMITS_A_LOOK = 256  # at the size of the write-ahead log
 _PATIENCE_MS = 50  # for readers, when the write-ahead log is cut back
 
@@ -61,6 +62,7 @@ class WriteThread(JobThread):
         self._busy_timeout = busy_timeout
         self._connection: sqlite3.Connection | None = None
         self._commits = 0
+        self._pages = 0.0
         self._unsettled = False
 
     def _begin(self) -> None:
@@ -120,7 +122,8 @@ class WriteThread(JobThread):
         news = self._tables.take_news()
         if news:
             self._watchers.advance(news)
-        self._bound_wal(connection)
+        self._commits += 1
+        self._pages += 3 + sum(map(_pages, jobs))
         return True
 
     def _run_all(self, connection: sqlite3.Connection, jobs: list[Job[Any]]) -> bool:
@@ -174,16 +177,33 @@ class WriteThread(JobThread):
             self._tables.connection.execute(f"PRAGMA synchronous = {mode}")
             self._mode = mode
 
+    def _tidy(self) -> None:
+        """Take the log over into the file now and then; SQLite would do so inside a commit, and be silent of errors."""
+        connection = self._tables.connection
+        try:
+            if self._pages >= _CHECKPOINT_PAGES:
+                self._pages = 0.0
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            if self._commits >= _COMMITS_A_LOOK:
+                self._commits = 0
+                self._bound_wal(connection)
+        except sqlite3.Error as error:  # nobody waits for this, and there is always another time
+            self._unsettled = self._unsettled or _primary(error) == sqlite3.SQLITE_IOERR
+
     def _bound_wal(self, connection: sqlite3.Connection) -> None:
         """Readers that overlap all the time keep the log from being begun anew: then wait for them, a little."""
-        self._commits += 1
-        if self._commits % _COMMITS_A_LOOK:
-            return
-        with suppress(sqlite3.Error, FileNotFoundError):  # there is always another time
+        with suppress(FileNotFoundError):
             if self._path.with_name(f"{self._path.name}-wal").stat().st_size > WAL_BYTES:
                 connection.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS:d}")
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                connection.execute(f"PRAGMA busy_timeout = {int(self._busy_timeout * 1000):d}")
+                try:
+                    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                finally:
+                    connection.execute(f"PRAGMA busy_timeout = {int(self._busy_timeout * 1000):d}")
+
+
+def _pages(job: Job[Any]) -> float:
+    """About how many pages the job has written."""
+    return sum(map(len, job.events)) / 4_000 if isinstance(job, AppendJob) else job.cost / 50
 
 
 def _primary(error: sqlite3.Error) -> int:

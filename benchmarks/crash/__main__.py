@@ -1,0 +1,52 @@
+"""`python -m benchmarks.crash power --times 10000`: crash a storage so many times, and say what was wrong after it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import anyio
+
+from benchmarks.crash.disk import DiskLayer
+from benchmarks.crash.power import cut_power
+from benchmarks.crash.work import Tally
+
+Crash = Callable[[int, int, Path], Tally]
+"""Takes how many crashes, a seed and a folder."""
+
+
+def power(times: int, seed: int, folder: Path) -> Tally:
+    """Cut the power of a simulated disk."""
+    return anyio.run(partial(cut_power, times, seed=seed, layer=DiskLayer("crash"), path=folder / "events.db"))
+
+
+CRASHES: Mapping[str, Crash] = {"power": power}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit code is 1 where there was a fault."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.crash", description=__doc__)
+    parser.add_argument("crash", choices=CRASHES)
+    parser.add_argument("--times", type=int, default=1_000)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args(arguments)
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        tally = CRASHES[options.crash](options.times, options.seed, Path(folder))
+    print(*tally.faults, sep="\n", end="\n" if tally.faults else "")
+    print(
+        f"{options.crash}: {tally.crashes} crashes, {tally.accepted} batches accepted, {len(tally.faults)} faults,"
+        f" {time.monotonic() - began:.0f} s"
+    )
+    if not tally.faults:
+        print(f"so the rate of faults is below {300 / tally.crashes:.2g} % (95 %)")
+    return 1 if tally.faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

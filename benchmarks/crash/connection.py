@@ -1,0 +1,148 @@
+"""The part of sqlite3 that the storage uses, on a connection of apsw: so the storage runs on a disk of our making."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import apsw
+
+from benchmarks.crash.disk import DiskLayer
+from eventroute.storage import sqlite_reader, sqlite_schema, sqlite_writer
+
+# Each commit of a few events may start a checkpoint, as each of some megabytes does on a real disk.
+_PAGES_A_CHECKPOINT = 12.0
+
+
+class Rows(list[Any]):
+    """All rows of a statement."""
+
+    def fetchone(self) -> Any:
+        return self[0] if self else None
+
+    def fetchall(self) -> list[Any]:
+        return self
+
+
+class Shared:
+    """One connection of apsw, for everybody who connects: without shared memory SQLite wants the file for itself.
+
+    `rewrite` may alter statements; with `late` a COMMIT is answered at once and done before the next statement.
+    """
+
+    def __init__(self, layer: DiskLayer, path: Path, rewrite: dict[str, str], *, late: bool) -> None:
+        self.lock = threading.RLock()
+        self.users = 0
+        self.rewrite = rewrite
+        self.late = late
+        self.owed: str | None = None
+        self.connection = apsw.Connection(str(path), vfs=layer.name)
+        self.connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        self.connection.execute("PRAGMA wal_autocheckpoint = 0")
+
+    def execute(self, statement: str, arguments: Sequence[Any] = ()) -> Rows:
+        with _as_sqlite3():
+            if self.owed is not None:
+                owed, self.owed = self.owed, None
+                self.connection.execute(owed)
+            statement = self.rewrite.get(statement, statement)
+            if statement == "COMMIT" and self.late:
+                self.owed = statement
+                return Rows()
+            return Rows(self.connection.execute(statement, arguments))
+
+    @property
+    def in_transaction(self) -> bool:
+        return self.owed is None and self.connection.in_transaction
+
+    def close(self) -> None:
+        with suppress(apsw.Error):  # sqlite3 says nothing either
+            if self.owed is not None:
+                self.connection.execute(self.owed)
+        with suppress(apsw.Error):
+            self.connection.close(True)
+
+
+class Connection:
+    """What one who connects gets. From BEGIN to the end of a transaction the others wait."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._held = False
+        with shared.lock:
+            shared.users += 1
+
+    @property
+    def in_transaction(self) -> bool:
+        return self._held and self._shared.in_transaction
+
+    @property
+    def total_changes(self) -> int:
+        return self._shared.connection.total_changes()
+
+    def execute(self, statement: str, arguments: Sequence[Any] = ()) -> Rows:
+        if "query_only" in statement:
+            return Rows()
+        with self._shared.lock:
+            begins = statement.startswith("BEGIN")
+            if begins:
+                self._shared.lock.acquire()
+                self._held = True
+            try:
+                return self._shared.execute(statement, arguments)
+            finally:
+                if self._held and not self._shared.in_transaction:
+                    self._held = False
+                    self._shared.lock.release()
+
+    def executemany(self, statement: str, arguments: Iterable[Sequence[Any]]) -> None:
+        for each in arguments:
+            self.execute(statement, each)
+
+    def close(self) -> None:
+        with self._shared.lock:
+            self._shared.users -= 1
+            if not self._shared.users:
+                self._shared.close()
+
+
+@contextmanager
+def storage_on(layer: DiskLayer, rewrite: dict[str, str] | None = None, *, late_commit: bool = False) -> Iterator[None]:
+    """Within the block, storages open their files on the layer's disk."""
+    opened: list[Shared] = []
+
+    def connect(path: Path, *, busy_timeout: float) -> Connection:
+        if not opened or not opened[-1].users:
+            with _as_sqlite3():
+                opened.append(Shared(layer, path, rewrite or {}, late=late_commit))
+        return Connection(opened[-1])
+
+    modules = (sqlite_schema, sqlite_writer, sqlite_reader)
+    patches: list[Any] = [mock.patch.object(module, "connect", connect) for module in modules]
+    patches.append(mock.patch.object(sqlite_writer, "_CHECKPOINT_PAGES", _PAGES_A_CHECKPOINT))
+    for patch in patches:
+        patch.start()
+    try:
+        yield
+    finally:
+        for patch in patches:
+            patch.stop()
+
+
+@contextmanager
+def _as_sqlite3() -> Iterator[None]:
+    try:
+        yield
+    except apsw.Error as error:
+        name = type(error).__name__.removesuffix("Error").upper()
+        name = {"IO": "IOERR", "SQL": "ERROR"}.get(name, name)
+        damaged = isinstance(error, apsw.CorruptError | apsw.NotADBError)
+        told = (sqlite3.DatabaseError if damaged else sqlite3.OperationalError)(str(error))
+        told.sqlite_errorcode = getattr(error, "extendedresult", None) or getattr(apsw, f"SQLITE_{name}")
+        told.sqlite_errorname = f"SQLITE_{name}"
+        raise told from error
