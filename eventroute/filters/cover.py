@@ -1,8 +1,8 @@
 """What must hold for a filter to match: the few predicates by which an index finds it.
 
 A cover is a set of predicates of which at least one holds whenever the filter matches. A conjunction has its cheapest
-operand's, a disjunction the union of all its operands'. What a negation or a function of the application's says cannot
-be looked up, so they have none.
+operand's, and what it leaves to be tested is the other operands; a disjunction has the union of all its operands'. What
+a negation or a function of the application's says cannot be looked up, so they have none.
 """
 
 from __future__ import annotations
@@ -25,10 +25,13 @@ LONGEST_AFFIX: Final = 256
 
 @frozen
 class Cover:
-    """Predicates of which one holds whenever the filter matches; `decides` if the filter matches whenever one holds."""
+    """Predicates of which one holds whenever the filter matches; `rest` is what else must hold then, None for nothing.
+
+    Whenever a predicate holds, the filter matches if and only if `rest` does, which is at most the filter itself.
+    """
 
     predicates: tuple[Predicate, ...]
-    decides: bool
+    rest: Node | None
     cost: float
 
 
@@ -37,24 +40,49 @@ def cover(node: Node, cost: Callable[[Predicate], float]) -> Cover | None:
     match node:
         case Text():
             predicate = _shortened(node)
-            return Cover((predicate,), predicate is node, cost(predicate))
+            return Cover((predicate,), None if predicate is node else node, cost(predicate))
         case AllOf(operands):
-            found = [one for operand in operands if (one := cover(operand, cost)) is not None]
-            found += [Cover((span,), decides=False, cost=cost(span)) for span in joint_spans(operands)]
-            if not found:
-                return None
-            best = min(found, key=lambda one: one.cost)
-            return best if len(operands) == 1 else evolve(best, decides=False)
+            return _cheapest(node, operands, cost)
         case AnyOf(operands):
-            return _union([cover(operand, cost) for operand in operands])
+            return _union(node, operands, cost, decides=True)
         case Composed(_, _, meaning):
             return cover(meaning, cost)
         case Exclusive(operands):
-            either = _union([cover(operand, cost) for operand in operands])
-            return None if either is None else evolve(either, decides=False)
+            return _union(node, operands, cost, decides=False)
         case _ if isinstance(node, Sql | Condition):
             return _sql_cover(node, cost) if isinstance(node, Sql) else _condition_cover(node, cost)
     return None
+
+
+def _cheapest(node: AllOf, operands: tuple[Node, ...], cost: Callable[[Predicate], float]) -> Cover | None:
+    best, place = None, 0
+    for at, operand in enumerate(operands):
+        found = cover(operand, cost)
+        if found is not None and (best is None or found.cost < best.cost):
+            best, place = found, at
+    for span in joint_spans(operands):
+        spanned = Cover((span,), node, cost(span))
+        if best is None or spanned.cost < best.cost:
+            best, place = spanned, -1
+    if best is None or place < 0:
+        return best
+    rest = (*operands[:place], *(() if best.rest is None else (best.rest,)), *operands[place + 1 :])
+    return Cover(best.predicates, rest[0] if len(rest) == 1 else AllOf(rest) if rest else None, best.cost)
+
+
+def _union(
+    node: Node, operands: tuple[Node, ...], cost: Callable[[Predicate], float], *, decides: bool
+) -> Cover | None:
+    predicates: dict[Predicate, None] = {}
+    total = 0.0
+    for operand in operands:
+        one = cover(operand, cost)
+        if one is None:
+            return None
+        predicates.update(dict.fromkeys(one.predicates))
+        decides &= one.rest is None
+        total += one.cost
+    return Cover(tuple(predicates), None if decides else node, total)
 
 
 def _condition_cover(node: Condition, cost: Callable[[Predicate], float]) -> Cover | None:
@@ -63,25 +91,13 @@ def _condition_cover(node: Condition, cost: Callable[[Predicate], float]) -> Cov
         return None
     found, decides = known
     predicates = tuple(_shortened(one) if isinstance(one, Text) else one for one in found)
-    return Cover(predicates, decides and predicates == found, sum(map(cost, predicates)))
+    return Cover(predicates, None if decides and predicates == found else node, sum(map(cost, predicates)))
 
 
 def _sql_cover(node: Sql, cost: Callable[[Predicate], float]) -> Cover | None:
     required = requirement(node.expression)
     found = None if required is None else cover(required, cost)
-    return None if found is None else evolve(found, decides=False)
-
-
-def _union(covers: list[Cover | None]) -> Cover | None:
-    predicates: dict[Predicate, None] = {}
-    decides, cost = True, 0.0
-    for one in covers:
-        if one is None:
-            return None
-        predicates.update(dict.fromkeys(one.predicates))
-        decides &= one.decides
-        cost += one.cost
-    return Cover(tuple(predicates), decides, cost)
+    return None if found is None else Cover(found.predicates, node, found.cost)
 
 
 def _shortened(text: Text) -> Text:

@@ -1,10 +1,11 @@
 """FilterIndex: very many filters, one pass over an event.
 
 A filter is held under its cover (see `cover`), in tables by field and text. A match looks the event's own values up in
-them and evaluates only the filters that it finds there, and those that have no cover.
+them. Of the filters that it finds there, and those that have no cover, it tests what the cover leaves open; what
+several of them leave open alike is tested once.
 
 Threads: additions and removals are serialised by a lock. A match takes no lock: each of its steps is one operation on
-a dictionary, set or tuple that the interpreter does not interrupt, and a match during which the index changed is
+a dictionary, set, list or tuple that the interpreter does not interrupt, and a match during which the index changed is
 done again under the lock. So every match sees the index as it was at one moment.
 """
 
@@ -14,14 +15,14 @@ from collections import Counter
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from threading import RLock
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
 import msgspec
 from attrs import frozen
 
 from eventroute.event import Event
 from eventroute.filters.compiler import EVENT, Compiled, for_row
-from eventroute.filters.cover import Cover, cover
+from eventroute.filters.cover import cover
 from eventroute.filters.filter import Filter
 from eventroute.filters.plan import Plan
 from eventroute.filters.predicates import Predicate, Present, Span
@@ -45,8 +46,9 @@ class IndexStats:
 
     Of these, `exact`, `prefix` and `suffix` are found by such a predicate, `range` by a number or a time, `present` by
     nothing but that a field is there (one by several kinds counts in each); `always` have none and are evaluated for
-    every event. `fields` are read by filters. The last match found `candidates` filters, the `always` included, and
-    evaluated them where that they were found does not decide.
+    every event. `fields` are read by filters, and `tests` are the functions that evaluate what is left of filters once
+    they are found, shared by those that leave the same. The last match found `candidates` filters, the `always`
+    included (one that is found twice may count twice), and called `evaluations` of the tests.
     """
 
     keys: int
@@ -58,32 +60,72 @@ class IndexStats:
     present: int
     always: int
     fields: int
+    tests: int
     candidates: int
+    evaluations: int
 
 
-def _decided(_row: object) -> bool:
-    """The function of a filter whose cover has decided when it is found."""
-    return True
+class _Rest:
+    """What is left to be tested of filters that have been found: one for all that leave the same."""
 
+    __slots__ = ("node", "test", "users")
 
-class _Entry(Generic[K]):
-    """A filter with all keys that have it."""
-
-    __slots__ = ("cover", "keys", "node", "test")
-
-    def __init__(self, node: Node, cover: Cover | None) -> None:
+    def __init__(self, node: Node) -> None:
         self.node = node
-        self.cover = cover
-        self.keys: set[K] = set()
-        self.test: Compiled | None = _decided if cover is not None and cover.decides else None
+        self.test: Compiled | None = None
+        self.users = 0
 
     def compile(self) -> Compiled:
-        """The function of the filter, made when it is first evaluated."""
+        """The function, made when it is first called."""
         self.test = for_row(self.node)
         return self.test
 
 
-_NONE_YET: Column[Any] = Column()
+class _Entry(Generic[K]):
+    """A filter with all keys that have it; `rest` is None where that it is found decides."""
+
+    __slots__ = ("keys", "node", "predicates", "rest")
+
+    filters = 1
+
+    def __init__(self, node: Node, predicates: tuple[Predicate, ...], rest: _Rest | None) -> None:
+        self.node = node
+        self.predicates = predicates
+        self.rest = rest
+        self.keys: set[K] = set()
+
+
+class _Alike(Generic[K]):
+    """Several filters that one text finds and that leave the same to be tested, as they were at one moment."""
+
+    __slots__ = ("filters", "keys", "rest")
+
+    def __init__(self, entries: list[_Entry[K]]) -> None:
+        self.filters = len(entries)
+        self.rest = entries[0].rest
+        self.keys: frozenset[K] = frozenset().union(*[entry.keys for entry in entries])
+
+
+_Found: TypeAlias = _Entry[K] | _Alike[K]
+
+_DECIDED: Final[dict[_Rest | None, bool]] = {None: True}
+_NONE_YET: Final[Column[Any]] = Column()
+_MOST_ALIKE: Final = 64
+"""How many keys filters that are alike may have to be taken together: beyond, a copy of their keys is worse."""
+
+
+def _gathered(found: list[_Found[K]]) -> tuple[_Found[K], ...]:
+    """What a column found, for it to keep in mind."""
+    by_rest: dict[_Rest | None, list[Any]] = {}
+    for entry in dict.fromkeys(found):
+        by_rest.setdefault(entry.rest, []).append(entry)
+    gathered: list[_Found[K]] = []
+    for entries in by_rest.values():
+        if len(entries) > 1 and sum(len(entry.keys) for entry in entries) <= _MOST_ALIKE:
+            gathered.append(_Alike(entries))
+        else:
+            gathered += entries
+    return tuple(gathered)
 
 
 class FilterIndex(Generic[K]):
@@ -99,11 +141,12 @@ class FilterIndex(Generic[K]):
         self._version = 0  # odd while a change is under way
         self._by_key: dict[K, _Entry[K]] = {}
         self._entries: dict[Node, _Entry[K]] = {}
+        self._rests: dict[Node, _Rest] = {}
         self._always: set[_Entry[K]] = set()
-        self._columns: dict[Field, Column[_Entry[K]]] = {}
+        self._columns: dict[Field, Column[Any]] = {}
         self._whole = 0  # entries that want the whole event
-        self._plan: Plan[_Entry[K]] | None = None
-        self._candidates = 0
+        self._plan: Plan[Any] | None = None
+        self._last: tuple[list[Any], dict[_Rest | None, bool]] = [], _DECIDED
 
     def __len__(self) -> int:
         """How many keys there are."""
@@ -116,9 +159,12 @@ class FilterIndex(Generic[K]):
             entry = self._entries.get(filter.syntax)
             if entry is None:
                 entry = self._enter(filter.syntax)
+            elif entry is before:
+                return
             self._by_key[key] = entry
             entry.keys.add(key)
-            if before is not None and before is not entry:
+            self._forget(entry)
+            if before is not None:
                 self._leave(before, key)
 
     def discard(self, key: K) -> None:
@@ -138,24 +184,15 @@ class FilterIndex(Generic[K]):
                 self._version += 1
 
     def _enter(self, node: Node) -> _Entry[K]:
-        entry: _Entry[K] = _Entry(node, cover(node, self._cost))
-        read = reads(node)
-        self._whole += read.whole
-        for field in read.fields:
-            column = self._columns.get(field)
-            if column is None:
-                column = self._columns[field] = Column()
-                self._plan = None
-            column.readers += 1
-            if field in read.nulls and not column.nulls:
-                column.nulls = True
-                self._plan = None
-        if read.whole and self._whole == 1:
-            self._plan = None
-        if entry.cover is None:
+        found = cover(node, self._cost)
+        self._read(node)
+        entry: _Entry[K]
+        if found is None:
+            entry = _Entry(node, (), self._rest(node, node))
             self._always.add(entry)
         else:
-            for predicate in entry.cover.predicates:
+            entry = _Entry(node, found.predicates, self._rest(found.rest, node))
+            for predicate in entry.predicates:
                 self._columns[predicate.field].add(predicate, entry)
         self._entries[node] = entry
         return entry
@@ -163,14 +200,39 @@ class FilterIndex(Generic[K]):
     def _leave(self, entry: _Entry[K], key: K) -> None:
         entry.keys.remove(key)
         if entry.keys:
+            self._forget(entry)
             return
         del self._entries[entry.node]
-        if entry.cover is None:
-            self._always.remove(entry)
-        else:
-            for predicate in entry.cover.predicates:
-                self._columns[predicate.field].remove(predicate, entry)
-        read = reads(entry.node)
+        if entry.rest is not None:
+            self._release(entry.rest)
+        self._always.discard(entry)
+        for predicate in entry.predicates:
+            self._columns[predicate.field].remove(predicate, entry)
+        self._unread(entry.node)
+
+    def _forget(self, entry: _Entry[K]) -> None:
+        """What columns keep in mind of the entry is no longer so: its keys have changed."""
+        for predicate in entry.predicates:
+            self._columns[predicate.field].forget()
+
+    def _read(self, node: Node) -> None:
+        """Have columns for what a filter reads."""
+        read = reads(node)
+        self._whole += read.whole
+        for field in read.fields:
+            column = self._columns.get(field)
+            if column is None:
+                column = self._columns[field] = Column(_gathered)
+                self._plan = None
+            column.readers += 1
+            if field in read.nulls and not column.nulls:
+                column.nulls = True
+                self._plan = None
+        if read.whole and self._whole == 1:
+            self._plan = None
+
+    def _unread(self, node: Node) -> None:
+        read = reads(node)
         self._whole -= read.whole
         for field in read.fields:
             column = self._columns[field]
@@ -181,14 +243,31 @@ class FilterIndex(Generic[K]):
         if read.whole and not self._whole:
             self._plan = None
 
+    def _rest(self, left: Node | None, node: Node) -> _Rest | None:
+        """What a filter leaves to be tested; nobody shares the whole of a filter."""
+        if left is None:
+            return None
+        if left is node:
+            return _Rest(node)
+        rest = self._rests.get(left)
+        if rest is None:
+            rest = self._rests[left] = _Rest(left)
+        rest.users += 1
+        return rest
+
+    def _release(self, rest: _Rest) -> None:
+        rest.users -= 1
+        if not rest.users:
+            del self._rests[rest.node]
+
     def _cost(self, predicate: Predicate) -> float:
         """How many filters an event that has the predicate would have to be compared with.
 
-        As an empty table says nothing, a short prefix or suffix counts for more: it fits many values.
+        As an empty table says nothing, a short text counts for more: many events have it.
         """
         size = self._columns.get(predicate.field, _NONE_YET).size(predicate)
-        if isinstance(predicate, Text) and predicate.relation is not Relation.EXACT:
-            return size + 1 + 8 / len(predicate.literal)
+        if isinstance(predicate, Text):
+            return size + 1 + 8 / max(len(predicate.literal), 1)
         return size + 1
 
     def match(self, event: BaseCloudEvent) -> set[K]:
@@ -216,7 +295,7 @@ class FilterIndex(Generic[K]):
 
     def _match_event(self, event: Event) -> set[K]:
         row: dict[str, Any] = {EVENT: event}
-        found = self._always.copy()
+        found: list[Any] = [*self._always]
         (self._plan or self._make_plan()).read(event, row, found)
         return self._holding(found, row)
 
@@ -229,29 +308,39 @@ class FilterIndex(Generic[K]):
                 values = {"data_base64": raw}  # Event says what is wrong
             if values.get("data_base64") is None:
                 row: dict[str, Any] = {}
-                found = self._always.copy()
+                found: list[Any] = [*self._always]
                 plan.walk(values, row, found)
                 return self._holding(found, row)
         return self._match_event(Event.from_json(raw))
 
-    def _make_plan(self) -> Plan[_Entry[K]]:
+    def _make_plan(self) -> Plan[Any]:
         with self._lock:
             self._plan = plan = Plan(self._columns, whole=self._whole > 0)
             return plan
 
-    def _holding(self, found: set[_Entry[K]], row: dict[str, Any]) -> set[K]:
-        """The keys of those entries that hold."""
-        self._candidates = len(found)
+    def _holding(self, found: list[Any], row: dict[str, Any]) -> set[K]:
+        """The keys of those that hold."""
+        if not found:
+            self._last = found, _DECIDED
+            return set()
+        verdicts = _DECIDED.copy()
+        self._last = found, verdicts
         keys: set[K] = set()
-        for entry in found:
-            if (entry.test or entry.compile())(row):
-                keys |= entry.keys
+        for one in found:
+            rest = one.rest
+            verdict = verdicts.get(rest)
+            if verdict is None:
+                verdict = verdicts[rest] = (rest.test or rest.compile())(row)
+            if verdict:
+                keys |= one.keys
         return keys
 
     def stats(self) -> IndexStats:
         """What the index holds, and what the last match cost; counted at each call."""
         with self._lock:
-            kinds = Counter(kind for entry in self._entries.values() for kind in _kinds(entry.cover))
+            kinds = Counter(kind for entry in self._entries.values() for kind in _kinds(entry.predicates))
+            found, verdicts = self._last
+            whole = sum(entry.rest is not None and entry.rest.node is entry.node for entry in self._entries.values())
             return IndexStats(
                 keys=len(self._by_key),
                 filters=len(self._entries),
@@ -262,10 +351,11 @@ class FilterIndex(Generic[K]):
                 present=kinds[Present],
                 always=len(self._always),
                 fields=len(self._columns),
-                candidates=self._candidates,
+                tests=len(self._rests) + whole,
+                candidates=sum(one.filters for one in found),
+                evaluations=len(verdicts) - 1,
             )
 
 
-def _kinds(cover: Cover | None) -> set[object]:
-    predicates = () if cover is None else cover.predicates
+def _kinds(predicates: tuple[Predicate, ...]) -> set[object]:
     return {one.relation if isinstance(one, Text) else type(one) for one in predicates}

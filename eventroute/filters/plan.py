@@ -47,7 +47,7 @@ class Plan(Generic[E]):
         self.walk: Walk[E] = compile_walk(top.names) if len(columns) <= MAX_COMPILED else partial(walk, top.names)
         self.decode = None if whole or self._text.column is not None else _decoder(top.names)
 
-    def read(self, event: Event, row: dict[str, Any], found: set[E]) -> None:
+    def read(self, event: Event, row: dict[str, Any], found: list[E]) -> None:
         """The walk over a whole event."""
         values: dict[str, Any] = dict(event.attributes)
         if self._reads_data:

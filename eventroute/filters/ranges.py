@@ -97,11 +97,11 @@ class Ranges(Generic[E]):
         if len(self._counts) != len(self._widths):
             self._widths = tuple(self._counts)
 
-    def look_up(self, number: float, found: set[E]) -> None:
+    def look_up(self, number: float, found: list[E]) -> None:
         """Add to `found` every entry whose span holds the number, and perhaps some more."""
         bucket = self._points.get(number)
         if bucket is not None:
-            found |= bucket
+            found += bucket
         if self._lows.entries:
             self._lows.look_up(slice(bisect_right(self._lows.ends, number)), found)
         if self._highs.entries:
@@ -112,7 +112,7 @@ class Ranges(Generic[E]):
                 if exponent - width <= _FARTHEST:
                     bucket = self._cells.get((width, _cell(number, width)))
                     if bucket is not None:
-                        found |= bucket
+                        found += bucket
 
 
 def _width(low: float, high: float) -> int:
@@ -163,7 +163,7 @@ class _Ends(Generic[E]):
         if end not in self._buckets:
             del self.ends[bisect_left(self.ends, end)]
 
-    def look_up(self, where: slice, found: set[E]) -> None:
+    def look_up(self, where: slice, found: list[E]) -> None:
         """Add the entries with some of the ends to `found`."""
         for end in self.ends[where]:
-            found |= self._buckets.get(end, _NOTHING)  # it may just be on its way out
+            found += self._buckets.get(end, _NOTHING)  # it may just be on its way out

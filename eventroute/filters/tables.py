@@ -1,10 +1,15 @@
-"""The tables in which an index looks up the text of a field."""
+"""The tables in which an index looks up the value of a field.
+
+What is found is a list, in which an entry that is found twice stands twice. Every step of a lookup is one operation
+on a dictionary, set, list or tuple, which the interpreter does not interrupt.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterable
 from decimal import Decimal
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
 from eventroute.filters.expr.values import instant
 from eventroute.filters.predicates import Predicate, Present, Span
@@ -12,9 +17,20 @@ from eventroute.filters.ranges import Ranges, rounded
 from eventroute.filters.syntax import Relation, Text
 from eventroute.filters.values import texts
 
-__all__ = ["Affixes", "Column"]
+__all__ = ["MAX_RECENT", "MAX_RECENT_FOUND", "MAX_RECENT_TEXT", "Affixes", "Column"]
+
+MAX_RECENT: Final = 4096
+"""How many texts a column keeps in mind with what it found for them; at the bound it forgets all of them."""
+
+MAX_RECENT_TEXT: Final = 256
+"""The longest text, in characters, that is kept in mind."""
+
+MAX_RECENT_FOUND: Final = 64
+"""How much is found at most for a text that is kept in mind."""
 
 E = TypeVar("E")
+Gather: TypeAlias = Callable[[list[E]], tuple[E, ...]]
+"""Makes what was found for a text shorter: without repetitions, and alike entries as one."""
 
 _PRESENT: Final = 100
 """What it counts to look at an entry because its field is there, beside other ways to find it."""
@@ -22,18 +38,35 @@ _PRESENT: Final = 100
 
 class _Table(Protocol[E]):
     def __bool__(self) -> bool: ...
-    def look_up(self, text: str, found: set[E]) -> None: ...
+    def look_up(self, text: str, found: list[E]) -> None: ...
 
 
 class Column(Generic[E]):
     """What an index holds about one field. One thread at a time changes it, any look up meanwhile.
 
-    Every step of a lookup is one operation on a dictionary, set or tuple, which the interpreter does not interrupt.
+    Texts come again: types, sources, names. So where finding what holds for a text takes more than a step, it is kept
+    in mind until the column changes. A change ends by starting a new `recent`, and who looks up takes hold of `recent`
+    before anything else: what was found while the column changed goes into one that is given up.
     """
 
-    __slots__ = ("_instants", "_numbers", "_prefixes", "_present", "_suffixes", "affixes", "exact", "nulls", "readers")
+    __slots__ = (
+        "_gather",
+        "_instants",
+        "_numbers",
+        "_prefixes",
+        "_present",
+        "_suffixes",
+        "affixes",
+        "exact",
+        "nulls",
+        "readers",
+        "recent",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, gather: Gather[E] = tuple) -> None:
+        self._gather = gather
+        self.recent: dict[str, tuple[E, ...]] = {}
+        """What `recall` found for texts."""
         self.readers = 0
         """How many entries read the field, whether they are looked up by it or not."""
         self.exact: dict[str, set[E]] = {}
@@ -65,8 +98,17 @@ class Column(Generic[E]):
             case Present():
                 return _PRESENT + len(self._present.entries)
 
+    def forget(self) -> None:
+        """Keep nothing in mind: the column or one of its entries has changed."""
+        if self.recent:
+            self.recent = {}
+
     def add(self, predicate: Predicate, entry: E) -> None:
         """Hold an entry under a predicate."""
+        self._add(predicate, entry)
+        self.forget()
+
+    def _add(self, predicate: Predicate, entry: E) -> None:
         match predicate:
             case Text():
                 self._add_text(predicate, entry)
@@ -79,6 +121,10 @@ class Column(Generic[E]):
 
     def remove(self, predicate: Predicate, entry: E) -> None:
         """Let go of an entry that is held under a predicate."""
+        self._remove(predicate, entry)
+        self.forget()
+
+    def _remove(self, predicate: Predicate, entry: E) -> None:
         match predicate:
             case Text():
                 self._remove_text(predicate, entry)
@@ -115,21 +161,50 @@ class Column(Generic[E]):
         tables: tuple[_Table[E], ...] = (self._prefixes, self._suffixes, self._instants, self._present)
         self.affixes = tuple(table for table in tables if table)
 
-    def look_up(self, value: object, found: set[E]) -> None:
+    def look_up(self, value: object, found: list[E]) -> None:
         """Add to `found` every entry under a predicate that holds for a value."""
-        for text in texts(value):
-            bucket = self.exact.get(text)
-            if bucket is not None:
-                found |= bucket
-            for affixes in self.affixes:
-                affixes.look_up(text, found)
-        if self._numbers and isinstance(value, int | float | Decimal) and not isinstance(value, bool):
-            self._numbers.look_up(rounded(value), found)
-        found |= self._present.entries
+        if isinstance(value, str):
+            found += self.recall(value)
+            return
+        if isinstance(value, list):
+            several: set[E] = set()  # each text of a long array may find the same
+            for text in texts(value):
+                several.update(self._find(text))
+            found += several
+        else:
+            for text in texts(value):
+                found += self._find(text)
+            if self._numbers and isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+                self._numbers.look_up(rounded(value), found)
+        found += self._present.entries
 
-    def look_up_null(self, found: set[E]) -> None:
+    def recall(self, text: str) -> Iterable[E]:
+        """Every entry under a predicate that holds for a text."""
+        if not self.affixes:
+            return self.exact.get(text, ())
+        recent = self.recent
+        known = recent.get(text)
+        return self.learn(text, recent) if known is None else known
+
+    def learn(self, text: str, recent: dict[str, tuple[E, ...]]) -> tuple[E, ...]:
+        """What `recall` gives for a text that is not in `recent`, and which it then is."""
+        found = self._gather(self._find(text))
+        if len(found) <= MAX_RECENT_FOUND and len(text) <= MAX_RECENT_TEXT:
+            if len(recent) >= MAX_RECENT:
+                recent.clear()
+            recent[text] = found
+        return found
+
+    def _find(self, text: str) -> list[E]:
+        found: list[E] = []
+        found += self.exact.get(text, ())
+        for table in self.affixes:
+            table.look_up(text, found)
+        return found
+
+    def look_up_null(self, found: list[E]) -> None:
         """Add to `found` every entry under a predicate that holds for null."""
-        found |= self._present.entries
+        found += self._present.entries
 
 
 class _Presence(Generic[E]):
@@ -143,9 +218,9 @@ class _Presence(Generic[E]):
     def __bool__(self) -> bool:
         return bool(self.entries)
 
-    def look_up(self, text: str, found: set[E]) -> None:
+    def look_up(self, text: str, found: list[E]) -> None:
         """Add all to `found`, whatever the text is."""
-        found |= self.entries
+        found += self.entries
 
 
 class _Instants(Generic[E]):
@@ -159,7 +234,7 @@ class _Instants(Generic[E]):
     def __bool__(self) -> bool:
         return bool(self.ranges)
 
-    def look_up(self, text: str, found: set[E]) -> None:
+    def look_up(self, text: str, found: list[E]) -> None:
         """Add to `found` every entry under a span that holds the instant that a text means, if it means one."""
         moment = instant(text)
         if moment is not None:
@@ -189,7 +264,7 @@ class Affixes(Generic[E]):
         if len(self._counts) != len(self.lengths):
             self.lengths = tuple(sorted(self._counts))
 
-    def look_up(self, text: str, found: set[E]) -> None:
+    def look_up(self, text: str, found: list[E]) -> None:
         """Add to `found` every entry under a literal that the text begins or ends with."""
         begins, buckets, size = self._begins, self.buckets, len(text)
         for length in self.lengths:
@@ -197,4 +272,4 @@ class Affixes(Generic[E]):
                 break
             bucket = buckets.get(text[:length] if begins else text[-length:])
             if bucket is not None:
-                found |= bucket
+                found += bucket

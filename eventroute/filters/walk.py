@@ -25,8 +25,8 @@ E = TypeVar("E")
 Row: TypeAlias = dict[str, Any]
 """Values by the text of their fields."""
 
-Walk: TypeAlias = Callable[[Mapping[Any, Any], Row, set[E]], None]
-"""Takes the values of an event, puts those of fields into the row, and adds the entries that it finds to the set."""
+Walk: TypeAlias = Callable[[Mapping[Any, Any], Row, list[E]], None]
+"""Takes the values of an event, puts those of fields into the row, and adds the entries that it finds to the list."""
 
 
 class Branch(Generic[E]):
@@ -48,7 +48,7 @@ class Branch(Generic[E]):
         self.key, self.column = str(field), column
         self.nullable = column.nulls and field.attribute is None
 
-    def null(self, row: Row, found: set[E]) -> None:
+    def null(self, row: Row, found: list[E]) -> None:
         """Note that the field is there, and null."""
         row[self.key] = None
         if self.column is not None:
@@ -61,7 +61,7 @@ class Branch(Generic[E]):
         return self.indexes.setdefault(step, Branch())
 
 
-def walk(tree: Mapping[Any, Branch[E]], event: Mapping[Any, Any], row: Row, found: set[E]) -> None:
+def walk(tree: Mapping[Any, Branch[E]], event: Mapping[Any, Any], row: Row, found: list[E]) -> None:
     """Walk any tree."""
     places = [(tree, event)]
     for branches, values in places:  # which grows meanwhile
@@ -130,7 +130,11 @@ class _Writer:
         yield f"{indent}if v is not None:"
         yield f"{indent}    row[{key!r}] = v"
         yield f"{indent}    if v.__class__ is str:"
-        yield f"{indent}        b = {self._bound(column.exact.get)}(v)"
-        yield f"{indent}        if b is not None: found |= b"
-        yield f"{indent}        for a in {bound}.affixes: a.look_up(v, found)"
+        yield f"{indent}        if {bound}.affixes:"
+        yield f"{indent}            recent = {bound}.recent"
+        yield f"{indent}            b = recent.get(v)"
+        yield f"{indent}            found += {bound}.learn(v, recent) if b is None else b"
+        yield f"{indent}        else:"
+        yield f"{indent}            b = {self._bound(column.exact.get)}(v)"
+        yield f"{indent}            if b is not None: found += b"
         yield f"{indent}    else: {bound}.look_up(v, found)"

@@ -15,6 +15,7 @@ from eventroute.filters.syntax import Text
 from tests.filters.interpreter import events, matches, specs
 
 T, U = {"exact": {"type": "t"}}, {"exact": {"subject": "u"}}
+V, NOT_U = {"exact": {"type": "v"}}, {"not": U}
 
 
 def covered(spec: Any, costs: dict[str, float] | None = None, dialects: Any = None) -> Cover | None:
@@ -44,8 +45,8 @@ def test_one_predicate_holds_whenever_the_filter_matches(spec: dict[str, Any], e
     holds = any(Filter(text(predicate))(event) for predicate in found.predicates)
     if matches(spec, event):
         assert holds
-    if found.decides:
-        assert holds is matches(spec, event)
+    if holds:
+        assert matches(spec, event) is (found.rest is None or Filter(found.rest)(event))
 
 
 @pytest.mark.parametrize(
@@ -63,12 +64,28 @@ def test_covers(spec: Any, expected: list[str], decides: bool) -> None:
     assert predicates(spec) == expected
     found = covered(spec)
     assert found is not None
-    assert found.decides is decides
+    assert (found.rest is None) is decides
 
 
 @pytest.mark.parametrize("spec", [[], {"not": T}, {"any": [T, {"not": U}]}, [{"not": T}, {"not": U}], {"my": 1}])
 def test_what_has_no_cover(spec: Any) -> None:
     assert covered(spec, dialects={"my": lambda value, where: bool}) is None
+
+
+@pytest.mark.parametrize(
+    ("spec", "rest"),
+    [
+        ([T, NOT_U], [NOT_U]),
+        ([NOT_U, T, V], [NOT_U, V]),
+        ([NOT_U, {"any": [T, V]}, U], [NOT_U, {"any": [T, V]}]),
+        ([NOT_U, {"all": [T, U]}], [NOT_U, U]),
+        ([{"any": [{"all": [T, U]}, T]}], [{"any": [{"all": [T, U]}, T]}]),
+    ],
+)
+def test_a_conjunction_leaves_its_other_operands(spec: list[Any], rest: list[Any]) -> None:
+    found = covered(spec)
+    assert found is not None
+    assert found.rest == Filter.parse(rest).syntax
 
 
 def test_a_dialect_made_of_filters_has_their_cover() -> None:
@@ -93,4 +110,4 @@ def test_a_long_prefix_or_suffix_is_looked_up_by_a_part_of_it(dialect: str) -> N
         assert isinstance(predicate, Text)
         assert len(predicate.literal) == LONGEST_AFFIX
         assert (text.startswith if dialect == "prefix" else text.endswith)(predicate.literal)
-        assert found.decides is decides
+        assert (found.rest is None) is decides

@@ -30,7 +30,7 @@ def told(predicate: Predicate) -> tuple[Any, ...]:
 def covered(text: str) -> tuple[list[tuple[Any, ...]], bool] | None:
     rule, index = Filter.parse(text), FilterIndex[int]()
     found = cover(rule.syntax, index._cost)
-    return None if found is None else ([told(one) for one in found.predicates], found.decides)
+    return None if found is None else ([told(one) for one in found.predicates], found.rest is None)
 
 
 @pytest.mark.parametrize(
