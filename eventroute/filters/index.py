@@ -48,7 +48,7 @@ class IndexStats:
     nothing but that a field is there (one by several kinds counts in each); `always` have none and are evaluated for
     every event. `fields` are read by filters, and `tests` are the functions that evaluate what is left of filters once
     they are found, shared by those that leave the same. The last match found `candidates` filters, the `always`
-    included (one that is found twice may count twice), and called `evaluations` of the tests.
+    included, and called `evaluations` of the tests.
     """
 
     keys: int
@@ -86,8 +86,6 @@ class _Entry(Generic[K]):
 
     __slots__ = ("keys", "node", "predicates", "rest")
 
-    filters = 1
-
     def __init__(self, node: Node, predicates: tuple[Predicate, ...], rest: _Rest | None) -> None:
         self.node = node
         self.predicates = predicates
@@ -98,10 +96,10 @@ class _Entry(Generic[K]):
 class _Alike(Generic[K]):
     """Several filters that one text finds and that leave the same to be tested, as they were at one moment."""
 
-    __slots__ = ("filters", "keys", "rest")
+    __slots__ = ("entries", "keys", "rest")
 
     def __init__(self, entries: list[_Entry[K]]) -> None:
-        self.filters = len(entries)
+        self.entries = entries
         self.rest = entries[0].rest
         self.keys: frozenset[K] = frozenset().union(*[entry.keys for entry in entries])
 
@@ -352,7 +350,7 @@ class FilterIndex(Generic[K]):
                 always=len(self._always),
                 fields=len(self._columns),
                 tests=len(self._rests) + whole,
-                candidates=sum(one.filters for one in found),
+                candidates=len({entry for one in found for entry in getattr(one, "entries", (one,))}),
                 evaluations=len(verdicts) - 1,
             )
 

@@ -18,6 +18,7 @@ from eventroute.filters import Filter, FilterIndex
 from eventroute.filters.cover import LONGEST_AFFIX
 from eventroute.filters.plan import MAX_NAMES
 from eventroute.filters.syntax import MAX_DEPTH
+from eventroute.filters.tables import MAX_RECENT, MAX_RECENT_FOUND, MAX_RECENT_TEXT
 from eventroute.filters.walk import MAX_COMPILED
 from tests.filters.interpreter import accepted, events, matches, raws, specs
 from tests.strategies import events as any_events
@@ -106,6 +107,7 @@ class Index(RuleBasedStateMachine):
             self.index.discard(key)
         assert not self.index._columns
         assert not self.index._entries
+        assert not self.index._rests
         assert not self.index._always
         assert self.index.match(EVENT) == set()
 
@@ -158,6 +160,84 @@ def test_only_what_an_event_has_is_evaluated() -> None:
     assert index.stats().candidates <= 2
 
 
+def test_what_filters_leave_alike_is_tested_once() -> None:
+    seen: list[Event] = []
+
+    def test(event: Any) -> bool:
+        seen.append(event)
+        return True
+
+    index: FilterIndex[int] = FilterIndex()
+    for number in range(100):
+        found = [{"prefix": {"subject": "abc"[: number % 3 + 1]}}, {"exact": {"id": f"{number}"}}]
+        spec: list[Any] = [{"any": found}, {"my": 1}]
+        index.add(number, Filter.parse(spec, dialects={"my": lambda value, where: test}))
+    for times in (1, 2):
+        assert index.match(EVENT) == set(range(100))
+        assert len(seen) == times
+    stats = index.stats()
+    assert (stats.filters, stats.tests, stats.candidates, stats.evaluations) == (100, 1, 100, 1)
+    for number in range(1, 100):
+        index.discard(number)
+    assert index.match(EVENT) == {0}
+    index.discard(0)
+    assert not index._rests
+
+
+def test_what_a_text_found_is_forgotten_when_filters_change() -> None:
+    index = indexed({"a": {"prefix": {"subject": "a"}}, "c": {"suffix": {"subject": "c"}}})
+    for key, spec, expected in (
+        ("a2", {"prefix": {"subject": "a"}}, {"a", "c", "a2"}),
+        ("x", {"exact": {"subject": "abc"}}, {"a", "c", "a2", "x"}),
+        ("a", {"exact": {"subject": "a"}}, {"c", "a2", "x"}),
+        ("c", None, {"a2", "x"}),
+        ("a2", None, {"x"}),
+        ("x", None, set()),
+    ):
+        assert index.match(EVENT) == index.match(EVENT)
+        if spec is None:
+            index.discard(key)
+        else:
+            index.add(key, Filter.parse(spec))
+        for _ in range(2):
+            assert index.match(EVENT) == index.match_json(EVENT.to_json()) == expected
+
+
+def test_what_is_kept_in_mind_is_bounded() -> None:
+    index: FilterIndex[Any] = FilterIndex()
+    for number in range(2 * MAX_RECENT_FOUND):
+        index.add(number, Filter.parse([{"prefix": {"subject": "s"}}, {"not": {"exact": {"id": f"{number}"}}}]))
+    index.add("t", Filter.parse({"prefix": {"subject": "t"}}))
+    [column] = [column for field, column in index._columns.items() if str(field) == "subject"]
+    everything = set(range(2 * MAX_RECENT_FOUND))
+    assert index.match(EVENT.replace({"subject": "s1", "id": "x"})) == everything
+    assert index.match(EVENT.replace({"subject": "t" * (MAX_RECENT_TEXT + 1)})) == {"t"}
+    assert not column.recent
+    for number in range(MAX_RECENT + 10):
+        assert index.match(EVENT.replace({"subject": f"t{number}"})) == {"t"}
+        assert len(column.recent) <= MAX_RECENT
+    assert column.recent
+
+
+def test_many_keys_of_one_filter_are_not_copied() -> None:
+    index = indexed({("a", number): {"prefix": {"subject": "a"}} for number in range(1000)})
+    index.add("ab", Filter.parse({"prefix": {"subject": "ab"}}))
+    assert len(index.match(EVENT)) == 1001
+    [column] = index._columns.values()
+    assert {len(one.keys) for one in column.recent["abc"]} == {1, 1000}
+    index.discard(("a", 0))
+    assert len(index.match(EVENT)) == 1000
+
+
+def test_long_arrays_find_each_filter_once() -> None:
+    index = indexed({number: {"prefix": {"data.l": "x" * (number + 1)}} for number in range(100)})
+    index.add("there", Filter.parse("EXISTS data.l"))
+    event = Event.create(type="t", source="/s", data={"l": [f"{'x' * 100}{number}" for number in range(1000)]})
+    assert index.match(event) == {*range(100), "there"}
+    assert index.stats().candidates == 101
+    assert len(index._last[0]) <= 102  # the present one is found by the texts, too
+
+
 def test_stats() -> None:
     index = indexed(
         {
@@ -173,6 +253,7 @@ def test_stats() -> None:
     stats = index.stats()
     assert (stats.keys, stats.filters, stats.always, stats.candidates) == (6, 5, 2, 5)
     assert (stats.exact, stats.prefix, stats.suffix, stats.fields) == (2, 1, 1, 3)
+    assert (stats.tests, stats.evaluations) == (2, 2)
 
 
 def test_prefixes_and_suffixes_of_all_lengths() -> None:
