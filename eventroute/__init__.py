@@ -31,11 +31,25 @@ from eventroute.filters import Filter, FilterIndex
 from eventroute.publisher import Publisher
 from eventroute.push.addresses import AddressPolicy
 from eventroute.push.backoff import Backoff
+from eventroute.push.batch import Batch
 from eventroute.push.breaker import Breaker
+from eventroute.push.credentials import (
+    BasicCredential,
+    BearerCredential,
+    ClientCertificate,
+    ClientCredentials,
+    HeaderCredential,
+    RefreshCredential,
+)
 from eventroute.push.outcome import OutcomeTable
 from eventroute.push.policy import DeliveryPolicy
+from eventroute.push.rate import Rate
+from eventroute.push.reply import Reply
+from eventroute.push.signing import Signing
 from eventroute.push.sinks.client import HttpSettings
+from eventroute.push.webhook import Handshake
 from eventroute.router import Router
+from eventroute.secrets import Secret, Secrets
 from eventroute.storage.base import Storage
 from eventroute.storage.memory import MemoryStorage
 from eventroute.storage.open import open_storage
@@ -47,13 +61,20 @@ __all__ = [
     "AddressPolicy",
     "BackendUnsupported",
     "Backoff",
+    "BasicCredential",
+    "Batch",
+    "BearerCredential",
     "Breaker",
     "BusExists",
+    "ClientCertificate",
+    "ClientCredentials",
     "DeliveryPolicy",
     "Event",
     "EventrouteError",
     "Filter",
     "FilterIndex",
+    "Handshake",
+    "HeaderCredential",
     "HttpSettings",
     "InvalidConfiguration",
     "InvalidEvent",
@@ -65,11 +86,17 @@ __all__ = [
     "MemoryStorage",
     "OutcomeTable",
     "Publisher",
+    "Rate",
+    "RefreshCredential",
     "Reject",
+    "Reply",
     "Retry",
     "Router",
     "SQLiteStorage",
+    "Secret",
     "SecretNotFound",
+    "Secrets",
+    "Signing",
     "Storage",
     "StorageClosed",
     "StorageConflict",

@@ -138,7 +138,7 @@ def load(path: str | Path) -> Configuration:
         grace = top.get("grace", float, -1.0)
         if "grace" in top.values and not 0 <= grace <= 3_600:
             raise top.error("grace", "must be from 0 to 3,600 seconds")
-        http = _http(top.table("http"))
+        http = _http(top.table("http"), Secrets(folder=document.path.parent))
         buses = {name: _bus(name, table) for name, table in top.table("buses").each()} or {"default": BusSettings()}
         gateway = _gateway(top.table("gateway"), buses)
         return Configuration(
@@ -167,7 +167,7 @@ def _storage(top: Table) -> str:
     return f"{_SQLITE}{quote(str(top.document.path.resolve().parent))}/{path}"
 
 
-def _http(table: Table) -> HttpSettings:
+def _http(table: Table, secrets: Secrets) -> HttpSettings:
     with table:
         addresses: dict[str, Any] = {
             "schemes": table.many("schemes", str),
@@ -182,7 +182,7 @@ def _http(table: Table) -> HttpSettings:
         }
         try:
             policy = AddressPolicy(**_given(addresses, table))
-            return HttpSettings(addresses=policy, **_given(settings, table))
+            return HttpSettings(addresses=policy, secrets=secrets, **_given(settings, table))
         except InvalidConfiguration as error:
             raise table.error(error.where.rpartition(".")[2], error.reason) from error
 
@@ -318,7 +318,9 @@ def _subscription(table: Table, sinks: HttpSinks) -> Subscription:
 
 
 def _written(table: Table, place: Place) -> Place:
-    """A policy's setting stands under `config` or `protocolsettings`."""
+    """A policy's setting stands under `config`, `protocolsettings` or `sinkcredential`."""
     inner = place[1:] if place[:1] == ("policy",) else place
+    if inner[:1] == ("credential",):
+        return ("sinkcredential",)
     choices: list[Place] = [place, ("config", *inner), ("protocolsettings", *inner)]
     return next((choice for choice in choices if table.has(choice)), place)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +13,7 @@ from attrs import field, frozen
 
 from eventroute.errors import InvalidConfiguration, SecretNotFound
 
-__all__ = ["MAX_SECRET_BYTES", "Secret", "SecretResolver", "Secrets", "check_reference"]
+__all__ = ["MAX_SECRET_BYTES", "Secret", "SecretResolver", "Secrets", "check_reference", "is_reference"]
 
 MAX_SECRET_BYTES: Final = 65_536
 """How many bytes a secret may have; a larger file is no secret."""
@@ -49,6 +49,11 @@ class Secret:
     __str__ = __repr__
 
 
+def is_reference(text: object) -> bool:
+    """Whether a text has the form of a reference; which schemes there are is for `Secrets` to know."""
+    return isinstance(text, str) and _REFERENCE.fullmatch(text) is not None
+
+
 def check_reference(reference: object, *, known: Mapping[str, SecretResolver] | None = None) -> tuple[str, str]:
     """The scheme of a reference and what stands behind it.
 
@@ -62,6 +67,10 @@ def check_reference(reference: object, *, known: Mapping[str, SecretResolver] | 
     return found[1], found[2]
 
 
+def _prefixes(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(values)
+
+
 @frozen(kw_only=True)
 class Secrets:
     """Where secrets are looked up: `env:NAME`, `file:PATH`, and the resolvers handed in, by scheme.
@@ -71,13 +80,30 @@ class Secrets:
 
     folder: Path = field(factory=Path, converter=Path)
     resolvers: Mapping[str, SecretResolver] = field(factory=dict, repr=False)
+    allowed: tuple[str, ...] = field(default=(), converter=_prefixes)
+    """How a reference must begin, for instance `vault:` or `env:WEBHOOK_`; empty: any way.
+
+    Whoever may write a reference can have that secret sent to an endpoint: where strangers make subscriptions, allow
+    only what is theirs.
+    """
+
+    def check(self, reference: object) -> tuple[str, str]:
+        """The scheme of a reference that may be used here, and what stands behind it.
+
+        Raises InvalidConfiguration, whose message shows no more than the scheme.
+        """
+        scheme, rest = check_reference(reference, known=self.resolvers)
+        upwards = scheme == "file" and ".." in Path(rest).parts
+        if self.allowed and (upwards or not f"{scheme}:{rest}".startswith(self.allowed)):
+            raise InvalidConfiguration(f"this {scheme}: reference is not among those that may be used here")
+        return scheme, rest
 
     def get(self, reference: str) -> Secret:
         """The secret that a reference leads to; reads the file or the variable anew each time.
 
-        Raises SecretNotFound naming the reference, InvalidConfiguration where it is none.
+        Raises SecretNotFound naming the reference, InvalidConfiguration where it is none or may not be used.
         """
-        scheme, rest = check_reference(reference, known=self.resolvers)
+        scheme, rest = self.check(reference)
         text = self._find(scheme, rest)
         if not text:
             raise SecretNotFound(f"the secret {scheme}:{rest} is empty")
@@ -87,8 +113,14 @@ class Secrets:
         if scheme in self.resolvers:
             try:
                 return self.resolvers[scheme](rest)
+            except SecretNotFound:
+                raise
             except LookupError:
                 raise SecretNotFound(f"there is no secret {scheme}:{rest}") from None
+            except Exception as error:  # noqa: BLE001 - an application's resolver; its message may hold a secret
+                raise SecretNotFound(
+                    f"the secret {scheme}:{rest} cannot be looked up: {type(error).__name__}"
+                ) from None
         if scheme == "file":
             return self._read(rest)
         if rest not in os.environ:

@@ -34,6 +34,7 @@ _KEYS = (
     "protocol",
     "config",
     "protocolsettings",
+    "sinkcredential",
 )
 
 
@@ -161,8 +162,11 @@ class Subscription:
         return rules
 
     def to_dict(self) -> dict[str, Any]:
-        """The subscription as JSON values, without what has its default; never a secret, never a function."""
-        config, settings = self.policy.to_dict()
+        """The subscription as JSON values, without what has its default; never a secret, never a function.
+
+        Raises InvalidSubscription where the policy has a secret in clear.
+        """
+        config, settings, credential = self.policy.to_dict()
         start = self.start.astimezone(UTC).isoformat() if isinstance(self.start, datetime) else self.start
         values = {
             "id": self.id,
@@ -176,6 +180,7 @@ class Subscription:
             "protocol": "HTTP" if self.address.startswith(("http:", "https:")) else None,
             "config": config,
             "protocolsettings": settings,
+            "sinkcredential": credential,
         }
         return {key: value for key, value in values.items() if value is not None and value not in ([], {})}
 
@@ -201,7 +206,9 @@ class Subscription:
         plain = {key: document[key] for key in _KEYS[:8] if document.get(key) is not None}
         if isinstance(plain.get("start"), str) and plain["start"] not in ("latest", "earliest"):
             plain["start"] = _start_time(plain["start"])
-        policy = DeliveryPolicy.from_dict(document.get("config", {}), document.get("protocolsettings", {}))
+        policy = DeliveryPolicy.from_dict(
+            document.get("config", {}), document.get("protocolsettings", {}), document.get("sinkcredential")
+        )
         return cls(policy=policy, **plain)
 
 

@@ -2,56 +2,32 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, get_args
 
 import attrs
 from attrs import field, frozen
 
 from eventroute.errors import InvalidSubscription
 from eventroute.push.backoff import Backoff
+from eventroute.push.batch import Batch
 from eventroute.push.breaker import Breaker
+from eventroute.push.credentials import ClientCertificate, Credential, credential_from_dict, credential_to_dict
 from eventroute.push.outcome import DEFAULT_OUTCOMES, OutcomeTable
+from eventroute.push.rate import Rate
+from eventroute.push.reply import Reply
+from eventroute.push.settings import TOKEN, count, instance_of, mapping, number, one_of, only, optional, plain
+from eventroute.push.signing import Signing
+from eventroute.push.webhook import Handshake
 
 __all__ = ["DeliveryPolicy"]
 
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
 _FORBIDDEN_HEADERS = frozenset(
     {"connection", "content-length", "content-type", "host", "te", "trailer", "transfer-encoding", "upgrade"}
 )
+_FORBIDDEN_PREFIXES = ("ce-", "webhook-")
 _METHODS = frozenset({"POST", "PUT", "PATCH"})
-
-
-def _number(least: float, most: float) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
-    def check(_instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-        right = isinstance(value, int | float) and not isinstance(value, bool)
-        if not right or not least <= value <= most:  # type: ignore[operator]
-            raise InvalidSubscription(
-                f"{value!r} is not a number from {least:g} to {most:g}", where=f"policy.{attribute.name}"
-            )
-
-    return check
-
-
-def _count(least: int, most: int) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
-    def check(_instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-            raise InvalidSubscription(
-                f"{value!r} is not a whole number from {least} to {most}", where=f"policy.{attribute.name}"
-            )
-
-    return check
-
-
-def _one_of(choices: frozenset[str]) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
-    def check(_instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-        if value not in choices:
-            raise InvalidSubscription(
-                f"{value!r} is none of {', '.join(sorted(choices))}", where=f"policy.{attribute.name}"
-            )
-
-    return check
+_MODES = frozenset({"batch", "binary", "structured"})
 
 
 def _copy(headers: Mapping[str, str]) -> dict[str, str]:
@@ -61,23 +37,12 @@ def _copy(headers: Mapping[str, str]) -> dict[str, str]:
 def _check_headers(_instance: object, _attribute: object, headers: Mapping[object, object]) -> None:
     for name, value in headers.items():
         where = f"policy.headers.{name}"
-        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+        if not isinstance(name, str) or not TOKEN.fullmatch(name):
             raise InvalidSubscription("is not a header name", where=where)
-        if name.lower() in _FORBIDDEN_HEADERS or name.lower().startswith("ce-"):
+        if name.lower() in _FORBIDDEN_HEADERS or name.lower().startswith(_FORBIDDEN_PREFIXES):
             raise InvalidSubscription("this header is set by eventroute and cannot be given", where=where)
         if not isinstance(value, str) or not value.isprintable() or not value.isascii():
             raise InvalidSubscription("a header's value is printable ASCII text", where=where)
-
-
-T = TypeVar("T")
-
-
-def _instance_of(kind: type[T]) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
-    def check(_instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-        if not isinstance(value, kind):
-            raise InvalidSubscription(f"{value!r} is not a {kind.__name__}", where=f"policy.{attribute.name}")
-
-    return check
 
 
 @frozen(kw_only=True)
@@ -87,77 +52,111 @@ class DeliveryPolicy:
     Durations are in seconds. Raises InvalidSubscription naming the setting.
     """
 
-    mode: Literal["binary", "structured"] = field(
-        default="binary", validator=_one_of(frozenset({"binary", "structured"}))
-    )
+    mode: Literal["batch", "binary", "structured"] = field(default="binary", validator=one_of(_MODES))
     """The content mode of the CloudEvents HTTP binding (section 3)."""
 
-    method: str = field(default="POST", validator=_one_of(_METHODS))
+    batch: Batch = field(factory=Batch, validator=instance_of(Batch))
+    """How many events go into one request, where the mode is `batch`."""
+
+    method: str = field(default="POST", validator=one_of(_METHODS))
     """The HTTP method: POST, PUT or PATCH."""
 
     headers: Mapping[str, str] = field(factory=dict, converter=_copy, validator=_check_headers, repr=False)
     """Headers sent with every request. Not for secrets: they are stored and shown in clear."""
 
-    timeout: float = field(default=30.0, validator=_number(0.001, 3_600))
+    timeout: float = field(default=30.0, validator=number(0.001, 3_600))
     """How long one attempt may take (0.001 to 3,600); waiting for a slot does not count."""
 
-    backoff: Backoff = field(factory=Backoff, validator=_instance_of(Backoff))
+    backoff: Backoff = field(factory=Backoff, validator=instance_of(Backoff))
     """How long to wait between attempts."""
 
-    max_attempts: int | None = field(default=None, validator=attrs.validators.optional(_count(1, 1_000_000)))
+    max_attempts: int | None = field(default=None, validator=optional(count(1, 1_000_000)))
     """Attempts before the event is dead-lettered as `retries-exhausted`; None: as many as `max_age` allows."""
 
-    max_age: float = field(default=86_400.0, validator=_number(0, 31_536_000))
+    max_age: float = field(default=86_400.0, validator=number(0, 31_536_000))
     """Seconds from the event's first attempt after which it is not tried again (0 to one year)."""
 
-    concurrency: int = field(default=16, validator=_count(1, 1_024))
+    concurrency: int = field(default=16, validator=count(1, 1_024))
     """Attempts in flight at once, a worker."""
 
-    max_waiting: int = field(default=1_000, validator=_count(1, 100_000))
+    max_waiting: int = field(default=1_000, validator=count(1, 100_000))
     """Deliveries of this subscription that wait in the ledger; at this bound it reads no further."""
 
-    breaker: Breaker | None = field(factory=Breaker, validator=attrs.validators.optional(_instance_of(Breaker)))
+    breaker: Breaker | None = field(factory=Breaker, validator=optional(instance_of(Breaker)))
     """When to stop trying while the sink is down, and when to probe it; None: never stop."""
 
-    outcomes: OutcomeTable = field(default=DEFAULT_OUTCOMES, validator=_instance_of(OutcomeTable))
+    rate: Rate | None = field(default=None, validator=optional(instance_of(Rate)))
+    """How many events a second are sent, in each process; beyond it they wait. None: no bound."""
+
+    credential: Credential | None = field(
+        default=None, validator=optional(instance_of(*get_args(Credential))), repr=False
+    )
+    """How the endpoint knows who sends."""
+
+    certificate: ClientCertificate | None = field(
+        default=None, validator=optional(instance_of(ClientCertificate)), repr=False
+    )
+    """What is shown in the TLS handshake."""
+
+    signing: Signing | None = field(default=None, validator=optional(instance_of(Signing)), repr=False)
+    """Requests are signed by Standard Webhooks."""
+
+    handshake: Handshake | None = field(default=None, validator=optional(instance_of(Handshake)))
+    """The endpoint is asked for its consent before the first event."""
+
+    reply: Reply | None = field(default=None, validator=optional(instance_of(Reply)))
+    """What becomes of an event in an answer; None: nothing."""
+
+    max_hops: int = field(default=16, validator=count(1, 255))
+    """How often an event, or the one that it answers, may go from a bus to a bus."""
+
+    outcomes: OutcomeTable = field(default=DEFAULT_OUTCOMES, validator=instance_of(OutcomeTable))
     """Which HTTP status means which outcome."""
 
+    @property
+    def http_only(self) -> list[str]:
+        """The settings in use that only a sink over HTTP can heed."""
+        names = ("credential", "certificate", "signing", "handshake", "reply")
+        return [name for name in names if getattr(self, name) is not None]
+
     @classmethod
-    def from_dict(cls, config: Mapping[str, Any], settings: Mapping[str, Any] | None = None) -> DeliveryPolicy:
-        """Read a policy from the `config` and `protocolsettings` of the Subscriptions API's JSON."""
+    def from_dict(
+        cls,
+        config: Mapping[str, Any],
+        settings: Mapping[str, Any] | None = None,
+        credential: Mapping[str, Any] | None = None,
+    ) -> DeliveryPolicy:
+        """Read a policy from the `config`, `protocolsettings` and `sinkcredential` of the Subscriptions API's JSON."""
         settings = {} if settings is None else settings
-        values = _only(config, _CONFIG_KEYS, "config") | _only(settings, _SETTING_KEYS, "protocolsettings")
+        values = only(config, _CONFIG_KEYS, "config") | only(settings, _SETTING_KEYS, "protocolsettings")
+        if credential is not None:
+            values["credential"] = credential_from_dict(credential)
         try:
-            return cls._of(values)
+            for name, read in _READERS.items():
+                if name in values:
+                    values[name] = read(values[name], _place(name))
+            return cls(**values)
         except InvalidSubscription as error:
             raise InvalidSubscription(error.reason, where=_place(error.where)) from None
 
-    @classmethod
-    def _of(cls, values: dict[str, Any]) -> DeliveryPolicy:
-        if "backoff" in values:
-            values["backoff"] = _backoff(values["backoff"], "config.backoff")
-        if "breaker" in values:
-            values["breaker"] = _breaker(values["breaker"])
-        if "outcomes" in values:
-            values["outcomes"] = DEFAULT_OUTCOMES.changed(_mapping(values["outcomes"], "config.outcomes"))
-        if "headers" in values:
-            values["headers"] = _mapping(values["headers"], "protocolsettings.headers")
-        return cls(**values)
+    def to_dict(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any] | None]:
+        """`config`, `protocolsettings` and `sinkcredential` (or None), with only what differs from the defaults.
 
-    def to_dict(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """`config` and `protocolsettings`, with only what differs from the defaults."""
+        Raises InvalidSubscription where a secret is in clear: only references are written.
+        """
         changed = {
             attribute.name: getattr(self, attribute.name)
             for attribute in attrs.fields(DeliveryPolicy)
             if getattr(self, attribute.name) != getattr(_DEFAULT, attribute.name)
         }
-        plain = {name: _plain(value) for name, value in changed.items()}
-        settings = {name: plain.pop(name) for name in sorted(_SETTING_KEYS & plain.keys())}
-        return plain, settings
+        credential = changed.pop("credential", None)
+        written = {name: _plain(value) for name, value in changed.items()}
+        settings = {name: written.pop(name) for name in sorted(_SETTING_KEYS & written.keys())}
+        return written, settings, None if credential is None else credential_to_dict(credential)
 
 
-_SETTING_KEYS = frozenset({"method", "headers"})
-_CONFIG_KEYS = frozenset(attribute.name for attribute in attrs.fields(DeliveryPolicy)) - _SETTING_KEYS
+_SETTING_KEYS = frozenset({"method", "headers", "certificate", "signing", "handshake"})
+_CONFIG_KEYS = frozenset(one.name for one in attrs.fields(DeliveryPolicy)) - _SETTING_KEYS - {"credential"}
 _BACKOFF_KEYS = frozenset(attribute.name for attribute in attrs.fields(Backoff))
 _BREAKER_KEYS = frozenset(attribute.name for attribute in attrs.fields(Breaker))
 _DEFAULT = DeliveryPolicy()
@@ -166,7 +165,7 @@ _DEFAULT = DeliveryPolicy()
 def _place(where: str) -> str:
     """Where a setting stands in the JSON form, from the name it has in Python."""
     name = where.removeprefix("policy.")
-    if name.startswith(("config", "protocolsettings")):
+    if name.startswith(("config", "protocolsettings", "sinkcredential")):
         return name
     return f"{'protocolsettings' if name.partition('.')[0] in _SETTING_KEYS else 'config'}.{name}"
 
@@ -175,44 +174,50 @@ def _plain(value: Any) -> Any:
     """A setting as JSON values; `false` for a breaker that is off, since TOML has no null."""
     if isinstance(value, OutcomeTable):
         return dict(value.rules)
+    if isinstance(value, ClientCertificate | Signing):
+        return value.to_dict()
     if attrs.has(type(value)):
-        return attrs.asdict(value)
+        return attrs.asdict(value, filter=lambda attribute, one: one != attribute.default)
     if isinstance(value, Mapping):
         return dict(value)
     return False if value is None else value
 
 
 def _backoff(value: object, where: str) -> Backoff:
-    known = _only(value, _BACKOFF_KEYS, where)
+    known = only(value, _BACKOFF_KEYS, where)
     for name, seconds in known.items():
         if not isinstance(seconds, int | float) or isinstance(seconds, bool):
             raise InvalidSubscription(f"{seconds!r} is not a number of seconds", where=f"{where}.{name}")
-    try:
-        return Backoff(**known)
-    except InvalidSubscription as error:
-        raise InvalidSubscription(error.reason, where=f"{where}.{error.where}") from None
+    return plain(Backoff, value, where)
 
 
-def _breaker(value: object) -> Breaker | None:
+def _rules(value: object, where: str) -> OutcomeTable:
+    return DEFAULT_OUTCOMES.changed(mapping(value, where))
+
+
+def _breaker(value: object, where: str) -> Breaker | None:
     if value is False or value is None:
         return None
-    known = _only(value, _BREAKER_KEYS, "config.breaker")
+    known = only(value, _BREAKER_KEYS, where)
     if "delay" in known:
-        known["delay"] = _backoff(known["delay"], "config.breaker.delay")
+        known["delay"] = _backoff(known["delay"], f"{where}.delay")
     return Breaker(**known)
 
 
-def _mapping(value: object, where: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise InvalidSubscription(f"{value!r} is not an object", where=where)
-    return value
+def _read_as(kind: type[object]) -> Callable[[object, str], object]:
+    return lambda value, where: plain(kind, value, where)
 
 
-def _only(document: object, known: frozenset[str], where: str) -> dict[str, Any]:
-    mapping = _mapping(document, where)
-    for key in mapping:
-        if key not in known:
-            raise InvalidSubscription(
-                f"there is no such setting; known: {', '.join(sorted(known))}", where=f"{where}.{key}"
-            )
-    return dict(mapping)
+_READERS: dict[str, Callable[[object, str], object]] = {
+    "backoff": _backoff,
+    "breaker": _breaker,
+    "outcomes": _rules,
+    "headers": mapping,
+    "batch": _read_as(Batch),
+    "rate": _read_as(Rate),
+    "reply": _read_as(Reply),
+    "certificate": _read_as(ClientCertificate),
+    "handshake": _read_as(Handshake),
+    "signing": Signing.from_dict,
+}
+"""How the settings are read that are objects in JSON; of the others the JSON value is the value."""

@@ -65,11 +65,12 @@ class AiohttpClient:
 
     def __init__(self, settings: HttpSettings, lookup: Lookup) -> None:
         self._settings = settings
+        tls = settings.tls() if callable(settings.tls) else settings.tls
         connector = aiohttp.TCPConnector(
             resolver=_CheckedResolver(settings, lookup),
             socket_factory=self._checked_socket,
             ttl_dns_cache=0,  # each new connection asks again, and those that ask at once share the answer
-            ssl=settings.tls or True,
+            ssl=tls or True,
             limit=0,
             limit_per_host=settings.connections,
             keepalive_timeout=settings.idle_timeout,
@@ -101,9 +102,11 @@ class AiohttpClient:
                 data=request.body,
                 allow_redirects=False,
                 timeout=_timeout(request.timeout),
+                ssl=request.tls or True,
             ) as answer:
-                patience = min(BODY_WITHIN, request.timeout / 4)
-                return Answer(answer.status, answer.headers, await self._read(answer.content, patience))
+                patience = request.timeout if request.whole else min(BODY_WITHIN, request.timeout / 4)
+                body = await self._read(answer.content, patience)
+                return Answer(answer.status, answer.headers, body, answer.content.at_eof())
         except (aiohttp.ClientError, TimeoutError) as error:
             _explain(error, request.timeout)
 

@@ -1,14 +1,19 @@
-"""What a sink is: something that takes one event and answers with an outcome."""
+"""What a sink is: something that takes one event, or several, and answers with an outcome."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
+from attrs import frozen
+
+from eventroute.errors import InvalidSubscription
 from eventroute.event import Event
 from eventroute.push.outcome import Outcome
 from eventroute.push.policy import DeliveryPolicy
+from eventroute.push.rate import Rate
 
-__all__ = ["Sink", "SinkProvider"]
+__all__ = ["Message", "MessageSink", "Sink", "SinkProvider", "refuse_http_only"]
 
 
 class Sink(Protocol):
@@ -20,6 +25,35 @@ class Sink(Protocol):
         Whatever goes wrong is an outcome; only cancellation passes through, and leaves the sink usable. The scheduler
         bounds an attempt by the policy's timeout, cancels it then, and counts it as a retry for `timeout`.
         """
+        ...
+
+
+@frozen(eq=False)
+class Message:
+    """One event on its way to a sink."""
+
+    event: Event
+    """The event as it is to be sent."""
+    original: Event
+    """The event as it was published, before the transformer."""
+    key: str
+    """Names the delivery: the same at each attempt, another for each subscription and each event in the log."""
+
+
+@runtime_checkable
+class MessageSink(Sink, Protocol):
+    """A sink that takes several events in one attempt, knows deliveries by name, or bounds how many come.
+
+    The scheduler then calls `send_messages` and not `send`: with one message, or where the mode is `batch` with more.
+    """
+
+    @property
+    def rate(self) -> Rate | None:
+        """How many attempts the sink allows, as far as it has said; None: any number."""
+        ...
+
+    async def send_messages(self, messages: Sequence[Message]) -> Outcome:
+        """Make one attempt with one or more messages; the outcome is that of all. As `send` otherwise."""
         ...
 
 
@@ -46,3 +80,11 @@ class SinkProvider(Protocol):
     def sink(self, address: str, policy: DeliveryPolicy) -> Sink | None:
         """The sink at `address` under `policy`, or None where this process cannot reach it."""
         ...
+
+
+def refuse_http_only(policy: DeliveryPolicy, sink: str) -> None:
+    """Refuse settings that a sink which is not HTTP would have to ignore; raises InvalidSubscription."""
+    for name in policy.http_only:
+        raise InvalidSubscription(f"only an HTTP endpoint can heed it, not {sink}", where=f"policy.{name}")
+    if policy.mode == "batch":
+        raise InvalidSubscription(f"{sink} takes one event at a time", where="policy.mode")

@@ -10,6 +10,7 @@ from eventroute.errors import InvalidSubscription, Reject, Retry
 from eventroute.event import Event
 from eventroute.push.outcome import Delivered, Outcome, Rejected, RetryLater
 from eventroute.push.policy import DeliveryPolicy
+from eventroute.push.sinks.base import refuse_http_only
 
 __all__ = ["CallableSink", "CallableSinks"]
 
@@ -62,9 +63,10 @@ class CallableSinks:
         """Nothing to close."""
 
     def check(self, address: str, policy: DeliveryPolicy) -> None:
-        """An address is `callable:ID`."""
+        """An address is `callable:ID`; a policy has nothing that a function cannot heed."""
         if not address.removeprefix("callable:"):
             raise InvalidSubscription("a function's address is callable:ID", where="sink")
+        refuse_http_only(policy, "a function")
 
     def sink(self, address: str, policy: DeliveryPolicy) -> CallableSink | None:
         """The function, or None where this process does not hold it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import attrs
@@ -11,6 +11,7 @@ from attrs import field, frozen
 
 from eventroute.errors import EventrouteError, InvalidConfiguration
 from eventroute.push.addresses import AddressPolicy
+from eventroute.secrets import Secrets
 
 __all__ = ["Answer", "HttpClient", "HttpSettings", "NoAnswer", "Request"]
 
@@ -27,8 +28,13 @@ class HttpSettings:
     addresses: AddressPolicy = field(factory=AddressPolicy)
     """Where events may be pushed to."""
 
-    tls: ssl.SSLContext | None = field(default=None, repr=False)
-    """How servers are verified over https; None: by the certificate authorities that the system trusts."""
+    tls: ssl.SSLContext | Callable[[], ssl.SSLContext] | None = field(default=None, repr=False)
+    """How servers are verified over https, or a function that says so: a context of its own is made for each client
+    certificate. None: by the certificate authorities that the system trusts.
+    """
+
+    secrets: Secrets = field(factory=Secrets)
+    """Where the secrets of credentials, certificates and signatures are looked up."""
 
     connections: int = field(default=1_024, validator=_positive)
     """Connections to one host and port at once; beyond them an attempt waits for one, and its time runs."""
@@ -46,9 +52,13 @@ class Request:
 
     method: str
     url: str
-    headers: Sequence[tuple[str, str]]
-    body: bytes
+    headers: Sequence[tuple[str, str]] = field(repr=False)
+    body: bytes = field(repr=False)
     timeout: float
+    tls: ssl.SSLContext | None = None
+    """What holds for this request instead of the settings."""
+    whole: bool = False
+    """Whether the body of the answer matters: then it is waited for until the timeout."""
 
 
 @frozen
@@ -58,6 +68,8 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    whole: bool = True
+    """Whether this is all of the body."""
 
 
 class NoAnswer(EventrouteError):

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
-from eventroute.binding import encode_binary, encode_structured
+from eventroute.binding import encode_batch, encode_binary, encode_structured
 from eventroute.clock import Clock, SystemClock
 from eventroute.errors import BackendUnsupported, InvalidConfiguration, InvalidSubscription
 from eventroute.event import Event
-from eventroute.push.addresses import ForbiddenAddress, Lookup, Target, look_up
+from eventroute.push.addresses import AddressPolicy, ForbiddenAddress, Lookup, Target, look_up
 from eventroute.push.outcome import Outcome, Rejected, RetryLater
 from eventroute.push.policy import DeliveryPolicy
+from eventroute.push.rate import Rate
+from eventroute.push.reply import Append
+from eventroute.push.signing import message_id, signature_headers
+from eventroute.push.sinks.authorization import Authorization
+from eventroute.push.sinks.base import Message
 from eventroute.push.sinks.client import Answer, HttpClient, HttpSettings, NoAnswer, Request
+from eventroute.push.sinks.references import endpoints_of, references_of
+from eventroute.push.sinks.replies import publish_reply
+from eventroute.push.sinks.shared import Family, NotReady, Shared
+from eventroute.push.webhook import Consent, Handshake, read_consent
 
 __all__ = ["HttpSink", "HttpSinks", "retry_after"]
 
@@ -24,18 +34,38 @@ FORBIDDEN = "forbidden-address"
 SHOWN = 400
 """How many bytes of a refusal's body are kept with the delivery."""
 
+CONSENT_FOR = float("inf")
+"""An endpoint's consent holds while the process lives; the next one asks again."""
+
+
+@frozen
+class _Asked:
+    """What consent is asked for: an endpoint, by whom, and over which connection."""
+
+    url: str = field(repr=False)
+    policy: DeliveryPolicy = field(eq=False, repr=False)
+    handshake: Handshake
+
 
 @define(kw_only=True, eq=False)
 class HttpSinks:
     """The HTTP sinks of one router: one pool of connections for all of them.
 
-    `lookup` finds the addresses of a host; what it finds is checked by `settings.addresses`.
+    `lookup` finds the addresses of a host; what it finds is checked by `settings.addresses`. `append` publishes the
+    events that come back in answers.
     """
 
     settings: HttpSettings = field(factory=HttpSettings)
     lookup: Lookup = look_up
     clock: Clock = field(factory=SystemClock)
+    append: Append | None = None
     client: HttpClient | None = field(default=None, init=False)
+    authorization: Authorization = field(init=False)
+    consents: Family[_Asked, Consent] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.authorization = Authorization(self.settings, self.clock, self._ask_endpoint)
+        self.consents = Family(lambda asked: Shared(self.clock, _Question(self, asked).ask))
 
     @property
     def schemes(self) -> frozenset[str]:
@@ -67,12 +97,33 @@ class HttpSinks:
         if client is not None:
             await client.aclose()
 
+    async def exchange(self, request: Request) -> Answer:
+        """As `HttpClient.send`; also raises NotReady. The client checks addresses, not the rest of a URL."""
+        if self.client is None:
+            raise NotReady("not-open", "the provider of HTTP sinks is not open")
+        return await self.client.send(request)
+
+    async def _ask_endpoint(self, request: Request) -> Answer:
+        self.settings.addresses.check_target(Target.parse(request.url))
+        return await self.exchange(request)
+
     def check(self, address: str, policy: DeliveryPolicy) -> None:
-        """Refuse a URL that is malformed, or that the address policy forbids as it stands there."""
-        try:
-            self.settings.addresses.check_target(Target.parse(address))
-        except ForbiddenAddress as error:
-            raise InvalidSubscription(str(error), where="sink") from error
+        """Refuse a URL that is malformed, or that the address policy forbids as it stands there; so too the URL of a
+        token endpoint, a secret that may not be used here, and what needs more than the settings have.
+        """
+        _check_url(self.settings.addresses, address, "sink")
+        for place, url in endpoints_of(policy):
+            _check_url(self.settings.addresses, url, place)
+        for place, reference in references_of(policy):
+            try:
+                self.settings.secrets.check(reference)
+            except InvalidConfiguration as error:
+                raise InvalidSubscription(error.reason, where=place) from None
+        if policy.certificate is not None and not (self.settings.tls is None or callable(self.settings.tls)):
+            raise InvalidSubscription(
+                "a certificate needs a TLS context of its own: give HttpSettings(tls=...) a function that makes them",
+                where="policy.certificate",
+            )
 
     def sink(self, address: str, policy: DeliveryPolicy) -> HttpSink:
         """The sink at a URL; one that the address policy forbids rejects every event."""
@@ -84,7 +135,14 @@ class HttpSinks:
         return HttpSink(self, address, policy, forbidden)
 
 
-@frozen
+def _check_url(addresses: AddressPolicy, url: str, where: str) -> None:
+    try:
+        addresses.check_target(Target.parse(url))
+    except ForbiddenAddress as error:
+        raise InvalidSubscription(str(error), where=where) from error
+
+
+@define(eq=False)
 class HttpSink:
     """One URL that events are pushed to."""
 
@@ -92,31 +150,107 @@ class HttpSink:
     url: str = field(repr=False)  # its path may be a secret
     policy: DeliveryPolicy
     forbidden: Rejected | None = None
+    consent: Shared[Consent] | None = field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        handshake = self.policy.handshake
+        asked = None if handshake is None else _Asked(self.url, self.policy, handshake)
+        self.consent = None if asked is None else self.provider.consents.of(asked)
+
+    @property
+    def rate(self) -> Rate | None:
+        """The requests that the endpoint allows, once it has been asked."""
+        consent = None if self.consent is None else self.consent.last
+        return None if consent is None else consent.rate
 
     async def send(self, event: Event) -> Outcome:
         """Push one event; what comes back, or nothing, is an outcome by the policy's table."""
-        client = self.provider.client
-        if client is None:
-            return RetryLater("not-open", "the provider of HTTP sinks is not open")
+        return await self.send_messages((Message(event, event, f"{event.source} {event.id}"),))
+
+    async def send_messages(self, messages: Sequence[Message]) -> Outcome:
+        """Push one or more events in one request."""
         if self.forbidden is not None:
             return self.forbidden
         try:
-            answer = await client.send(self._request(event))
+            if self.consent is not None:
+                await self.consent.get()
+            answer = await self._exchange(messages)
+            if 200 <= answer.status < 300:
+                return await self._taken(answer, messages)
         except ForbiddenAddress as error:
             return Rejected(FORBIDDEN, str(error))
-        except NoAnswer as error:
+        except (NoAnswer, NotReady) as error:
             return RetryLater(error.reason, str(error))
-        if 200 <= answer.status < 300:
-            return self.policy.outcomes.outcome(answer.status)
         wait = retry_after(answer.headers.get("Retry-After"), self.provider.clock.time())
         return self.policy.outcomes.outcome(answer.status, retry_after=wait, error=_told(answer))
 
-    def _request(self, event: Event) -> Request:
+    async def _exchange(self, messages: Sequence[Message]) -> Answer:
+        """One request; a second one where the first was answered 401 and there is a newer credential."""
+        request = await self._request(messages)
+        credential = self.policy.credential
+        if credential is None:
+            return await self.provider.exchange(request)
+        shared = self.provider.authorization.header(credential)
+        header = await shared.get()
+        answer = await self.provider.exchange(_with(request, header.name, header.value))
+        if answer.status != 401:
+            return answer
+        newer = await shared.renew(header)
+        if newer is header:
+            return answer
+        return await self.provider.exchange(_with(request, newer.name, newer.value))
+
+    async def _request(self, messages: Sequence[Message]) -> Request:
+        policy, authorization = self.policy, self.provider.authorization
+        headers, body = self._encoded([message.event for message in messages])
+        if policy.handshake is not None:
+            headers.append(("webhook-request-origin", policy.handshake.origin))
+        if policy.signing is not None:
+            keys = await authorization.keys(policy.signing)
+            identity = message_id(*[message.key for message in messages])
+            headers += signature_headers(keys, identity, self.provider.clock.time(), body)
+        headers.extend(policy.headers.items())
+        tls = None if policy.certificate is None else await authorization.tls(policy.certificate)
+        return Request(policy.method, self.url, headers, body, policy.timeout, tls, whole=policy.reply is not None)
+
+    def _encoded(self, events: Sequence[Event]) -> tuple[list[tuple[str, str]], bytes]:
+        if self.policy.mode == "batch" or len(events) > 1:
+            return encode_batch(events)
         # The CloudEvents webhook specification forbids empty bodies: an event without data goes whole.
-        whole = self.policy.mode == "structured" or not event.data_bytes
-        headers, body = encode_structured(event) if whole else encode_binary(event)
-        headers.extend(self.policy.headers.items())
-        return Request(self.policy.method, self.url, headers, body, self.policy.timeout)
+        whole = self.policy.mode == "structured" or not events[0].data_bytes
+        return encode_structured(events[0]) if whole else encode_binary(events[0])
+
+    async def _taken(self, answer: Answer, messages: Sequence[Message]) -> Outcome:
+        outcome = self.policy.outcomes.outcome(answer.status)
+        if self.policy.reply is None:
+            return outcome
+        return await publish_reply(self.provider.append, self.policy, answer, messages) or outcome
+
+
+@define(eq=False)
+class _Question:
+    """The handshake with one endpoint (webhook specification, section 4.1)."""
+
+    provider: HttpSinks
+    asked: _Asked
+
+    async def ask(self, _before: Consent | None) -> tuple[Consent, float]:
+        """Ask for consent. Raises NotReady where there is none, NoAnswer, ForbiddenAddress."""
+        policy, handshake = self.asked.policy, self.asked.handshake
+        certificate = policy.certificate
+        tls = None if certificate is None else await self.provider.authorization.tls(certificate)
+        headers = handshake.request_headers
+        answer = await self.provider.exchange(Request("OPTIONS", self.asked.url, headers, b"", policy.timeout, tls))
+        consent = read_consent(handshake, answer.headers)
+        if isinstance(consent, str):
+            raise NotReady("no-consent", consent)
+        return consent, CONSENT_FOR
+
+
+def _with(request: Request, name: str, value: str) -> Request:
+    """The request with a credential's header, in the place of one of that name from the policy's headers."""
+    lower = name.lower()
+    return evolve(request, headers=[*(pair for pair in request.headers if pair[0].lower() != lower), (name, value)])
 
 
 def _told(answer: Answer) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import anyio
 
@@ -10,7 +10,8 @@ from eventroute.errors import InvalidSubscription
 from eventroute.event import Event
 from eventroute.push.outcome import Outcome
 from eventroute.push.policy import DeliveryPolicy
-from eventroute.push.sinks.base import Sink, SinkProvider
+from eventroute.push.rate import Rate
+from eventroute.push.sinks.base import Message, MessageSink, Sink, SinkProvider
 
 __all__ = ["SinkRegistry"]
 
@@ -34,7 +35,11 @@ class SinkRegistry:
         """The sink at an address, or None where this process cannot reach it. Raises InvalidSubscription."""
         provider = self._provider(address)
         sink = provider.sink(address, policy)
-        return None if sink is None else _OpenedOnFirstUse(self, provider, sink)
+        if sink is None:
+            return None
+        if isinstance(sink, MessageSink):
+            return _MessagesOnFirstUse(self, provider, sink)
+        return _OpenedOnFirstUse(self, provider, sink)
 
     async def prepare(self, address: str) -> None:
         """Open the provider of an address now; raises BackendUnsupported where it cannot work on this event loop."""
@@ -78,3 +83,28 @@ class _OpenedOnFirstUse:
         await self._registry.opened(self._provider)
         self.send = self._sink.send
         return await self._sink.send(event)
+
+
+class _MessagesOnFirstUse:
+    """The same for a sink that takes messages."""
+
+    __slots__ = ("_provider", "_registry", "_sink", "send_messages")
+
+    def __init__(self, registry: SinkRegistry, provider: SinkProvider, sink: MessageSink) -> None:
+        self._registry = registry
+        self._provider = provider
+        self._sink = sink
+        self.send_messages = self._first
+
+    @property
+    def rate(self) -> Rate | None:
+        return self._sink.rate
+
+    async def send(self, event: Event) -> Outcome:
+        await self._registry.opened(self._provider)
+        return await self._sink.send(event)
+
+    async def _first(self, messages: Sequence[Message]) -> Outcome:
+        await self._registry.opened(self._provider)
+        self.send_messages = self._sink.send_messages
+        return await self._sink.send_messages(messages)
