@@ -13,6 +13,7 @@ from eventroute.config import BusSettings, Configuration, CredentialReference, G
 from eventroute.errors import InvalidConfiguration, SecretNotFound, Unauthorized
 from eventroute.gateway.authorize import AccessRequest
 from eventroute.push.sinks.client import HttpSettings
+from eventroute.secrets import Secrets
 from eventroute.storage.open import open_storage
 from eventroute.storage.sqlite import SQLiteStorage
 
@@ -111,7 +112,7 @@ def test_the_least_file_has_the_defaults_of_the_library(write: Any) -> None:
     configuration = load(write('storage = "memory:"'))
     assert configuration.storage == "memory:"
     assert configuration.gateway == GatewaySettings()
-    assert configuration.http == HttpSettings()
+    assert configuration.http == HttpSettings(secrets=Secrets(folder=configuration.path.parent))
     assert dict(configuration.buses) == {"default": BusSettings()}
     assert (configuration.subscriptions, configuration.grace) == ((), None)
     with pytest.raises(FrozenInstanceError):

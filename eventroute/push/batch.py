@@ -19,8 +19,8 @@ T = TypeVar("T")
 class Batch:
     """How many events go into one request where the mode is `batch`."""
 
-    events: int = field(default=100, validator=count(1, 10_000, "batch"))
-    """The most events in one request: 1 to 10,000."""
+    events: int = field(default=100, validator=count(1, 1_000, "batch"))
+    """The most events in one request: 1 to 1,000."""
     bytes: int = field(default=1_048_576, validator=count(1, 16_777_216, "batch"))
     """The most bytes of events in one request, as they lie in the log: 1 to 16,777,216. One event is always taken."""
     linger: float = field(default=0.0, validator=number(0, 60, "batch"))

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import islice
 
 import anyio
 from anyio.abc import TaskGroup
 from attrs import define
 
 from eventroute.clock import Clock
-from eventroute.errors import BackendUnsupported, InvalidEvent, TransformError
-from eventroute.event import Event
+from eventroute.push.batch import Batch, Bisection
 from eventroute.push.bell import Bell
 from eventroute.push.breaker import Circuit
 from eventroute.push.deadlines import Deadlines, Watched
 from eventroute.push.delivery import Delivery
-from eventroute.push.outcome import Outcome, Rejected, RetryLater
+from eventroute.push.outcome import Outcome, RetryLater
+from eventroute.push.pace import Pace
 from eventroute.push.route import Route
-from eventroute.timing import expiry
+from eventroute.push.sending import guarded, made_ready, message_of, timed_out
+from eventroute.push.sinks.base import Message, MessageSink
 
 __all__ = ["Lane", "Load"]
-
-_log = logging.getLogger("eventroute.push")
 
 QUEUE_EVENTS = 1_000
 """The most deliveries that a lane keeps in memory, waiting for their attempt."""
@@ -43,7 +42,8 @@ class Load:
 class Lane:
     """Makes the attempts of one subscription: at most `policy.concurrency` at once, and never waits for another lane.
 
-    `settle` is called with each attempt's outcome. A worker task lives while there is something to do.
+    `settle` is called with each attempt's outcome and what it is the outcome of, one delivery or several of a batch. A
+    worker task lives while there is something to do.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Lane:
         tasks: TaskGroup,
         load: Load,
         deadlines: Deadlines,
-        settle: Callable[[Lane, Delivery, Outcome], None],
+        settle: Callable[[Lane, Sequence[Delivery], Outcome], None],
         blocked: Callable[[], bool],
     ) -> None:
         self.route = route
@@ -74,7 +74,15 @@ class Lane:
         self._queue: deque[Delivery] = deque()
         self._queued_bytes = 0
         self._workers = 0
+        self._attempting = 0
         self._typical = 1
+        self._pace = Pace()
+        self._gathering = False
+        self._lingering = False
+        self._gathered_since = math.inf
+        self._more = Bell()
+        """Rings for the worker that waits for a full batch or for its rate."""
+        self._learn(route)
 
     def take(self, route: Route) -> None:
         """Go by this route from now on. Another sink is not to blame for what the one before did."""
@@ -82,6 +90,14 @@ class Lane:
             self.held_until = 0.0
             self.circuit = Circuit()
         self.route = route
+        self._learn(route)
+        self._more.ring()
+
+    def _learn(self, route: Route) -> None:
+        policy, sink = route.policy, route.sink
+        self._messages = sink if isinstance(sink, MessageSink) else None
+        self._batch = policy.batch if policy.mode == "batch" and self._messages is not None else None
+        self._measured = self._batch is not None or policy.rate is not None or policy.handshake is not None
 
     @property
     def room(self) -> int:
@@ -124,13 +140,17 @@ class Lane:
         self._typical = max(1, len(delivery.raw))
         self._queued_bytes += len(delivery.raw)
         self._load.queued += 1
-        self.start()
+        if not self._gathering:
+            self.start()
+        elif self._lingering and self._full:
+            self._more.ring()
         return True
 
     def start(self) -> None:
         """Have as many workers as are wanted and allowed."""
-        wanted = min(len(self._queue) + self.in_flight, self._most)
-        while self._workers < wanted and self.ready and not self._blocked():
+        # Where attempts wait for their turn, each that begins has the next worker started.
+        wanted = min(self._attempting + (1 if self._measured and self._queue else len(self._queue)), self._most)
+        while self._workers < wanted and self.ready and not self._gathering and not self._blocked():
             self._workers += 1
             self._tasks.start_soon(self._work)
 
@@ -144,17 +164,35 @@ class Lane:
         self._load.queued -= len(self._queue)
         self._queue.clear()
         self._queued_bytes = 0
+        self._gathered_since = math.inf
 
     async def _work(self) -> None:
         try:
             while self._goes_on:
-                await self._work_in_one_scope()
+                if self._measured:
+                    await self._work_in_measure()
+                else:
+                    await self._work_in_one_scope()
         finally:
             self._workers -= 1
 
     @property
     def _goes_on(self) -> bool:
-        return bool(self._queue) and self._workers <= self._most and self.ready and not self._blocked()
+        """Whether a worker begins one more attempt; while one of them waits for its turn, no other does."""
+        return (
+            bool(self._queue)
+            and self._workers <= self._most
+            and self.ready
+            and not self._gathering
+            and not self._blocked()
+        )
+
+    def _pop(self) -> Delivery:
+        delivery = self._queue.popleft()
+        self._queued_bytes -= len(delivery.raw)
+        self._load.queued -= 1
+        delivery.begun = True
+        return delivery
 
     async def _work_in_one_scope(self) -> None:
         """Make attempts, one after another, until one is cut off at its deadline or there is nothing more to do."""
@@ -162,66 +200,146 @@ class Lane:
         with anyio.CancelScope() as scope:
             watched = self._deadlines.watch(scope)
             try:
-                while self._goes_on:
-                    delivery = self._queue.popleft()
-                    self._queued_bytes -= len(delivery.raw)
-                    self._load.queued -= 1
-                    delivery.begun = True
+                while self._goes_on and not self._measured:
+                    delivery = self._pop()
                     self.in_flight += 1
+                    self._attempting += 1
                     try:
                         outcome = await self._attempt(delivery, watched)
                     finally:
+                        self._attempting -= 1
                         self.in_flight -= 1
                     watched.deadline = math.inf
-                    self._settle(self, delivery, outcome)
+                    self._settle(self, (delivery,), outcome)
                     if scope.cancel_called:  # it ended in time after all; the next one must not suffer for it
                         return
             finally:
                 self._deadlines.forget(watched)
         if scope.cancelled_caught and delivery is not None:
-            timeout = self.route.policy.timeout
-            self._settle(self, delivery, RetryLater("timeout", f"no answer within {timeout:g} s"))
+            self._settle(self, (delivery,), timed_out(self.route))
 
     async def _attempt(self, delivery: Delivery, watched: Watched) -> Outcome:
         route = self.route
-        now = self._clock.time()
-        event = Event.from_log(delivery.raw)
-        if _may_expire(delivery.raw) and _expired(event, now):
-            return Rejected("expired", f"expirytime was {event.attributes['expirytime']}")
-        sink = route.sink
-        if sink is None:  # gone since the delivery was queued: whoever can reach the sink will take it
-            return RetryLater("no-sink")
-        delivery.attempts += 1
-        if delivery.first_attempt is None:
-            delivery.first_attempt = now
-        elif delivery.due is not None:  # the time of an outage does not count towards max_age
-            delivery.first_attempt += self.circuit.outage(delivery.due, now)
-        try:
-            event = route.transform(event)
-        except TransformError as error:
-            return Rejected("transform-error", str(error))
+        ready = made_ready(delivery, route, self.circuit, self._clock.time())
+        if not isinstance(ready, tuple):
+            return ready
+        sink, event, original = ready
+        messages = self._messages
         self._deadlines.begin(watched, route.policy.timeout)
+        if messages is None:
+            return await guarded(sink.send, event, route.subscription)
+        return await guarded(messages.send_messages, [message_of(delivery, event, original)], route.subscription)
+
+    # -- batches and rates -----------------------------------------------------------------------------------------
+
+    async def _work_in_measure(self) -> None:
+        """Make one attempt with as many events as a batch has, when the rate allows it."""
+        size = await self._gather()
+        if not size:
+            return
+        deliveries = [self._pop() for _ in range(size)]
+        self.in_flight += size
+        self._attempting += 1
+        self.start()
         try:
-            return await sink.send(event)
-        except BackendUnsupported:
-            raise
-        except anyio.get_cancelled_exc_class():
-            if anyio.current_effective_deadline() == -math.inf:  # we are cancelled, not something in the sink
-                raise
-            return RetryLater("cancelled", "the sink was cancelled from within")
-        except Exception as error:  # noqa: BLE001 - a sink with a fault must not take the others down with it
-            _log.exception("subscription %s: its sink has a fault", route.subscription)
-            return RetryLater("sink-fault", f"{type(error).__name__}: {error}")
+            await self._attempt_batch(deliveries)
+        finally:
+            self._attempting -= 1
 
+    async def _gather(self) -> int:
+        """Wait for a full batch, or for the end of its patience, and then for the rate. How many deliveries to take;
+        0: look anew whether there is anything to do.
+        """
+        self._follow()
+        now = self._clock.monotonic()
+        self._gathered_since = min(self._gathered_since, now)
+        size = self._size()
+        patience = 0.0 if self._batch is None or self._full else self._gathered_since + self._batch.linger - now
+        wait = patience if patience > 0 else self._pace.take(now, size)
+        if wait <= 0:
+            self._gathered_since = math.inf
+            return size
+        self._gathering, self._lingering = True, patience > 0
+        try:
+            with self._clock.move_on_after(wait):
+                await self._more.wait()
+        finally:
+            self._gathering = self._lingering = False
+        return 0
 
-def _may_expire(raw: bytes) -> bool:
-    """Whether it is worth while to look at the attributes: a name may be written with escapes."""
-    return b"expirytime" in raw or b"\\u00" in raw
+    @property
+    def _full(self) -> bool:
+        """Whether what is queued fills a request."""
+        batch = self._batch
+        return batch is None or len(self._queue) >= self._most_events(batch) or self._queued_bytes >= batch.bytes
 
+    def _most_events(self, batch: Batch) -> int:
+        return batch.events if self._pace.most is None else min(batch.events, self._pace.most)
 
-def _expired(event: Event, now: float) -> bool:
-    try:
-        moment = expiry(event)
-    except InvalidEvent:  # not a time, so no expiry: what is in the log already is not refused
-        return False
-    return moment is not None and moment <= now
+    def _size(self) -> int:
+        """How many of what is queued go into the next request."""
+        batch = self._batch
+        if batch is None:
+            return 1
+        size, left = 0, batch.bytes
+        for delivery in islice(self._queue, self._most_events(batch)):
+            left -= len(delivery.raw)
+            if size and left < 0:
+                break
+            size += 1
+        return size
+
+    async def _attempt_batch(self, deliveries: Sequence[Delivery]) -> None:
+        """Send them; what is rejected is split in halves until the culprit is alone."""
+        route, sink, now = self.route, self._messages, self._clock.time()
+        messages: dict[Delivery, Message] = {}
+        for delivery in deliveries:
+            ready = made_ready(delivery, route, self.circuit, now)
+            if isinstance(ready, tuple):
+                messages[delivery] = message_of(delivery, *ready[1:])
+            else:
+                self._end([delivery], ready)
+        bisection, more = Bisection(list(messages)), False
+        try:
+            while part := bisection.next:
+                if more and not await self._turn(len(part)):
+                    late = RetryLater("batch-rejected", "the batch was rejected, and there was no time to split it")
+                    while bisection.next:
+                        self._end(bisection.record(late), late)
+                    return
+                more = True
+                outcome = await self._send_part(route, sink, [messages[delivery] for delivery in part])
+                self._end(bisection.record(outcome), outcome)
+        finally:
+            self.in_flight -= len(bisection.unsettled)
+
+    def _end(self, deliveries: Sequence[Delivery], outcome: Outcome) -> None:
+        if deliveries:
+            self.in_flight -= len(deliveries)
+            self._settle(self, deliveries, outcome)
+
+    async def _turn(self, events: int) -> bool:
+        """Wait for the rate before one more request of the same attempt; False: nothing more is to begin."""
+        self._follow()
+        while (wait := self._pace.take(self._clock.monotonic(), events)) > 0:
+            if self._blocked():
+                return False
+            await self._clock.sleep(wait)
+        return True
+
+    def _follow(self) -> None:
+        """Go by the rates as they are now: a sink may have said only in its last answer what it allows."""
+        self._pace.follow(self.route.policy.rate, None if self._messages is None else self._messages.rate)
+
+    async def _send_part(self, route: Route, sink: MessageSink | None, messages: list[Message]) -> Outcome:
+        with anyio.CancelScope() as scope:
+            watched = self._deadlines.watch(scope)
+            self._deadlines.begin(watched, route.policy.timeout)
+            try:
+                if sink is not None:
+                    return await guarded(sink.send_messages, messages, route.subscription)
+                if route.sink is not None:
+                    return await guarded(route.sink.send, messages[0].event, route.subscription)
+            finally:
+                self._deadlines.forget(watched)
+        return timed_out(route)

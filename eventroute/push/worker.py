@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
 from anyio.abc import TaskGroup
@@ -258,31 +258,35 @@ class Worker:
 
     # -- what comes of attempts ------------------------------------------------------------------------------------
 
-    def _settle(self, lane: Lane, delivery: Delivery, outcome: Outcome) -> None:
-        if delivery.recorded or not isinstance(outcome, Delivered):
-            self._write_down(lane, delivery, outcome)
+    def _settle(self, lane: Lane, deliveries: Sequence[Delivery], outcome: Outcome) -> None:
+        """Take in what came of an attempt: of one delivery, or of several that were sent in one request."""
+        subscription = lane.route.subscription
+        draw = 0.0 if isinstance(outcome, Delivered) else random.random()  # noqa: S311 - jitter
+        for delivery in deliveries:
+            if delivery.recorded or not isinstance(outcome, Delivered):
+                self._write_down(lane, delivery, outcome, draw)
         if isinstance(outcome, RetryLater):
             self._hold(lane, outcome)
         elif lane.circuit.failures:
             lane.circuit.succeed(self.clock.time())
-        self._release(delivery)
-        if delivery.subscription in self.starved:
-            self.starved.discard(delivery.subscription)
-            self.expect(delivery.subscription, self.clock.time())
+        if isinstance(outcome, Rejected) and outcome.pause is not None and self._tasks is not None:
+            self._tasks.start_soon(self._pause_and_refresh, subscription, outcome.pause)
+        for delivery in deliveries:
+            self._release(delivery)
+        if subscription in self.starved:
+            self.starved.discard(subscription)
+            self.expect(subscription, self.clock.time())
         lane.settled.ring()
         self.quiet.ring()
 
-    def _write_down(self, lane: Lane, delivery: Delivery, outcome: Outcome) -> None:
-        now, draw = self.clock.time(), random.random()  # noqa: S311 - jitter
-        entry = entry_after(delivery, outcome, lane.route.policy, now=now, draw=draw)
+    def _write_down(self, lane: Lane, delivery: Delivery, outcome: Outcome, draw: float) -> None:
+        entry = entry_after(delivery, outcome, lane.route.policy, now=self.clock.time(), draw=draw)
         if entry is None:
             return
         self.journal.add(entry)
         self._count(lane, delivery, entry)
         if isinstance(entry, Wait):
             self.expect(delivery.subscription, entry.waiting.due)
-        if isinstance(outcome, Rejected) and outcome.pause is not None and self._tasks is not None:
-            self._tasks.start_soon(self._pause_and_refresh, delivery.subscription, outcome.pause)
 
     def _hold(self, lane: Lane, outcome: RetryLater) -> None:
         """Stop the whole lane for a while, where the sink asked for it or its breaker opens."""

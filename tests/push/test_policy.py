@@ -60,7 +60,7 @@ credentials = st.one_of(
 policies = st.builds(
     DeliveryPolicy,
     mode=st.sampled_from(["binary", "structured", "batch"]),
-    batch=st.builds(Batch, events=st.integers(1, 10_000), bytes=st.integers(1, 10**7), linger=st.floats(0, 60)),
+    batch=st.builds(Batch, events=st.integers(1, 1_000), bytes=st.integers(1, 10**7), linger=st.floats(0, 60)),
     rate=st.none() | st.builds(Rate, st.floats(0.001, 1e6), st.integers(1, 1_000)),
     credential=st.none() | credentials,
     certificate=st.none() | st.builds(ClientCertificate, certificate=references, key=st.none() | references),
