@@ -1,4 +1,4 @@
-"""`python -m benchmarks.crash power --times 10000`: crash a storage so many times, and say what was wrong after it."""
+"""`python -m benchmarks.crash kill --times 10000`: crash a storage so many times, and say what was wrong after it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 import anyio
 
 from benchmarks.crash.disk import DiskLayer
+from benchmarks.crash.kill import MODES, fast_folder, kill
 from benchmarks.crash.power import cut_power
 from benchmarks.crash.work import Tally
 
@@ -25,7 +26,17 @@ def power(times: int, seed: int, folder: Path) -> Tally:
     return anyio.run(partial(cut_power, times, seed=seed, layer=DiskLayer("crash"), path=folder / "events.db"))
 
 
-CRASHES: Mapping[str, Crash] = {"power": power}
+def kill_all(times: int, seed: int, folder: Path) -> Tally:
+    """Kill processes, as many in each mode, whatever they do."""
+    tallies = [kill(mode, max(1, times // len(MODES)), seed=seed, folder=folder) for mode in MODES]
+    return Tally(
+        sum(tally.crashes for tally in tallies),
+        sum(tally.accepted for tally in tallies),
+        [fault for tally in tallies for fault in tally.faults],
+    )
+
+
+CRASHES: Mapping[str, Crash] = {"kill": kill_all, "power": power}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
     began = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=fast_folder()) as folder:
         tally = CRASHES[options.crash](options.times, options.seed, Path(folder))
     print(*tally.faults, sep="\n", end="\n" if tally.faults else "")
     print(

@@ -20,7 +20,8 @@ _TRIES = 3
 T = TypeVar("T")
 
 Tell = Callable[[str, str, int], None]
-"""Hears of each answer: what was done ("append", "bury", "position"), the name of the batch, an offset."""
+"""Hears of each answer ("append", "bury", "position"), with the name of the batch and an offset; and of each "trim",
+before it is asked for, with where it ends."""
 
 
 @define
@@ -31,12 +32,16 @@ class Told:
     """The name of a batch -> its first offset."""
     buried: set[int] = Factory(set)
     position: int = 0
+    trimmed: int = 0
+    """What is below may be gone."""
 
     def hear(self, kind: str, name: str, offset: int) -> None:
         if kind == "append":
             self.accepted[name] = offset
         elif kind == "bury":
             self.buried.add(offset)
+        elif kind == "trim":
+            self.trimmed = max(self.trimmed, offset)
         else:
             self.position = max(self.position, offset)
 
@@ -45,6 +50,7 @@ class Told:
 class Found:
     """What is in the storage after a crash."""
 
+    first: int
     log: list[Record]
     letters: list[DeadLetter]
     position: int
@@ -104,6 +110,17 @@ async def settle(storage: Storage, lot: random.Random, tell: Tell, *, times: int
         tell("position", "", claim.end)
 
 
+async def trim(storage: Storage, tell: Tell, *, keep: int, times: int = 1 << 30) -> None:
+    """Take away what is settled, but for the last `keep` events."""
+    for _ in range(times):
+        await anyio.lowlevel.checkpoint()
+        bounds = await _patiently(partial(storage.bounds, BUS))
+        if bounds is None:
+            return
+        tell("trim", "", bounds.end - keep)
+        await _patiently(partial(storage.trim, BUS, bounds.end - keep, limit=10))
+
+
 async def _write(storage: Storage, session: Session, entries: list[Entry]) -> bool:
     await storage.write(BUS, session, entries)
     return True
@@ -132,38 +149,53 @@ async def look(storage: Storage) -> Found:
         BUS, after=(SUBSCRIPTION, letters[-1].offset) if letters else None, limit=10_000
     ):
         letters += page_of_letters
-    return Found(log, letters, (await storage.readers(BUS))[0].position)
+    return Found(bounds.first, log, letters, (await storage.readers(BUS))[0].position)
 
 
 def faults(told: Told, found: Found) -> list[str]:
     """What was lost, altered, invented or put out of order; nothing, or the storage has broken its word."""
-    wrong: list[str] = []
-    starts: dict[str, int] = {}
-    place = 0
-    while place < len(found.log):
-        name, _, size = _parts(found.log[place].event)
-        events = [record.event for record in found.log[place : place + size]]
-        if not name or events != batch(name, size) or name in starts:
-            wrong.append(f"at offset {found.log[place].offset}: {events[:1]} is altered, torn or doubled")
-            return wrong
-        starts[name] = found.log[place].offset
-        place += size
-    wrong += [
-        f"{name} was accepted and is lost or moved" for name, at in told.accepted.items() if starts.get(name) != at
+    starts, torn = _batches(found)
+    if torn:
+        return torn
+    wrong = [
+        f"{name} is lost or moved"
+        for name, offset in told.accepted.items()
+        if starts.get(name) != offset and offset >= found.first
     ]
+    if found.first > max(1, told.trimmed):
+        wrong.append(f"all below {found.first} is gone, and what is below {told.trimmed} was to go")
     wrong += _out_of_order(told, list(starts))
     events_at = {record.offset: record.event for record in found.log}
     letters = {letter.offset: letter.event for letter in found.letters}
     wrong += [f"the dead letter {offset} is lost" for offset in sorted(told.buried - set(letters))]
-    wrong += [f"the dead letter {at} is invented" for at, event in letters.items() if events_at.get(at) != event]
+    wrong += [
+        f"the dead letter {at} is invented"
+        for at, event in letters.items()
+        if at >= found.first and events_at.get(at) != event
+    ]
     if found.position < told.position:
         wrong.append(f"the position {told.position} is lost, it is {found.position}")
     return wrong
 
 
-def _parts(event: bytes) -> tuple[str, str, int]:
+def _batches(found: Found) -> tuple[dict[str, int], list[str]]:
+    """Where each batch begins, and what is wrong with one; the first may have lost its beginning to a trim."""
+    starts: dict[str, int] = {}
+    place = 0
+    while place < len(found.log):
+        record = found.log[place]
+        name, part, size = _parts(record.event)
+        events = [record.event for record in found.log[place : place + size - part]]
+        if not name or events != batch(name, size)[part:] or name in starts or (part and place):
+            return {}, [f"at offset {record.offset}: {record.event!r} is altered, torn or doubled"]
+        starts[name] = record.offset - part
+        place += size - part
+    return starts, []
+
+
+def _parts(event: bytes) -> tuple[str, int, int]:
     name, part, size = [*event.decode(errors="replace").split("/"), "", "", ""][:3]
-    return (name, part, int(size)) if size.isdecimal() else ("", "", 1)
+    return (name, int(part), int(size)) if part.isdecimal() and size.isdecimal() else ("", 0, 1)
 
 
 def _out_of_order(told: Told, names: Sequence[str]) -> list[str]:
@@ -179,5 +211,6 @@ def _out_of_order(told: Told, names: Sequence[str]) -> list[str]:
     return [
         f"of {task} there are the batches {found[:3]} to {found[-1:]}, {answered.get(task, 0)} were answered"
         for task, found in numbers.items()
-        if found != list(range(len(found))) or len(found) > answered.get(task, 0) + 1
+        if found != list(range(0 if told.trimmed <= 1 else found[0], found[-1] + 1))
+        or found[-1] > answered.get(task, 0)
     ]
