@@ -270,7 +270,7 @@ class Router:
         return found
 
     async def _refresh(self) -> None:
-        for scheduler in self._schedulers.values():
+        for scheduler in list(self._schedulers.values()):  # a bus may be found meanwhile
             await scheduler.refresh()
 
     # -- what became of events -------------------------------------------------------------------------------------

@@ -75,6 +75,7 @@ class _ReaderIndex:
             span = self.spans[key]
             if span.start <= offset and (span.until is None or offset < span.until):
                 matched.append(span.subscription)
+        matched.sort()  # a set's order differs from process to process; what is done should not
         return matched
 
 

@@ -26,19 +26,19 @@ class Deadlines:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._watched: set[Watched] = set()
+        self._watched: dict[Watched, None] = {}
         self._next = math.inf
         self._earlier = Bell()
 
     def watch(self, scope: anyio.CancelScope) -> Watched:
         """Begin to watch over a worker's scope; `forget` ends it."""
         watched = Watched(scope)
-        self._watched.add(watched)
+        self._watched[watched] = None
         return watched
 
     def forget(self, watched: Watched) -> None:
         """Watch no longer."""
-        self._watched.discard(watched)
+        self._watched.pop(watched, None)
 
     def begin(self, watched: Watched, seconds: float) -> None:
         """An attempt begins; it may take so long."""

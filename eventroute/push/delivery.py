@@ -39,7 +39,8 @@ class Range:
     """What is left of it: it begins at the first offset that is neither settled nor recorded, as far as is written."""
     deadline: float
     """When what is not settled is to be recorded (the clock's monotonic time)."""
-    pending: set[Delivery] = field(factory=set)
+    pending: dict[Delivery, None] = field(factory=dict)
+    """In the order of the log: what is written of them is in that order too, in every run."""
     matched: bool = False
     """Whether all its records have been matched."""
 

@@ -118,7 +118,7 @@ class Reading:
         if not worker.overfull:
             return
         while worker.overfull:
-            subscription = worker.overfull.pop()
+            subscription, _ = worker.overfull.popitem()
             try:
                 await patiently(worker.clock, worker.storage.leave_live, subscription)
             except UnknownSubscription:
@@ -128,9 +128,8 @@ class Reading:
     async def _caught_up(self) -> bool:
         """Nothing to claim now: hand over to the shared reader, or wait. False: the reader is gone."""
         worker = self._worker
-        if self._subscription is None:
-            await worker.refresh()
-        else:
+        await worker.refresh()  # else `watch` returns at once, again and again, since there is a newer version
+        if self._subscription is not None:
             lane = worker.lane(self._subscription)
             if lane is not None and lane.calm:
                 await self._join(self._subscription)

@@ -52,13 +52,13 @@ class Retrying:
         worker.resurvey = False
         began = clock.monotonic()
         summaries = await patiently(clock, worker.storage.waiting, worker.bus)
+        for subscription in worker.counting.difference(summary.subscription for summary in summaries):
+            worker.recount(worker.lanes[subscription], 0)
         for summary in summaries:
             lane = worker.lane(summary.subscription)
             if lane is None:
                 continue
-            if lane.idle:
-                lane.waiting = summary.count
-                lane.settled.ring()
+            worker.recount(lane, summary.count)
             if summary.next_due is not None and not lane.route.held:
                 worker.expect(summary.subscription, summary.next_due)
         now = clock.monotonic()

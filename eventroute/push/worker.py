@@ -72,8 +72,10 @@ class Worker:
         """The readers that have a reading task here."""
         self.starved: set[str] = set()
         """Subscriptions with waiting deliveries that are due, for which there was no room."""
-        self.overfull: set[str] = set()
+        self.overfull: dict[str, None] = {}
         """Subscriptions that have to leave the shared reader, because too much of theirs waits."""
+        self.counting: set[str] = set()
+        """Subscriptions whose lane counts waiting deliveries; other processes may have settled them."""
         self.resurvey = True
         """Whether the waiting deliveries are to be counted anew at once."""
         self._resting: dict[anyio.CancelScope, str | None] = {}
@@ -82,7 +84,7 @@ class Worker:
         self._load = Load()
         self.deadlines = Deadlines(clock)
         """Watches over the attempts."""
-        self._ranges: set[Range] = set()
+        self._ranges: dict[Range, None] = {}
         self._deadlines = Bell()
         self._tasks: TaskGroup | None = None
         self._refreshing = anyio.Lock()
@@ -132,6 +134,13 @@ class Worker:
         self.resurvey = True
         self.due.ring()
 
+    def recount(self, lane: Lane, waiting: int) -> None:
+        """So many deliveries of a lane wait in the ledger, whoever wrote them; what is in hand here may be newer."""
+        if lane.idle:
+            lane.waiting = waiting
+            (self.counting.add if waiting else self.counting.discard)(lane.route.subscription)
+            lane.settled.ring()
+
     async def breathe(self) -> None:
         """Let other tasks run, until the journal has room."""
         await checkpoint()
@@ -163,9 +172,10 @@ class Worker:
     def _forget(self, subscription: str, lane: Lane) -> None:
         lane.clear()
         del self.lanes[subscription]
+        self.counting.discard(subscription)
         self.due_times.pop(subscription, None)
         for open_range in list(self._ranges):
-            open_range.pending = {one for one in open_range.pending if one.subscription != subscription}
+            open_range.pending = {one: None for one in open_range.pending if one.subscription != subscription}
             self._close_if_done(open_range)
 
     async def _pause(self, subscription: str, reason: str) -> None:
@@ -182,7 +192,7 @@ class Worker:
 
     def open_range(self, claimed: Range) -> None:
         """Keep an eye on a claimed range: it is completed once nothing of it is pending, or at its deadline."""
-        self._ranges.add(claimed)
+        self._ranges[claimed] = None
         self._deadlines.ring()
 
     def enter(self, delivery: Delivery) -> None:
@@ -191,7 +201,7 @@ class Worker:
         if lane is None:
             return
         if delivery.range is not None:
-            delivery.range.pending.add(delivery)
+            delivery.range.pending[delivery] = None
         if self._load.queued >= DELIVERIES or not lane.offer(delivery):
             self._record(lane, delivery, held=False)
 
@@ -202,7 +212,7 @@ class Worker:
 
     def _close_if_done(self, claimed: Range) -> None:
         if claimed.done and claimed in self._ranges:
-            self._ranges.remove(claimed)
+            del self._ranges[claimed]
             self.journal.add(Complete(claimed.claim))
 
     def _record(self, lane: Lane, delivery: Delivery, *, held: bool) -> None:
@@ -220,7 +230,7 @@ class Worker:
         claimed = delivery.range
         if claimed is not None:
             delivery.range = None
-            claimed.pending.discard(delivery)
+            claimed.pending.pop(delivery, None)
             self._close_if_done(claimed)
 
     async def sweep(self) -> None:
@@ -312,10 +322,12 @@ class Worker:
     def _count(self, lane: Lane, delivery: Delivery, entry: Settle | Wait | Bury) -> None:
         if isinstance(entry, Wait):
             lane.waiting += not delivery.recorded
+            if self.lanes.get(delivery.subscription) is lane:  # else it was removed while the attempt was under way
+                self.counting.add(delivery.subscription)
             delivery.recorded = True
             if lane.over and delivery.range is not None and delivery.range.claim.reader == LIVE:
-                self.overfull.add(delivery.subscription)
-        elif delivery.recorded:
+                self.overfull[delivery.subscription] = None
+        elif delivery.recorded and lane.waiting:  # it may be another process's row, not counted here
             lane.waiting -= 1
 
     def expect(self, subscription: str, due: float) -> None:
