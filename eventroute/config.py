@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from eventroute.errors import (
     InvalidConfiguration,
@@ -17,12 +17,15 @@ from eventroute.errors import (
     InvalidTransformer,
     SecretNotFound,
 )
+from eventroute.event import Event
 from eventroute.filters import Filter
 from eventroute.gateway.authorize import Authorize, Basic, Bearer, Credential, credentials
 from eventroute.gateway.limits import RequestLimits
 from eventroute.push.addresses import AddressPolicy
+from eventroute.push.sinks.bus import BusSinks
 from eventroute.push.sinks.client import HttpSettings
 from eventroute.push.sinks.http import HttpSinks
+from eventroute.push.sinks.registry import SinkRegistry
 from eventroute.secrets import Secret, Secrets, check_reference
 from eventroute.storage.open import open_storage
 from eventroute.subscription import Subscription, check_name
@@ -138,8 +141,9 @@ def load(path: str | Path) -> Configuration:
         grace = top.get("grace", float, -1.0)
         if "grace" in top.values and not 0 <= grace <= 3_600:
             raise top.error("grace", "must be from 0 to 3,600 seconds")
-        http = _http(top.table("http"), Secrets(folder=document.path.parent))
         buses = {name: _bus(name, table) for name, table in top.table("buses").each()} or {"default": BusSettings()}
+        managed = any(bus.managers for bus in buses.values())
+        http = _http(top.table("http"), Secrets(folder=document.path.parent, allowed=() if managed else None))
         gateway = _gateway(top.table("gateway"), buses)
         return Configuration(
             path=document.path,
@@ -174,6 +178,7 @@ def _http(table: Table, secrets: Secrets) -> HttpSettings:
             "hosts": table.many("hosts", str),
             "ports": table.many("ports", int),
             "networks": table.many("networks", str),
+            "denied": table.many("denied", str),
         }
         settings: dict[str, Any] = {
             "connections": table.get("connections", int, 0),
@@ -182,6 +187,9 @@ def _http(table: Table, secrets: Secrets) -> HttpSettings:
         }
         try:
             policy = AddressPolicy(**_given(addresses, table))
+            allowed = table.many("secrets", str)
+            if "secrets" in table.values:
+                secrets = evolve(secrets, allowed=allowed)
             return HttpSettings(addresses=policy, secrets=secrets, **_given(settings, table))
         except InvalidConfiguration as error:
             raise table.error(error.where.rpartition(".")[2], error.reason) from error
@@ -286,7 +294,7 @@ def _is_loopback(host: str) -> bool:
 def _subscriptions(
     tables: list[Table], buses: Mapping[str, BusSettings], http: HttpSettings
 ) -> tuple[Subscription, ...]:
-    sinks = HttpSinks(settings=http)
+    sinks = SinkRegistry((HttpSinks(settings=http), BusSinks(_nowhere)))
     found: dict[str, Subscription] = {}
     for table in tables:
         subscription = _subscription(table, sinks)
@@ -298,14 +306,15 @@ def _subscriptions(
     return tuple(found.values())
 
 
-def _subscription(table: Table, sinks: HttpSinks) -> Subscription:
+async def _nowhere(_bus: str, _events: Sequence[Event], _append_id: str) -> None:
+    """What is only checked sends nothing."""
+
+
+def _subscription(table: Table, sinks: SinkRegistry) -> Subscription:
     inside: Place = ()
     try:
         subscription = Subscription.from_dict(table.values)
-        if subscription.address.startswith(("http:", "https:")):
-            sinks.check(subscription.address, subscription.policy)
-        else:
-            raise InvalidSubscription("must be an http or https URL", where="sink")
+        _check_sink(subscription, sinks)
         Filter.parse(list(subscription.filters))
         inside = ("transformer",)
         if subscription.transformer is not None:
@@ -315,6 +324,12 @@ def _subscription(table: Table, sinks: HttpSinks) -> Subscription:
         place = (*inside, *place_of(where.strip("'")))
         raise table.inner_error(_written(table, place), f"{line}{column}: {error.reason}".lstrip(": ")) from error
     return subscription
+
+
+def _check_sink(subscription: Subscription, sinks: SinkRegistry) -> None:
+    if not subscription.address.startswith(("http:", "https:", "bus:")):
+        raise InvalidSubscription("must be an http or https URL, or bus:NAME", where="sink")
+    sinks.check(subscription.address, subscription.policy)
 
 
 def _written(table: Table, place: Place) -> Place:

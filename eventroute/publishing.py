@@ -58,6 +58,15 @@ class Publishing:
         told = iter(offsets)
         return [next(told) if isinstance(each, bytes) else None for each in batch]
 
+    async def forward(self, bus: str, events: Sequence[Event], append_id: str) -> None:
+        """Append events to a bus under an id that stays the same when it is tried again. As `publish` otherwise."""
+        now = self._clock.time()
+        batch = [self._encode(event, now) for event in events]
+        ready = [each for each in batch if isinstance(each, bytes)]
+        delayed = [each for each in batch if isinstance(each, Delayed)]
+        # Never acknowledged: whether the delivery is settled shows only later, and a backend bounds what it remembers.
+        await self._append(bus, ready, delayed, append_id, [])
+
     async def _append(
         self, bus: str, ready: list[bytes], delayed: list[Delayed], append_id: str, acknowledged: list[str]
     ) -> tuple[int, ...]:

@@ -22,6 +22,7 @@ from eventroute.idle import IdleWatch
 from eventroute.publishing import MAX_EVENT_BYTES, Publishing
 from eventroute.push.scheduler import Scheduler
 from eventroute.push.sinks.base import SinkProvider
+from eventroute.push.sinks.bus import BusSinks
 from eventroute.push.sinks.callable import CallableSinks
 from eventroute.push.sinks.client import HttpSettings
 from eventroute.push.sinks.http import HttpSinks
@@ -97,8 +98,9 @@ class Router:
             with anyio.CancelScope(shield=True):
                 await self.storage.aclose()
             raise
-        http = HttpSinks(settings=self._http, clock=self._clock)
-        self._registry = SinkRegistry((self._functions, http, *self._given_sinks))
+        forward = self._publishing.forward
+        http = HttpSinks(settings=self._http, clock=self._clock, append=forward)
+        self._registry = SinkRegistry((self._functions, BusSinks(forward), http, *self._given_sinks))
         tasks = anyio.create_task_group()
         self._tasks = await tasks.__aenter__()
         for bus in buses:

@@ -67,8 +67,8 @@ def check_reference(reference: object, *, known: Mapping[str, SecretResolver] | 
     return found[1], found[2]
 
 
-def _prefixes(values: Iterable[str]) -> tuple[str, ...]:
-    return tuple(values)
+def _prefixes(values: Iterable[str] | None) -> tuple[str, ...] | None:
+    return None if values is None else tuple(values)
 
 
 @frozen(kw_only=True)
@@ -80,8 +80,8 @@ class Secrets:
 
     folder: Path = field(factory=Path, converter=Path)
     resolvers: Mapping[str, SecretResolver] = field(factory=dict, repr=False)
-    allowed: tuple[str, ...] = field(default=(), converter=_prefixes)
-    """How a reference must begin, for instance `vault:` or `env:WEBHOOK_`; empty: any way.
+    allowed: tuple[str, ...] | None = field(default=None, converter=_prefixes)
+    """How a reference must begin, for instance `vault:` or `env:WEBHOOK_`; None: any way. None at all is `()`.
 
     Whoever may write a reference can have that secret sent to an endpoint: where strangers make subscriptions, allow
     only what is theirs.
@@ -94,8 +94,8 @@ class Secrets:
         """
         scheme, rest = check_reference(reference, known=self.resolvers)
         upwards = scheme == "file" and ".." in Path(rest).parts
-        if self.allowed and (upwards or not f"{scheme}:{rest}".startswith(self.allowed)):
-            raise InvalidConfiguration(f"this {scheme}: reference is not among those that may be used here")
+        if self.allowed is not None and (upwards or not f"{scheme}:{rest}".startswith(self.allowed)):
+            raise InvalidConfiguration(f"this {scheme}: reference is not among the secrets that may be used here")
         return scheme, rest
 
     def get(self, reference: str) -> Secret:

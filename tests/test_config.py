@@ -12,6 +12,7 @@ from attrs.exceptions import FrozenInstanceError
 from eventroute.config import BusSettings, Configuration, CredentialReference, GatewaySettings, load
 from eventroute.errors import InvalidConfiguration, SecretNotFound, Unauthorized
 from eventroute.gateway.authorize import AccessRequest
+from eventroute.push.credentials import BasicCredential
 from eventroute.push.sinks.client import HttpSettings
 from eventroute.secrets import Secrets
 from eventroute.storage.open import open_storage
@@ -52,6 +53,8 @@ schemes = "https"
 connections = 20
 idle_timeout = 5
 answer_limit = 1024
+denied = ["10.9.0.0/16"]
+secrets = ["env:SINK_"]
 
 [[subscriptions]]
 id = "stars"
@@ -98,6 +101,8 @@ def test_every_key(write: Any, tmp_path: Path) -> None:
     http = configuration.http
     assert (http.connections, http.idle_timeout, http.answer_limit) == (20, 5, 1024)
     assert http.addresses.networks == (ip_network("10.0.0.0/8"),)
+    assert http.addresses.denied == (ip_network("10.9.0.0/16"),)
+    assert http.secrets.allowed == ("env:SINK_",)
     assert http.addresses.hosts == {"hooks.example.com", "*.internal.example"}
     assert (set(http.addresses.ports), set(http.addresses.schemes)) == ({443}, {"https"})
     (stars,) = configuration.subscriptions
@@ -189,7 +194,8 @@ SINK = 'sink = "https://example.com/"\n'
         (HEAD + "[[subscriptions]]\n" + SINK, 2, "subscriptions[0].id", "is missing"),
         (SUB + "sinc = 'x'", 4, "subscriptions[0].sinc", "there is no such key"),
         (SUB, 2, "subscriptions[0].sink", "is missing"),
-        (SUB + "sink = 'ftp://example.com/'", 4, "subscriptions[0].sink", "must be an http or https URL"),
+        (SUB + "sink = 'ftp://example.com/'", 4, "subscriptions[0].sink", "must be an http or https URL, or bus:NAME"),
+        (SUB + "sink = 'bus:a b'", 4, "subscriptions[0].sink", "another bus is bus:NAME"),
         (SUB + "sink = 'callable:a'", 4, "subscriptions[0].sink", "must be an http or https URL"),
         (SUB + "sink = 'http://127.0.0.1/'", 4, "subscriptions[0].sink", "a loopback address, which no network"),
         (SUB + SINK + "bus = 'b'", 5, "subscriptions[0].bus", "add [buses.b]"),
@@ -303,3 +309,48 @@ def test_a_secret_that_is_not_there_is_named_with_the_file(write: Any, monkeypat
     configuration = load(path)
     with pytest.raises(SecretNotFound, match=r"broker\.toml: there is no secret env:NO_SUCH_TOKEN"):
         configuration.access()
+
+
+CREDENTIAL = "sinkcredential = { credentialtype = 'PLAIN', identifier = 'me', secret = 'env:SINK_PASSWORD' }\n"
+
+
+def test_a_subscription_has_credentials_by_reference(write: Any, tmp_path: Path) -> None:
+    configuration = load(write(SUB + "sink = 'https://example.com/'\n" + CREDENTIAL))
+    (subscription,) = configuration.subscriptions
+    assert subscription.policy.credential == BasicCredential(user="me", password="env:SINK_PASSWORD")
+    assert configuration.http.secrets.folder == tmp_path
+    assert configuration.http.secrets.allowed is None
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "message"),
+    [
+        ("sinkcredential = { credentialtype = 'NONE' }", "sinkcredential.credentialtype", "must be one of ACCESSTOKEN"),
+        ("sinkcredential = { credentialtype = 'HEADER', header = 'x', secret = 'hunter2' }", "", "env:NAME or file:"),
+        ("sinkcredential = { credentialtype = 'HEADER', header = 'x', secret = 'a:hunter2' }", "", "env:NAME or file:"),
+        ("protocolsettings = { signing = { secrets = ['hunter2'] } }", "protocolsettings.signing.secrets", "env:NAME"),
+        ("protocolsettings = { signing = { secrets = ['a:hunter2'] } }", "protocolsettings.signing.secrets", "env:"),
+        ("config = { rate = { events = 0 } }", "config.rate.events", "is not a number"),
+    ],
+    ids=["type", "clear", "scheme", "signing", "unknown", "rate"],
+)
+def test_a_wrong_credential_is_refused_with_its_line_and_unseen(write: Any, line: str, key: str, message: str) -> None:
+    with pytest.raises(InvalidConfiguration) as caught:
+        load(write(SUB + "sink = 'https://example.com/'\n" + line))
+    assert caught.value.where.partition(": ")[0].endswith("broker.toml:5")
+    assert key in caught.value.where
+    assert message in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_where_others_manage_subscriptions_only_listed_secrets_may_be_used(write: Any) -> None:
+    """Who may subscribe could have any secret of this process sent to an endpoint."""
+    managed = "[buses.default]\nmanagers = [{ bearer = 'env:BOSS' }]\n"
+    text = SUB + "sink = 'https://example.com/'\n" + CREDENTIAL + managed
+    with pytest.raises(InvalidConfiguration, match=r"env: reference is not among the secrets that may be used here"):
+        load(write(text))
+    assert load(write(text + "[http]\nsecrets = 'env:SINK_'")).subscriptions
+
+
+def test_a_sink_may_be_another_bus(write: Any) -> None:
+    assert load(write(SUB + "sink = 'bus:audit'")).subscriptions[0].address == "bus:audit"

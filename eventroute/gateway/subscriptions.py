@@ -200,13 +200,16 @@ class SubscriptionsApi:
     async def _admit(self, request: Request) -> str:
         """The bus that the request is about, once it is clear that it may be."""
         bus = request.query_params.get("bus", DEFAULT_BUS)
+        await self._check_access(bus, request)
+        if (self._buses is not None and bus not in self._buses) or bus not in await self._router.buses():
+            raise UnknownBus(bus)
+        return bus
+
+    async def _check_access(self, bus: str, request: Request) -> None:
         if self._authorize is not None:
             answer = self._authorize(request_facts(bus, request, action="manage"))
             if isawaitable(answer):
                 await answer
-        if (self._buses is not None and bus not in self._buses) or bus not in await self._router.buses():
-            raise UnknownBus(bus)
-        return bus
 
     async def _proposed(self, bus: str, name: str, request: Request) -> Subscription:
         proposed = _object(await read_body(request, self._limits, self._clock))
@@ -220,6 +223,11 @@ class SubscriptionsApi:
         scheme = subscription.address.partition(":")[0].lower()
         if scheme not in self._schemes:
             raise InvalidSubscription(f"a sink is one of {', '.join(self._schemes)} here", where="sink")
+        reply = subscription.policy.reply
+        if reply is not None and reply.bus != bus:
+            await self._check_access(reply.bus, request)
+            if self._buses is not None and reply.bus not in self._buses:
+                raise InvalidSubscription(f"there is no bus {reply.bus!r} here", where="config.reply.bus")
         return subscription
 
     async def _describe(self, request: Request) -> Response:

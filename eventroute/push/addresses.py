@@ -185,10 +185,18 @@ def _hosts(values: Iterable[str]) -> frozenset[str]:
 
 
 def _networks(values: Iterable[str | IPNetwork]) -> tuple[IPNetwork, ...]:
+    return _read_networks(values, "networks")
+
+
+def _denied(values: Iterable[str | IPNetwork]) -> tuple[IPNetwork, ...]:
+    return _read_networks(values, "denied")
+
+
+def _read_networks(values: Iterable[str | IPNetwork], name: str) -> tuple[IPNetwork, ...]:
     try:
         return tuple(ip_network(value) for value in values)
     except ValueError as error:
-        raise InvalidConfiguration(str(error), where="addresses.networks") from None
+        raise InvalidConfiguration(str(error), where=f"addresses.{name}") from None
 
 
 def _ports(values: Iterable[int]) -> frozenset[int]:
@@ -218,6 +226,11 @@ class AddressPolicy:
     networks: tuple[IPNetwork, ...] = field(default=(), converter=_networks)
     """Networks that are allowed although they are not public, such as `10.1.0.0/16` or `127.0.0.0/8`."""
 
+    denied: tuple[IPNetwork, ...] = field(default=(), converter=_denied)
+    """Networks that are refused whatever else is said: public addresses of your own, or the prefix of a NAT64 of your
+    own, through which private addresses can be reached.
+    """
+
     def check_target(self, target: Target) -> None:
         """Refuse what a URL alone shows to be forbidden; raises ForbiddenAddress."""
         if target.scheme not in self.schemes:
@@ -239,9 +252,11 @@ class AddressPolicy:
         """
         mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
         plain = mapped or address
+        place = host if host == str(address) else f"{host}, at {address},"
+        if any(one in network for network in self.denied for one in (plain, address)):
+            raise ForbiddenAddress(f"{place} is in a network that the address policy denies")
         kind = None if any(plain in network for network in self.networks) else _kind(plain)
         if kind is not None:
-            place = host if host == str(address) else f"{host}, at {address},"
             network = f"{plain}/{plain.max_prefixlen}"
             raise ForbiddenAddress(
                 f"{place} is {kind} address, which no network of the address policy allows: {network}"

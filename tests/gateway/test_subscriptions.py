@@ -278,3 +278,18 @@ async def test_no_body_breaks_it(body: bytes) -> None:
     async with Router(MemoryStorage(), push=False) as router:
         answer = await call(SubscriptionsApi(router), "POST", "/subscriptions", (), body)
         assert answer.status in (201, 400)
+
+
+async def test_answers_go_to_no_bus_that_the_client_may_not_manage(router: Router) -> None:
+    tokens = {"default": [Bearer(Secret("one"))], "audit": [Bearer(Secret("one")), Bearer(Secret("two"))]}
+    api = SubscriptionsApi(router, authorize=credentials({}, managers=tokens))
+    two = [("authorization", "Bearer two")]
+    for bus, status in (("default", 401), ("audit", 201), ("elsewhere", 401)):
+        wanted = {"sink": SINK, "config": {"reply": {"bus": bus}}}
+        assert (await ask(api, "POST", "/subscriptions?bus=audit", wanted, headers=two)).status == status
+    assert len(await router.subscriptions()) == 1
+
+
+async def test_answers_go_to_no_bus_that_is_not_served(router: Router) -> None:
+    api = SubscriptionsApi(router, buses=["default"])
+    refusal(await ask(api, "POST", "/subscriptions", {"sink": SINK, "config": {"reply": {"bus": "audit"}}}), 400)

@@ -97,6 +97,22 @@ def test_an_allowed_private_network_is_not_one_behind_a_translator() -> None:
     AddressPolicy(networks=[IPv6Network("64:ff9b::/96")]).check("sink.test", ip_address("64:ff9b::a01:203"))
 
 
+@given(addresses, st.integers(0, 128))
+def test_what_is_denied_is_refused_whatever_is_allowed(address: IPAddress, length: int) -> None:
+    network = ip_network(f"{str(address).partition('%')[0]}/{min(length, address.max_prefixlen)}", strict=False)
+    everything = ["0.0.0.0/0", "::/0"]
+    assert not allowed(AddressPolicy(networks=everything, denied=[network]), address)
+    with pytest.raises(ForbiddenAddress, match="is in a network that the address policy denies"):
+        AddressPolicy(networks=everything, denied=[network]).check("sink.test", address)
+
+
+def test_a_denied_ipv4_network_is_denied_as_a_mapped_address_too() -> None:
+    policy = AddressPolicy(denied=["8.8.0.0/16", "2606:4700:64::/96"])
+    for inside in ("8.8.8.8", "::ffff:8.8.8.8", "2606:4700:64::a00:1"):
+        assert not allowed(policy, ip_address(inside))
+    assert allowed(policy, ip_address("8.9.8.8"))
+
+
 # -- URLs
 
 
@@ -222,7 +238,7 @@ def test_a_url_is_judged_without_any_lookup(policy: AddressPolicy, url: str, rea
     [
         *(("schemes", []), ("schemes", ["ftp"]), ("ports", [0]), ("ports", [65_536])),
         *(("hosts", [""]), ("hosts", ["a b"]), ("hosts", ["https://a"]), ("hosts", ["*"])),
-        *(("networks", ["10.0.0.1/8"]), ("networks", ["x"])),
+        *(("networks", ["10.0.0.1/8"]), ("networks", ["x"]), ("denied", ["10.0.0.1/8"])),
     ],
 )
 def test_a_wrong_setting_is_refused_by_name(setting: str, values: Sequence[object]) -> None:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 
 import anyio
 import pytest
@@ -21,6 +22,7 @@ from eventroute.push.outcome import DEFAULT_OUTCOMES, MAX_RETRY_AFTER, Delivered
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.push.sinks.client import HttpSettings, Request
 from eventroute.push.sinks.http import HttpSinks, retry_after
+from eventroute.push.webhook import Handshake
 from tests.push.sinks.receiver import (
     CERTIFICATE,
     EVENT,
@@ -315,6 +317,41 @@ async def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.Monkey
     for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     assert (await push())[0] == Delivered()
+
+
+@pytest.mark.anyio
+async def test_passwords_that_lie_about_are_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password s3cret\ndefault login me password s3cret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    outcome, receiving = await push()
+    assert outcome == Delivered()
+    assert "authorization" not in receiving.requests[0][1]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("handshake", [None, Handshake(origin="me.example.com")], ids=["plain", "handshake"])
+async def test_no_redirect_is_followed(status: int, handshake: Handshake | None) -> None:
+    """Neither by an event nor by the question before it."""
+    async with (
+        receiver() as inside,
+        receiver(answer(status, f"Location: http://127.0.0.1:{inside.port}/")) as outside,
+        sinks() as provider,
+    ):
+        policy = evolve(POLICY, handshake=handshake)
+        outcome = await provider.sink(f"http://127.0.0.1:{outside.port}/", policy).send(EVENT)
+    assert isinstance(outcome, RetryLater if handshake else Rejected)
+    assert (len(outside.requests), inside.connections) == (1, 0)
+
+
+@pytest.mark.anyio
+async def test_a_name_that_leads_inside_is_not_even_asked_for_consent() -> None:
+    async with receiver() as receiving, sinks(HttpSettings()) as provider:
+        policy = evolve(POLICY, handshake=Handshake(origin="me.example.com"))
+        outcome = await provider.sink(f"http://sink.test:{receiving.port}/", policy).send(EVENT)
+    assert isinstance(outcome, Rejected)
+    assert outcome.reason == "forbidden-address"
+    assert receiving.connections == 0
 
 
 # -- TLS
