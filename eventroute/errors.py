@@ -26,6 +26,8 @@ EventrouteError
 
 from __future__ import annotations
 
+from typing import Any
+
 __all__ = [
     "BackendUnsupported",
     "BusExists",
@@ -53,7 +55,21 @@ __all__ = [
 
 
 class EventrouteError(Exception):
-    """The root of the tree: `except EventrouteError` catches all that eventroute raises."""
+    """The root of the tree: `except EventrouteError` catches all that eventroute raises.
+
+    Each can be copied and pickled with all that it says.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(kind: type[EventrouteError], args: tuple[object, ...], state: dict[str, object]) -> EventrouteError:
+    """An error as it was: its constructor would make a message of the message."""
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 class _Located(EventrouteError):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 import msgspec
 from attrs import evolve, frozen
 
-from eventroute.errors import EventrouteError
+from eventroute.errors import EventrouteError, InvalidEvent
 from eventroute.event import Event
 from eventroute.filters import Filter, FilterIndex
 from eventroute.filters.filter import DialectParser
@@ -70,8 +70,12 @@ class _ReaderIndex:
         return not self.spans
 
     def __call__(self, offset: int, raw: bytes) -> Collection[str]:
+        try:
+            keys: Collection[tuple[str, int]] = self.index.match_json(raw)
+        except InvalidEvent:  # no router wrote it: each subscription dead-letters it, so that it is seen
+            keys = self.spans
         matched = []
-        for key in self.index.match_json(raw):
+        for key in keys:
             span = self.spans[key]
             if span.start <= offset and (span.until is None or offset < span.until):
                 matched.append(span.subscription)

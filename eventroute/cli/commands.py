@@ -1,17 +1,24 @@
-"""The commands, each in a module of its own; what they need to do their work is imported when they run."""
+"""The commands, each in a module of its own that is imported when it is asked for: some need extras, and time."""
 
 from __future__ import annotations
 
-from typing import Any
+from importlib import import_module
+from typing import Any, Final
 
 import click
 
-from eventroute.cli.demo import demo
-from eventroute.cli.serve import serve
-from eventroute.cli.try_ import try_
 from eventroute.errors import EventrouteError
 
 __all__ = ["commands"]
+
+_MODULES: Final = {
+    "deadletters": "deadletters",
+    "demo": "demo",
+    "serve": "serve",
+    "subscriptions": "subscriptions",
+    "try": "try_",
+}
+"""Each command with its module, where it is a function of that name too."""
 
 
 class _Refusal(click.ClickException):
@@ -20,6 +27,16 @@ class _Refusal(click.ClickException):
 
 class _Commands(click.Group):
     """Shows what eventroute refuses as a message, not as a traceback."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        name = _MODULES.get(cmd_name)
+        if name is None:
+            return None
+        command: click.Command = getattr(import_module(f"eventroute.cli.{name}"), name)
+        return command
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -32,8 +49,3 @@ class _Commands(click.Group):
 @click.version_option(package_name="eventroute", prog_name="eventroute")
 def commands() -> None:
     """An event broker: CloudEvents in, kept, matched, reshaped and pushed."""
-
-
-commands.add_command(demo)
-commands.add_command(serve)
-commands.add_command(try_)

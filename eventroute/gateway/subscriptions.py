@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime
 from inspect import isawaitable
 from typing import Any, Final, Protocol
 from uuid import uuid4
 
-import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -22,6 +20,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from eventroute.clock import Clock, SystemClock
+from eventroute.documents import subscription_document
 from eventroute.errors import EventrouteError, InvalidSubscription, UnknownBus, UnknownSubscription
 from eventroute.gateway.authorize import Authorize, request_facts
 from eventroute.gateway.body import read_body
@@ -31,9 +30,8 @@ from eventroute.gateway.problem import problem_of
 from eventroute.jsontext import decode_json
 from eventroute.storage.base import DEFAULT_BUS, StoredSubscription
 from eventroute.subscription import Subscription
-from eventroute.timestamps import format_timestamp
 
-__all__ = ["Manages", "SubscriptionsApi", "as_document"]
+__all__ = ["Manages", "SubscriptionsApi"]
 
 MAX_PAGE: Final = 1_000
 """The most subscriptions of one answer, and how many there are where none are asked for."""
@@ -132,7 +130,7 @@ class SubscriptionsApi:
         limit, after = _page(request)
         found = sorted(await self._router.subscriptions(bus), key=_id)
         page = [stored for stored in found if stored.id > after][:limit]
-        answer = _json(200, [as_document(stored) for stored in page])
+        answer = _json(200, [subscription_document(stored) for stored in page])
         if page and page[-1].id != found[-1].id:
             url = request.url.include_query_params(after=page[-1].id, limit=limit)
             answer.headers["link"] = f'<{url}>; rel="next"'
@@ -145,7 +143,7 @@ class SubscriptionsApi:
         return self._created(stored, request)
 
     def _created(self, stored: StoredSubscription, request: Request) -> Response:
-        answer = _json(201, as_document(stored))
+        answer = _json(201, subscription_document(stored))
         path = request.url.path if request.method == "PUT" else f"{request.url.path}/{stored.id}"
         answer.headers["location"] = str(request.url.replace(path=path, query=f"bus={stored.bus}"))
         return answer
@@ -162,7 +160,7 @@ class SubscriptionsApi:
         stored = await self._stored(bus, name)
         if request.method == "DELETE":
             await self._router.unsubscribe(name)
-        return _json(200, as_document(stored))
+        return _json(200, subscription_document(stored))
 
     async def _put(self, bus: str, name: str, request: Request) -> Response:
         """Update, or create under a name that the client chose (section 3.2.5.4 lets it be both)."""
@@ -171,7 +169,7 @@ class SubscriptionsApi:
             await self._stored(bus, name)
         except UnknownSubscription:
             return self._created(await self._router.subscribe(subscription), request)
-        return _json(200, as_document(await self._router.subscribe(subscription)))
+        return _json(200, subscription_document(await self._router.subscribe(subscription)))
 
     async def _pause(self, request: Request) -> Response:
         bus = await self._admit(request)
@@ -181,13 +179,13 @@ class SubscriptionsApi:
         if asked or not isinstance(reason, str) or not 0 < len(reason) <= 200:
             raise InvalidSubscription('write {"reason": "..."} with 1 to 200 characters, or nothing', where="reason")
         await self._router.pause(stored.id, reason)
-        return _json(200, as_document(await self._stored(bus, stored.id)))
+        return _json(200, subscription_document(await self._stored(bus, stored.id)))
 
     async def _resume(self, request: Request) -> Response:
         bus = await self._admit(request)
         stored = await self._stored(bus, str(request.path_params["id"]))
         await self._router.resume(stored.id)
-        return _json(200, as_document(await self._stored(bus, stored.id)))
+        return _json(200, subscription_document(await self._stored(bus, stored.id)))
 
     async def _stored(self, bus: str, name: str) -> StoredSubscription:
         stored = await self._router.subscription(name)
@@ -235,19 +233,6 @@ class SubscriptionsApi:
 
     async def _refuse(self, _request: Request, error: Exception) -> Response:
         return problem_of(error, retry_after=self._limits.retry_after).response()
-
-
-def as_document(stored: StoredSubscription) -> dict[str, Any]:
-    """A stored subscription as the API shows it: what was asked for, and its `status`."""
-    paused_at = None if stored.paused_at is None else format_timestamp(datetime.fromtimestamp(stored.paused_at, UTC))
-    status = {
-        "revision": stored.revision,
-        "paused": stored.paused,
-        "pausedat": paused_at,
-        "reader": stored.reader,
-    }
-    shown: dict[str, Any] = msgspec.json.decode(stored.definition)
-    return {"id": stored.id, "bus": stored.bus, **shown, "status": {k: v for k, v in status.items() if v is not None}}
 
 
 def _id(stored: StoredSubscription) -> str:

@@ -27,7 +27,10 @@ T = TypeVar("T")
 
 def made_ready(delivery: Delivery, route: Route, circuit: Circuit, now: float) -> tuple[Sink, Event, Event] | Outcome:
     """The sink, the event to send and the one that was published, or what else came of the attempt."""
-    event = Event.from_log(delivery.raw)
+    try:
+        event = Event.from_log(delivery.raw)
+    except InvalidEvent as error:  # a storage takes any bytes, and what no router wrote must not stop the others
+        return Rejected("invalid-event", str(error))
     if _may_expire(delivery.raw) and _expired(event, now):
         return Rejected("expired", f"expirytime was {event.attributes['expirytime']}")
     sink = route.sink

@@ -389,7 +389,8 @@ class Storage(ABC):
     @abstractmethod
     async def redrive(self, bus: str, letters: Sequence[tuple[str, int]], *, due: float) -> int:
         """Turn dead letters, named by (subscription, offset), into waiting deliveries due at `due`, with no attempts
-        counted and their event with them; one whose subscription is gone stays. Returns how many.
+        counted and their event with them; one whose subscription is gone, or whose event the log had lost, stays.
+        Returns how many.
 
         A waiting delivery of the same identity is overwritten. `watch` is not woken.
         """

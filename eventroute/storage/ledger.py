@@ -115,7 +115,7 @@ def redrive(tables: Tables, bus: str, letters: Sequence[tuple[str, int]], due: f
     count = 0
     for subscription, offset in letters:
         letter = tables.dead_letter(bus, subscription, offset)
-        if letter is None or not _served(tables, bus, subscription, there):
+        if letter is None or not letter.event or not _served(tables, bus, subscription, there):
             continue
         tables.drop_dead_letter(bus, subscription, offset)
         tables.put_waiting(Waiting(subscription, offset, due, event=letter.event), None)

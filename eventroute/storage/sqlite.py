@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Literal, TypeVar
 
 import anyio
@@ -85,6 +86,11 @@ class SQLiteStorage(Storage):
         self._opened = 0
         self._threads: tuple[WriteThread, ReadThread] | None = None
         self._process = 0
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._path
 
     # -- lifecycle -------------------------------------------------------------------------------------------------
 

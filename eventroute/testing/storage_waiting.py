@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from attrs import evolve
 
 from eventroute.storage.base import (
     Bury,
@@ -165,6 +166,13 @@ class WaitingContract(LedgerContract):
             for each in letters
             if each.subscription == "a" and each.reason == "odd"
         ]
+
+    async def test_a_letter_without_its_event_stays(self, storage: Storage) -> None:
+        session = await self._with_waiting(storage, {})
+        lost = evolve(letter("s", 1), event=b"")
+        await storage.write(BUS, session, [Bury(lost)])
+        assert await storage.redrive(BUS, [("s", 1)], due=50.0) == 0
+        assert await storage.dead_letters(BUS) == [lost]
 
     async def test_what_is_purged_is_gone(self, storage: Storage) -> None:
         letters = await self._with_letters(storage)

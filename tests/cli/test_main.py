@@ -65,7 +65,7 @@ def test_a_missing_extra_is_named(
 
 
 def test_a_missing_package_of_no_extra_is_our_fault_and_shown_whole() -> None:
-    done = eventroute("--version", without="eventroute.cli.serve")
+    done = eventroute("serve", "x.toml", without="eventroute.cli.serve")
     assert done.returncode == 1
     assert "Traceback" in done.stderr
 

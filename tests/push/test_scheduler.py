@@ -239,6 +239,17 @@ async def test_an_event_that_the_log_lost_is_said_to_be_missing(clock: VirtualCl
         assert [(letter.reason, letter.attempts) for letter in await router.deadletters()] == [("event-missing", 1)]
 
 
+async def test_what_is_no_event_is_dead_lettered_and_stops_nobody(clock: VirtualClock, sinks: Scripted) -> None:
+    storage = MemoryStorage(clock)
+    async with Router(storage, clock=clock, sinks=[sinks]) as router:
+        await router.subscribe(to("a"))
+        await storage.append("default", [b"", b"no JSON"], append_id="from elsewhere")
+        await router.publish(*events(1))
+        await router.idle()
+        assert [letter.reason for letter in await router.deadletters()] == ["invalid-event"] * 2
+        assert sinks.attempts == [("a", "1")]
+
+
 async def test_a_stop_does_not_wait_for_ever_for_a_storage_that_fails(
     clock: VirtualClock, sinks: Scripted, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,0 +1,125 @@
+"""A broker's Subscriptions API, as the command line asks it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from http.client import HTTPException
+from typing import Any, Final
+
+import click
+from attrs import field, frozen
+
+from eventroute.errors import InvalidConfiguration
+from eventroute.secrets import Secrets
+
+__all__ = ["ApiRefused", "RemoteSubscriptions"]
+
+TIMEOUT: Final = 30.0
+"""Seconds for one answer."""
+
+MAX_ANSWER: Final = 64 << 20
+"""Bytes of an answer that are read."""
+
+
+class ApiRefused(click.ClickException):
+    """The API said no, or could not be reached."""
+
+    exit_code = 2
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """A credential goes to the address that was given, and to no other."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+def _base(url: str) -> str:
+    return url.rstrip("/")
+
+
+def _check_address(_instance: object, _attribute: object, url: str) -> None:
+    if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
+        raise InvalidConfiguration(f"{url!r} is not an http or https URL", where="--api")
+
+
+@frozen
+class RemoteSubscriptions:
+    """The subscriptions of one bus, over the API at a URL.
+
+    `credential` is a reference to a bearer token (`env:NAME`, `file:PATH`), or `USER@REFERENCE` to a password.
+    """
+
+    url: str = field(converter=_base, validator=_check_address)
+    bus: str
+    credential: str | None = None
+
+    def list(self) -> list[dict[str, Any]]:
+        """All of the bus."""
+        found: list[dict[str, Any]] = []
+        while page := self._ask("GET", "subscriptions", after=found[-1]["id"] if found else ""):
+            found += page
+        return found
+
+    def get(self, name: str) -> dict[str, Any]:
+        """One."""
+        found: dict[str, Any] = self._ask("GET", f"subscriptions/{_quoted(name)}")
+        return found
+
+    def put(self, name: str, document: dict[str, Any]) -> dict[str, Any]:
+        """Create or update one."""
+        made: dict[str, Any] = self._ask("PUT", f"subscriptions/{_quoted(name)}", document)
+        return made
+
+    def delete(self, name: str) -> None:
+        """Remove one."""
+        self._ask("DELETE", f"subscriptions/{_quoted(name)}")
+
+    def pause(self, name: str, reason: str) -> None:
+        """Pause one."""
+        self._ask("POST", f"subscriptions/{_quoted(name)}/pause", {"reason": reason})
+
+    def resume(self, name: str) -> None:
+        """Resume one."""
+        self._ask("POST", f"subscriptions/{_quoted(name)}/resume")
+
+    def _ask(self, method: str, path: str, document: object = None, **query: str) -> Any:
+        url = f"{self.url}/{path}?{urllib.parse.urlencode({'bus': self.bus, **query})}"
+        body = None if document is None else json.dumps(document).encode()
+        request = urllib.request.Request(url, body, self._headers(), method=method)  # noqa: S310 - http or https
+        opener = urllib.request.build_opener(_NoRedirects)
+        try:
+            with opener.open(request, timeout=TIMEOUT) as answer:
+                return json.loads(answer.read(MAX_ANSWER))
+        except urllib.error.HTTPError as error:
+            with error:
+                raise ApiRefused(_reason(error)) from None
+        except (OSError, HTTPException, ValueError) as error:
+            raise ApiRefused(f"{self.url} gives no answer: {getattr(error, 'reason', error)}") from error
+
+    def _headers(self) -> dict[str, str]:
+        headers = {"content-type": "application/json", "accept": "application/json"}
+        if self.credential is not None:
+            user, at, reference = self.credential.rpartition("@")
+            secret = Secrets().get(reference).reveal()
+            pair = base64.b64encode(f"{user}:{secret}".encode()).decode()
+            headers["authorization"] = f"Basic {pair}" if at else f"Bearer {secret}"
+        return headers
+
+
+def _quoted(name: str) -> str:
+    return urllib.parse.quote(name, safe="")
+
+
+def _reason(error: urllib.error.HTTPError) -> str:
+    """What the problem document says (RFC 9457)."""
+    try:
+        problem = json.loads(error.read(MAX_ANSWER))
+        where = f"{problem['where']}: " if problem.get("where") else ""
+        return f"{where}{problem['detail']}"
+    except (ValueError, KeyError, TypeError, AttributeError, OSError):
+        return f"the answer was {error.code} {error.reason}"

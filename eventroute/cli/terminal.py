@@ -1,0 +1,47 @@
+"""What commands print: text that no terminal obeys, tables, and JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+
+__all__ = ["as_json", "echo", "plain", "print_table"]
+
+WIDEST = 60
+"""How many characters of a cell are shown."""
+
+
+def plain(text: str) -> str:
+    """The text with one character for each that a terminal would obey, so that a caret stays under its place."""
+    return "".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def echo(text: str) -> None:
+    """Print text on the standard output, whatever its encoding."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    click.echo(plain(text).encode(encoding, "backslashreplace").decode(encoding))
+
+
+def as_json(value: Any) -> str:
+    """A value as indented JSON, in ASCII."""
+    return json.dumps(value, indent=2)
+
+
+def print_table(titles: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
+    """Print rows under their titles, in columns; what is too wide is cut. Without rows, the line `empty`."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    if not cells:
+        echo(empty)
+        return
+    widths = [max(map(len, column)) for column in zip(titles, *cells, strict=True)]
+    for row in (titles, *cells):
+        echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else str(value).replace("\n", " ")
+    return text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…"

@@ -1,0 +1,27 @@
+"""Subscriptions as the documents that people are shown."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from eventroute.storage.base import StoredSubscription
+from eventroute.timestamps import format_timestamp
+
+__all__ = ["subscription_document"]
+
+
+def subscription_document(stored: StoredSubscription) -> dict[str, Any]:
+    """A stored subscription as JSON values: what was asked for, and its `status`.
+
+    `status` has `revision`, `reader` (`live`, or the one of its own that serves it) and, while it is paused, `paused`
+    (why) and `pausedat` (since when).
+    """
+    status: dict[str, Any] = {"revision": stored.revision, "reader": stored.reader}
+    if stored.paused is not None:
+        status["paused"] = stored.paused
+    if stored.paused_at is not None:
+        status["pausedat"] = format_timestamp(datetime.fromtimestamp(stored.paused_at, UTC))
+    return {"id": stored.id, "bus": stored.bus, **msgspec.json.decode(stored.definition), "status": status}

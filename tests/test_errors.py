@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Iterator
+
+import pytest
+
+from eventroute import errors
+
+SAMPLES = [
+    errors.EventrouteError("why"),
+    errors.InvalidEvent("why", where="data"),
+    errors.UnknownBus("b"),
+    errors.UnknownSubscription("s"),
+    errors.BusExists("b"),
+    errors.Unauthorized("why", forbidden=True),
+    errors.StorageFull("why", bus="b", subscription="s"),
+    errors.Retry("busy", after=2.0),
+    errors.Reject("malformed"),
+]
+
+
+def tree(kind: type[errors.EventrouteError]) -> Iterator[type[errors.EventrouteError]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from tree(below)
+
+
+@pytest.mark.parametrize("error", SAMPLES, ids=lambda error: type(error).__name__)
+def test_a_copy_says_the_same(error: errors.EventrouteError) -> None:
+    for other in (copy.copy(error), pickle.loads(pickle.dumps(error))):
+        assert type(other) is type(error)
+        assert str(other) == str(error)
+        assert vars(other) == vars(error)
+
+
+def test_the_tree_is_drawn_whole() -> None:
+    assert errors.__doc__ is not None
+    for name in errors.__all__:
+        assert issubclass(getattr(errors, name), errors.EventrouteError)
+        assert name in errors.__doc__
+    public = {kind.__name__ for kind in tree(errors.EventrouteError) if kind.__module__ == errors.__name__}
+    assert public - {"_Located"} == set(errors.__all__)
