@@ -14,6 +14,7 @@ from eventroute.errors import (
     InvalidSubscription,
     InvalidTransformer,
     LeaseLost,
+    OffsetTrimmed,
     Reject,
     Retry,
     SecretNotFound,
@@ -50,7 +51,7 @@ from eventroute.push.sinks.client import HttpSettings
 from eventroute.push.webhook import Handshake
 from eventroute.router import Router
 from eventroute.secrets import Secret, Secrets
-from eventroute.storage.base import Storage
+from eventroute.storage.base import BusSettings, Retention, Storage
 from eventroute.storage.memory import MemoryStorage
 from eventroute.storage.open import open_storage
 from eventroute.storage.sqlite import SQLiteStorage
@@ -66,6 +67,7 @@ __all__ = [
     "BearerCredential",
     "Breaker",
     "BusExists",
+    "BusSettings",
     "ClientCertificate",
     "ClientCredentials",
     "DeliveryPolicy",
@@ -84,12 +86,14 @@ __all__ = [
     "InvalidTransformer",
     "LeaseLost",
     "MemoryStorage",
+    "OffsetTrimmed",
     "OutcomeTable",
     "Publisher",
     "Rate",
     "RefreshCredential",
     "Reject",
     "Reply",
+    "Retention",
     "Retry",
     "Router",
     "SQLiteStorage",

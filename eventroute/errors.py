@@ -17,6 +17,7 @@ EventrouteError
 │   ├── StorageClosed     it was used before it was opened or after it was closed
 │   ├── StorageFull       it can take no more events
 │   ├── StorageConflict   somebody else changed the same thing first
+│   ├── OffsetTrimmed     what was asked for is no longer in the log
 │   └── LeaseLost         a worker's lease ran out and its work may be another's
 ├── BackendUnsupported    the running event loop cannot do what was asked
 └── Verdict               raised by a sink to say what is to be done
@@ -39,6 +40,7 @@ __all__ = [
     "InvalidSubscription",
     "InvalidTransformer",
     "LeaseLost",
+    "OffsetTrimmed",
     "Reject",
     "Retry",
     "SecretNotFound",
@@ -168,6 +170,14 @@ class StorageFull(StorageError):
 
 class StorageConflict(StorageError):
     """Somebody else changed the same thing first; read it again and decide anew."""
+
+
+class OffsetTrimmed(StorageError):
+    """A place in the log was asked for that retention has taken away. `first` is the first offset that is left."""
+
+    def __init__(self, message: str, *, first: int) -> None:
+        super().__init__(message)
+        self.first = first
 
 
 class LeaseLost(StorageError):

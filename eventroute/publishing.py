@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from hashlib import blake2b
+from typing import TYPE_CHECKING, overload
 from uuid import uuid4
 
 from eventroute.clock import Clock
@@ -17,7 +18,7 @@ from eventroute.timing import deliver_after, expiry
 if TYPE_CHECKING:
     from cloudevents.core.base import BaseCloudEvent
 
-__all__ = ["MAX_EVENT_BYTES", "Publishing"]
+__all__ = ["MAX_EVENT_BYTES", "Identities", "Publishing"]
 
 _log = logging.getLogger("eventroute")
 
@@ -29,6 +30,30 @@ APPEND_TRIES = 3
 
 ACKNOWLEDGED = 1_000
 """The most finished appends that are remembered, to be acknowledged by the next one."""
+
+
+class Identities(Sequence[bytes]):
+    """What tells events apart, of each: a digest of its source and id. Reckoned only where a bus asks for it."""
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        self._events = events
+
+    def __len__(self) -> int:
+        """How many events there are."""
+        return len(self._events)
+
+    @overload
+    def __getitem__(self, place: int) -> bytes: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[bytes]: ...
+
+    def __getitem__(self, place: int | slice) -> bytes | Sequence[bytes]:
+        """The identity of an event. A line feed is in neither of the two, so none is another's."""
+        if isinstance(place, slice):
+            return Identities(self._events[place])
+        event = self._events[place]
+        return blake2b(f"{event.source}\n{event.id}".encode(), digest_size=16).digest()
 
 
 class Publishing:
@@ -44,36 +69,32 @@ class Publishing:
         """See `Router.publish`."""
         if not events:
             return []
-        now = self._clock.time()
-        batch = [self._encode(Event.from_cloudevent(event), now) for event in events]
-        ready = [each for each in batch if isinstance(each, bytes)]
-        delayed = [each for each in batch if isinstance(each, Delayed)]
         append_id = str(uuid4())
         acknowledged = list(self._acknowledged)
-        offsets = await self._append(bus, ready, delayed, append_id, acknowledged)
+        offsets = await self._append(bus, [Event.from_cloudevent(event) for event in events], append_id, acknowledged)
         for known in acknowledged:
             if self._acknowledged and self._acknowledged[0] == known:
                 self._acknowledged.popleft()
         self._acknowledged.append(append_id)
-        told = iter(offsets)
-        return [next(told) if isinstance(each, bytes) else None for each in batch]
+        return offsets
 
     async def forward(self, bus: str, events: Sequence[Event], append_id: str) -> None:
         """Append events to a bus under an id that stays the same when it is tried again. As `publish` otherwise."""
+        # Never acknowledged: whether the delivery is settled shows only later, and a backend bounds what it remembers.
+        await self._append(bus, events, append_id, [])
+
+    async def _append(
+        self, bus: str, events: Sequence[Event], append_id: str, acknowledged: list[str]
+    ) -> list[int | None]:
         now = self._clock.time()
         batch = [self._encode(event, now) for event in events]
         ready = [each for each in batch if isinstance(each, bytes)]
         delayed = [each for each in batch if isinstance(each, Delayed)]
-        # Never acknowledged: whether the delivery is settled shows only later, and a backend bounds what it remembers.
-        await self._append(bus, ready, delayed, append_id, [])
-
-    async def _append(
-        self, bus: str, ready: list[bytes], delayed: list[Delayed], append_id: str, acknowledged: list[str]
-    ) -> tuple[int, ...]:
+        identities = Identities([event for event, each in zip(events, batch, strict=True) if isinstance(each, bytes)])
         for attempt in range(1, APPEND_TRIES + 1):
             try:
-                return await self._storage.append(
-                    bus, ready, append_id=append_id, acknowledged=acknowledged, delayed=delayed
+                offsets = await self._storage.append(
+                    bus, ready, append_id=append_id, acknowledged=acknowledged, delayed=delayed, identities=identities
                 )
             except (StorageFull, StorageClosed):
                 raise
@@ -82,6 +103,9 @@ class Publishing:
                     raise
                 _log.warning("bus %s: an append failed, it is repeated: %s", bus, error)
                 await self._clock.sleep(0.05 * attempt)
+            else:
+                told = iter(offsets)
+                return [next(told) if isinstance(each, bytes) else None for each in batch]
         raise AssertionError("unreachable")
 
     def _encode(self, event: Event, now: float) -> bytes | Delayed:

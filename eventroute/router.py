@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Self, Unpack
 import anyio
 from anyio.abc import TaskGroup
 
+from eventroute.buses import Buses
 from eventroute.clock import Clock, SystemClock
 from eventroute.deadletters import Selection, Which, select
-from eventroute.errors import StorageClosed, StorageError
+from eventroute.errors import StorageClosed, StorageError, UnknownBus
 from eventroute.event import Event
 from eventroute.filters.explain import Explanation
 from eventroute.filters.filter import DialectParser
@@ -27,9 +28,10 @@ from eventroute.push.sinks.callable import CallableSinks
 from eventroute.push.sinks.client import HttpSettings
 from eventroute.push.sinks.http import HttpSinks
 from eventroute.push.sinks.registry import SinkRegistry
+from eventroute.retaining import Retaining
 from eventroute.routing import Table, Vocabulary, compile_subscription, definition_of
 from eventroute.storage.base import DeadLetter, Start, Storage, StoredSubscription, Timer
-from eventroute.subscription import Subscription, check_name
+from eventroute.subscription import Subscription
 from eventroute.transform import Command
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ LOOK_EVERY = 1.0
 """How often a router looks for buses that others have made, in seconds."""
 
 
-class Router:
+class Router(Buses):
     """Keeps events and pushes them to their subscriptions while its `async with` block is open.
 
     Leaving the block stops claiming, lets attempts in flight end within `grace` seconds (default: the largest timeout
@@ -144,7 +146,23 @@ class Router:
         scheduler = Scheduler(self.storage, bus, self._clock, table, lease=self._lease, progress=self._progress)
         self._tables[bus] = table
         self._schedulers[bus] = scheduler
-        self._tasks.start_soon(scheduler.run)
+        self._tasks.start_soon(self._push_bus, bus, scheduler)
+        self._tasks.start_soon(Retaining(self.storage, bus, self._clock).run)
+
+    async def _push_bus(self, bus: str, scheduler: Scheduler) -> None:
+        await scheduler.run()
+        if self._tasks is not None:  # the bus is gone, not the router
+            del self._schedulers[bus], self._tables[bus]
+
+    def _bus_made(self, bus: str) -> None:
+        if self._push:
+            self._serve(bus)
+
+    def _bus_deleted(self, bus: str, subscriptions: Iterable[str]) -> None:
+        for subscription in subscriptions:
+            self._functions.drop(f"callable:{subscription}")
+        if bus in self._schedulers:
+            self._schedulers[bus].stop(0)
 
     async def _look_for_buses(self) -> None:
         while True:
@@ -196,18 +214,6 @@ class Router:
         """Take a delayed event back, by the id of its timer. False: there is no such timer (any more)."""
         self._check_open()
         return await self.storage.cancel_timer(bus, timer)
-
-    async def create_bus(self, bus: str) -> None:
-        """Make a bus; one that exists is left as it is. Raises InvalidSubscription where the name is none."""
-        self._check_open()
-        await self.storage.create_bus(check_name(bus, "bus"))
-        if self._push:
-            self._serve(bus)
-
-    async def buses(self) -> tuple[str, ...]:
-        """The names of the buses, sorted."""
-        self._check_open()
-        return await self.storage.buses()
 
     # -- subscriptions ---------------------------------------------------------------------------------------------
 
@@ -273,7 +279,8 @@ class Router:
 
     async def _refresh(self) -> None:
         for scheduler in list(self._schedulers.values()):  # a bus may be found meanwhile
-            await scheduler.refresh()
+            with suppress(UnknownBus):  # or deleted, which its scheduler will learn
+                await scheduler.refresh()
 
     # -- what became of events -------------------------------------------------------------------------------------
 
@@ -286,9 +293,14 @@ class Router:
         self._check_open()
         watches = []
         for bus in await self.storage.buses():
-            end = (await self.storage.bounds(bus)).end
-            watches.append(await self._watch(bus, end))
-        return sum([await watch.wait(self._wait_moved) for watch in watches])
+            with suppress(UnknownBus):  # deleted meanwhile
+                end = (await self.storage.bounds(bus)).end
+                watches.append(await self._watch(bus, end))
+        held = 0
+        for watch in watches:
+            with suppress(UnknownBus):
+                held += await watch.wait(self._wait_moved)
+        return held
 
     async def _watch(self, bus: str, end: int) -> IdleWatch:
         pushed_here = bus in self._tables

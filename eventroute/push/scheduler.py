@@ -9,7 +9,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from eventroute.clock import Clock
-from eventroute.errors import LeaseLost
+from eventroute.errors import LeaseLost, UnknownBus
 from eventroute.push.firing import Firing
 from eventroute.push.patience import patiently
 from eventroute.push.reading import Reading
@@ -84,6 +84,9 @@ class Scheduler:
                 except* LeaseLost:
                     _log.warning("bus %s: the lease was lost, and what was in flight with it: begins anew", self._bus)
                     self.clean = False
+                except* UnknownBus:
+                    _log.info("bus %s was deleted: nothing is pushed for it any more", self._bus)
+                    self._stop.set()
                 finally:
                     self._worker = None
                     with self._clock.move_on_after(FLUSH_WITHIN):

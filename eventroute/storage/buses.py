@@ -123,8 +123,8 @@ class BusInfo:
     """When it was made; None where that was before anybody wrote it down."""
     bounds: Bounds
     events: int
-    bytes: int
-    """Of the events in their JSON form."""
+    size: int
+    """The bytes of the events in their JSON form."""
     oldest: float | None
     """When the oldest event was appended; None where there is none."""
     newest: float | None
@@ -147,7 +147,7 @@ class BusInfo:
         """What retention decides by."""
         return State(
             events=self.events,
-            bytes=self.bytes,
+            size=self.size,
             needed=self.needed,
             subscribed=self.subscriptions > 0,
             marks=self.marks,
@@ -162,7 +162,7 @@ class BusInfo:
             "first": self.bounds.first,
             "end": self.bounds.end,
             "events": self.events,
-            "bytes": self.bytes,
+            "bytes": self.size,
             "oldest": _rfc3339(self.oldest),
             "newest": _rfc3339(self.newest),
             "needed": self.needed,
@@ -189,7 +189,8 @@ class Trimmed:
     """The first readable offset now."""
     events: int
     """How many events went in this step."""
-    bytes: int
+    size: int
+    """Their bytes."""
     held_by: str | None = None
     """The subscription for whose sake it went no further, or None."""
     lost: tuple[tuple[str, int], ...] = ()

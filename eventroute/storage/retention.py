@@ -87,7 +87,8 @@ class State:
     """What a decision goes by: one state of a bus. `marks` are its oldest events, as many as are looked at."""
 
     events: int
-    bytes: int
+    size: int
+    """The bytes of the events."""
     needed: int
     """The first offset that a subscription has yet to settle, or the end of the log."""
     subscribed: bool
@@ -108,7 +109,7 @@ class Decision:
 
 def decide(retention: Retention, state: State, now: float) -> Decision:
     """Which of the oldest events may go at the time `now` (seconds since the epoch)."""
-    events, size = state.events, state.bytes
+    events, size = state.events, state.size
     before: int = 0
     why: Reason | None = None
     for mark in state.marks:

@@ -55,7 +55,7 @@ class BusRow:
     settings: BusSettings
     created: float | None
     bounds: Bounds
-    bytes: int
+    size: int
     newest: float
     """When the last event was appended, trimmed ones included."""
 

@@ -30,7 +30,7 @@ def describe(tables: Tables, bus: str, oldest: int, now: float) -> BusInfo:
         created=row.created,
         bounds=row.bounds,
         events=row.bounds.end - row.bounds.first,
-        bytes=row.bytes,
+        size=row.size,
         oldest=marks[0].time if marks else None,
         newest=row.newest if marks else None,
         needed=first,
@@ -74,7 +74,7 @@ def trim(tables: Tables, bus: str, before: int, limit: int, hard: bool, now: flo
             target, held_by = need
     going = _step(tables.marks(bus, limit), target) if target > bounds.first else []
     if not going:
-        return Trimmed(first=bounds.first, events=0, bytes=0, held_by=held_by)
+        return Trimmed(first=bounds.first, events=0, size=0, held_by=held_by)
     first = going[-1].offset + 1
     lost = _lost(tables.needs(bus, first), bounds.first, first) if hard else {}
     if hard:
@@ -84,7 +84,7 @@ def trim(tables: Tables, bus: str, before: int, limit: int, hard: bool, now: flo
     _move_readers(tables, bus, first)
     for subscription, events in lost.items():
         tables.add_lost(bus, subscription, events, now)
-    return Trimmed(first=first, events=len(going), bytes=size, held_by=held_by, lost=tuple(lost.items()))
+    return Trimmed(first=first, events=len(going), size=size, held_by=held_by, lost=tuple(lost.items()))
 
 
 def unsubscribe_all(tables: Tables, bus: str, allowed: bool) -> None:

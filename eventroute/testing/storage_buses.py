@@ -91,7 +91,7 @@ class BusesContract(LogContract):
             created=pytest.approx(begin, abs=1e-5),  # type: ignore[arg-type]
             bounds=bounds,
             events=0,
-            bytes=0,
+            size=0,
             oldest=None,
             newest=None,
             needed=bounds.end,
@@ -108,7 +108,7 @@ class BusesContract(LogContract):
         offsets += await put(storage, b"123", b"", bus="other")
         info = await storage.describe_bus("other", oldest=2)
         records = await read_all(storage, "other")
-        assert (info.bounds, info.events, info.bytes) == (Bounds(offsets[0], offsets[-1] + 1), 3, 8)
+        assert (info.bounds, info.events, info.size) == (Bounds(offsets[0], offsets[-1] + 1), 3, 8)
         assert (info.oldest, info.newest) == (records[0].time, records[-1].time)
         assert list(info.marks) == [(each.offset, each.time, len(each.event)) for each in records[:2]]
         await storage.put_subscription("other", "s", b"d", start="earliest")
@@ -133,7 +133,7 @@ class BusesContract(LogContract):
         await put(storage, b"another bus is not full")
         await storage.trim("other", 1 << 40, limit=1, hard=True)
         await put(storage, b"x" * 6, bus="other")
-        assert (await storage.describe_bus("other")).bytes == 10
+        assert (await storage.describe_bus("other")).size == 10
 
     async def test_a_refused_append_can_be_repeated_once_there_is_room(self, storage: Storage) -> None:
         await storage.update_bus(BUS, BusSettings(max_bytes=1, dedup=60.0))
@@ -257,7 +257,7 @@ class BusesContract(LogContract):
             await storage.delete_bus("other")
         await storage.create_bus("other")
         info = await storage.describe_bus("other")
-        assert (info.events, info.bytes, info.subscriptions, info.settings) == (0, 0, 0, BusSettings())
+        assert (info.events, info.size, info.subscriptions, info.settings) == (0, 0, 0, BusSettings())
         assert await storage.dead_letters("other") == []
         assert await storage.waiting("other") == ()
         assert await storage.count_timers("other") == 0

@@ -21,14 +21,14 @@ class TrimmingContract(LogContract):
     async def test_the_oldest_go_and_the_rest_stays(self, storage: Storage) -> None:
         offsets = await put(storage, *[b"%d" % number for number in range(10)])
         trimmed = await storage.trim(BUS, offsets[4], limit=100)
-        assert (trimmed.first, trimmed.events, trimmed.bytes) == (offsets[4], 4, 4)
+        assert (trimmed.first, trimmed.events, trimmed.size) == (offsets[4], 4, 4)
         assert (trimmed.held_by, trimmed.lost) == (None, ())
         assert await storage.bounds(BUS) == Bounds(offsets[4], offsets[-1] + 1)
         assert [record.offset for record in await read_all(storage)] == list(offsets[4:])
         assert await storage.read(BUS, 0, offsets[4], limit=9, max_bytes=99) == []
         assert (await storage.read(BUS, 0, FAR, limit=1, max_bytes=99))[0].event == b"4"
         info = await storage.describe_bus(BUS, oldest=1)
-        assert (info.events, info.bytes, info.marks[0].offset) == (6, 6, offsets[4])
+        assert (info.events, info.size, info.marks[0].offset) == (6, 6, offsets[4])
         again = await storage.trim(BUS, offsets[4], limit=100)
         assert (again.first, again.events) == (offsets[4], 0)
 

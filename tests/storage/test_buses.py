@@ -64,7 +64,7 @@ def test_what_is_told_of_a_bus_is_json() -> None:
         created=None,
         bounds=Bounds(3, 7),
         events=4,
-        bytes=44,
+        size=44,
         oldest=1_700_000_000.25,
         newest=1_700_000_001.0,
         needed=5,

@@ -32,7 +32,7 @@ def states(draw: st.DrawFn) -> State:
     marks = [Mark(first + number, NOW - age, sizes[number]) for number, age in enumerate(ages)]
     return State(
         events=len(marks),
-        bytes=sum(sizes),
+        size=sum(sizes),
         needed=draw(st.integers(1, first + len(marks))),
         subscribed=draw(st.booleans()),
         marks=marks[: draw(st.integers(0, len(marks)))],
@@ -44,7 +44,7 @@ def wanted(retention: Retention, state: State) -> list[Mark]:
     gone = []
     for number, mark in enumerate(state.marks):
         left = state.events - number
-        size = state.bytes - sum(one.size for one in state.marks[:number])
+        size = state.size - sum(one.size for one in state.marks[:number])
         over = (
             (retention.max_age is not None and NOW - mark.time > retention.max_age)
             or (retention.max_events is not None and left > retention.max_events)
@@ -92,20 +92,20 @@ def test_later_no_less_goes(retention: Retention, state: State, seconds: float) 
 )
 def test_the_reason_is_told(retention: Retention, reason: str | None, before: int) -> None:
     marks = [Mark(1, NOW - 3.5 * DAY, 100), Mark(2, NOW - 2 * DAY, 100), Mark(3, NOW, 100)]
-    state = State(events=3, bytes=300, needed=3, subscribed=True, marks=marks)
+    state = State(events=3, size=300, needed=3, subscribed=True, marks=marks)
     assert decide(retention, state, NOW) == Decision(before, reason)  # type: ignore[arg-type]
 
 
 def test_what_is_needed_is_said_to_be_held() -> None:
     marks = [Mark(1, NOW - 9 * DAY, 1), Mark(2, NOW - 9 * DAY, 1)]
-    state = State(events=2, bytes=2, needed=2, subscribed=True, marks=marks)
+    state = State(events=2, size=2, needed=2, subscribed=True, marks=marks)
     assert decide(Retention(), state, NOW) == Decision(2, "age", held=True)
     assert decide(Retention(hard=True), state, NOW) == Decision(3, "age")
 
 
 def test_without_subscriptions_nothing_counts_as_settled() -> None:
     marks = [Mark(1, NOW, 1)]
-    state = State(events=1, bytes=1, needed=2, subscribed=False, marks=marks)
+    state = State(events=1, size=1, needed=2, subscribed=False, marks=marks)
     assert decide(Retention(until_settled=True), state, NOW) == Decision(0, None)
 
 

@@ -1,0 +1,83 @@
+"""Retaining: one task a bus takes away, in small steps, what its retention no longer keeps."""
+
+from __future__ import annotations
+
+import logging
+
+from eventroute.clock import Clock
+from eventroute.errors import StorageClosed, StorageError, UnknownBus
+from eventroute.storage.base import BusInfo, Storage
+from eventroute.storage.retention import decide
+
+__all__ = ["Retaining"]
+
+_log = logging.getLogger("eventroute")
+
+LOOK_EVERY = 5.0
+"""How often a bus is looked at, in seconds, while there is nothing to take away."""
+
+STEP = 500
+"""The most events that go in one step: it holds up whoever writes meanwhile."""
+
+REST = 0.005
+"""The pause between two steps, in seconds, in which others write."""
+
+
+class Retaining:
+    """Looks after one bus. Several processes may do so: what one has taken away the others find gone."""
+
+    def __init__(self, storage: Storage, bus: str, clock: Clock) -> None:
+        self._storage = storage
+        self._bus = bus
+        self._clock = clock
+        self._shrunk = False
+        self._lost: dict[str, int] = {}
+
+    async def run(self) -> None:
+        """Run until cancelled, or until the bus is gone or the storage closed."""
+        while True:
+            try:
+                more = await self.step()
+            except (UnknownBus, StorageClosed):
+                return
+            except StorageError as error:
+                _log.warning("bus %s: retention has to wait, since the storage failed: %s", self._bus, error)
+                more = False
+            await self._clock.sleep(REST if more else LOOK_EVERY)
+
+    async def step(self) -> bool:
+        """Take one step; whether there may be more to do."""
+        info = await self._storage.describe_bus(self._bus, oldest=STEP)
+        self._say_window(info)
+        retention = info.settings.retention
+        decision = decide(retention, info.state(), self._clock.time())
+        trimmed = await self._storage.trim(self._bus, decision.before, limit=STEP, hard=retention.hard)
+        for subscription, events in trimmed.lost:
+            self._lost[subscription] = self._lost.get(subscription, 0) + events
+        if trimmed.events:
+            return True
+        self._say_lost()
+        return False
+
+    def _say_lost(self) -> None:
+        for subscription, events in self._lost.items():
+            _log.warning(
+                "bus %s: hard retention took %d events away that the subscription %s had not read",
+                self._bus,
+                events,
+                subscription,
+            )
+        self._lost.clear()
+
+    def _say_window(self, info: BusInfo) -> None:
+        wanted, window = info.settings.dedup, info.dedup_window
+        shrunk = wanted is not None and window is not None and window < wanted
+        if shrunk and not self._shrunk:
+            _log.warning(
+                "bus %s: it remembers %d identities, its dedup_limit: duplicates are told for %.3g s only, not %.3g s",
+                self._bus,
+                info.remembered,
+                window,
+                wanted,
+            )
+        self._shrunk = shrunk

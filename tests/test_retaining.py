@@ -1,0 +1,208 @@
+"""Retention by a router: what goes when, what stays for whom, and what is said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from eventroute.errors import StorageError
+from eventroute.retaining import LOOK_EVERY, STEP, Retaining
+from eventroute.router import Router
+from eventroute.storage.base import Retention, Storage, Trimmed
+from eventroute.storage.memory import MemoryStorage
+from eventroute.storage.retention import DAY
+from eventroute.storage.sqlite import SQLiteStorage
+from eventroute.testing.clock import VirtualClock
+from tests.pushing import Sink, events, idle, settle, to
+
+pytestmark = pytest.mark.anyio
+
+BUS = "default"
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def storage(request: pytest.FixtureRequest, clock: VirtualClock, tmp_path: Path) -> Storage:
+    if request.param == "memory":
+        return MemoryStorage(clock=clock)
+    return SQLiteStorage(tmp_path / "events.db", clock=clock)
+
+
+async def left(storage: Storage) -> list[int]:
+    bounds = await storage.bounds(BUS)
+    return list(range(bounds.first, bounds.end))
+
+
+async def retain(storage: Storage, clock: VirtualClock) -> None:
+    """Take steps until there is nothing more to do."""
+    steps = Retaining(storage, BUS, clock)
+    while await steps.step():
+        pass
+
+
+async def test_events_go_after_three_days(storage: Storage, clock: VirtualClock) -> None:
+    async with Router(storage, clock=clock, push=False) as router:
+        await router.publish(*events("a", "b"))
+        clock.jump(2 * DAY)
+        await router.publish(*events("c"))
+        await retain(storage, clock)
+        assert await left(storage) == [1, 2, 3]
+        clock.jump(1.1 * DAY)
+        await retain(storage, clock)
+        assert await left(storage) == [3]
+        clock.jump(2 * DAY)
+        await retain(storage, clock)
+        assert await left(storage) == []
+        assert await router.publish(*events("d")) == [4]
+
+
+async def test_events_go_beyond_a_number_or_a_size(storage: Storage, clock: VirtualClock) -> None:
+    async with Router(storage, clock=clock, push=False) as router:
+        await router.publish(*events(*range(3 * STEP)))
+        await router.update_bus(BUS, retention=Retention(max_events=100))
+        await retain(storage, clock)
+        assert len(await left(storage)) == 100
+        info = await router.describe_bus()
+        await router.update_bus(BUS, retention=Retention(max_bytes=info.size // 2))
+        await retain(storage, clock)
+        assert len(await left(storage)) == pytest.approx(50, abs=2)
+        assert (await router.describe_bus()).size <= info.size // 2
+
+
+async def test_what_is_settled_goes_where_that_is_asked_for(storage: Storage, clock: VirtualClock) -> None:
+    async with Router(storage, clock=clock, push=False) as router:
+        await router.update_bus(BUS, retention=Retention(until_settled=True))
+        await router.publish(*events("a"))
+        await retain(storage, clock)
+        assert await left(storage) == [1]  # nobody has asked for it yet
+        await router.subscribe(to(Sink(clock), start="earliest"))
+        await router.publish(*events("b"))
+        await retain(storage, clock)
+        assert await left(storage) == [1, 2]
+
+
+async def test_a_router_takes_away_what_was_delivered_and_is_old(clock: VirtualClock) -> None:
+    storage = MemoryStorage(clock=clock)
+    sink = Sink(clock)
+    async with Router(storage, clock=clock) as router:
+        await router.update_bus(BUS, retention=Retention(max_age=100.0))
+        await router.subscribe(to(sink))
+        await router.publish(*events(*range(2 * STEP)))
+        assert await idle(router, clock) == 0
+        await settle(clock, 90.0)
+        assert len(await left(storage)) == 2 * STEP
+        await router.pause("s")
+        await router.publish(*events("kept"))
+        await settle(clock, 2 * LOOK_EVERY + 10)
+        assert len(await left(storage)) == 1
+        await settle(clock, 1_000.0)
+        assert len(await left(storage)) == 1
+        await router.resume("s")
+        assert await idle(router, clock) == 0
+        await settle(clock, 2 * LOOK_EVERY)
+        assert await left(storage) == []
+    assert sink.got[-1] == "kept"
+    assert len(sink.got) == 2 * STEP + 1
+
+
+async def test_hard_retention_says_what_was_lost(clock: VirtualClock, caplog: pytest.LogCaptureFixture) -> None:
+    storage = MemoryStorage(clock=clock)
+    sink = Sink(clock)
+    async with Router(storage, clock=clock) as router:
+        await router.update_bus(BUS, retention=Retention(max_age=100.0, hard=True))
+        await router.subscribe(to(sink))
+        await router.pause("s")
+        await router.publish(*events(*range(STEP + 7)))
+        await settle(clock, 100.0 + 2 * LOOK_EVERY)
+        info = await router.describe_bus()
+        assert [(lost.subscription, lost.events) for lost in info.lost] == [("s", STEP + 7)]
+        assert info.events == 0
+        assert caplog.text.count(f"took {STEP + 7} events away that the subscription s had not read") == 1
+        await router.resume("s")
+        await router.publish(*events("later"))
+        assert await idle(router, clock) == 0
+    assert sink.got == ["later"]
+
+
+async def test_a_delivery_that_waits_outlives_hard_retention(clock: VirtualClock) -> None:
+    storage = MemoryStorage(clock=clock)
+    sink = Sink(clock, *[ValueError("no")] * 12)
+    async with Router(storage, clock=clock) as router:
+        await router.update_bus(BUS, retention=Retention(max_age=1.0, hard=True))
+        await router.subscribe(to(sink))
+        await router.publish(*events("a"))
+        await settle(clock, 60.0)
+        assert await left(storage) == []
+        assert await idle(router, clock) == 0
+    assert sink.got == ["a"]
+    assert (len(sink.attempts)) == 13
+
+
+async def test_two_routers_do_not_fight(clock: VirtualClock, tmp_path: Path) -> None:
+    path = tmp_path / "events.db"
+    async with (
+        Router(SQLiteStorage(path, clock=clock), clock=clock, push=False) as one,
+        Router(SQLiteStorage(path, clock=clock), clock=clock, push=False) as two,
+    ):
+        await one.update_bus(BUS, retention=Retention(max_events=10))
+        await one.publish(*events(*range(2_000)))
+        async with anyio.create_task_group() as tasks:
+            for router in (one, two):
+                tasks.start_soon(retain, router.storage, clock)
+        assert len(await left(one.storage)) == 10
+
+
+async def test_a_window_that_shrinks_is_said_once(clock: VirtualClock, caplog: pytest.LogCaptureFixture) -> None:
+    storage = MemoryStorage(clock=clock)
+    async with Router(storage, clock=clock) as router:
+        await router.update_bus(BUS, dedup=600, dedup_limit=2)
+        await router.publish(*events("a", "b"))
+        await settle(clock, 3 * LOOK_EVERY)
+        assert caplog.text.count("it remembers 2 identities, its dedup_limit") == 1
+        await router.update_bus(BUS, dedup_limit=100)
+        await settle(clock, 2 * LOOK_EVERY)
+        await router.update_bus(BUS, dedup_limit=2)
+        await settle(clock, 2 * LOOK_EVERY)
+        assert caplog.text.count("it remembers 2 identities, its dedup_limit") == 2
+
+
+class Failing(MemoryStorage):
+    failures = 3
+
+    async def trim(self, *arguments: Any, **more: Any) -> Trimmed:
+        if self.failures:
+            self.failures -= 1
+            raise StorageError("for a while")
+        return await super().trim(*arguments, **more)
+
+
+async def test_a_storage_that_fails_is_waited_for(clock: VirtualClock, caplog: pytest.LogCaptureFixture) -> None:
+    storage = Failing(clock=clock)
+    async with Router(storage, clock=clock) as router:
+        await router.update_bus(BUS, retention=Retention(max_events=1))
+        await router.publish(*events("a", "b"))
+        await settle(clock, 5 * LOOK_EVERY)
+        assert await left(storage) == [2]
+    assert caplog.text.count("retention has to wait, since the storage failed: for a while") == 3
+
+
+@pytest.mark.parametrize(
+    "end", [lambda storage: storage.delete_bus(BUS), lambda storage: storage.aclose()], ids=["deleted", "closed"]
+)
+async def test_it_ends_with_its_bus_or_storage(clock: VirtualClock, end: Callable[[Storage], Any]) -> None:
+    storage = MemoryStorage(clock=clock)
+    await storage.open()
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(Retaining(storage, BUS, clock).run)
+            await settle(clock)
+            await end(storage)
+            await settle(clock, 2 * LOOK_EVERY)
