@@ -50,12 +50,14 @@ DRAWN = re.compile(r"^(?!- )\S.*\n +\S|[│├└]", re.MULTILINE)  # hanging in
 
 
 def plain_text(_app: Sphinx, _what: str, _name: str, _object: Any, _options: Any, lines: list[str]) -> None:
-    """Our docstrings are plain text with `code`, *stress* and lists in it; make reStructuredText of that."""
+    """Our docstrings are plain text with `code`, *stress*, lists and indented code: make reStructuredText of it."""
     paragraphs = re.split(r"\n(?:[ ]*\n)+", "\n".join(lines).strip("\n"))
     lines[:] = "\n\n".join(map(_paragraph, paragraphs)).split("\n")
 
 
 def _paragraph(text: str) -> str:
+    if text.startswith("    "):  # code
+        return "::\n\n" + text
     if DRAWN.search(text) and not text.startswith("- "):
         return "::\n\n" + textwrap.indent(text, "    ")
     place, parts = 0, list[str]()

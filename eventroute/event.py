@@ -324,6 +324,10 @@ class Event:
         data = f", {len(self.data_bytes or b'')} bytes of {self.kind.value}" if self.has_data else ""
         return f"Event(id={self.id[:64]!r}, source={self.source[:64]!r}, type={self.type[:64]!r}{data})"
 
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        """For hypothesis and IPython: the event whole, as it is read back, so that a failing example can be copied."""
+        printer.text(f"Event.from_json({self.to_json()!r})")
+
     def __reduce__(self) -> tuple[Callable[[bytes], Event], tuple[bytes]]:
         return Event.from_log, (self.to_json(),)
 

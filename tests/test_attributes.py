@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from eventroute.attributes import check_attributes
 from eventroute.errors import InvalidEvent
-from tests.strategies import attribute_sets, attribute_text
+from eventroute.testing.strategies.events import attribute_sets, attribute_text
 
 GOOD = {"specversion": "1.0", "id": "1", "source": "/s", "type": "t"}
 

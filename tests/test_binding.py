@@ -18,7 +18,8 @@ from eventroute.binding import (
 from eventroute.errors import InvalidEvent
 from eventroute.event import Event
 from eventroute.payload import Kind
-from tests.strategies import attribute_text, events, json_values
+from eventroute.testing.strategies import events, json_values
+from eventroute.testing.strategies.events import attribute_text
 
 GOOD = {"specversion": "1.0", "id": "1", "source": "/s", "type": "t"}
 CE = [("ce-specversion", "1.0"), ("ce-id", "1"), ("ce-source", "/s"), ("ce-type", "t")]

@@ -19,7 +19,8 @@ from eventroute import binding
 from eventroute.errors import InvalidEvent
 from eventroute.event import Event
 from eventroute.payload import Kind
-from tests.strategies import attribute_sets, binary_types, events, json_types, json_values, text_types
+from eventroute.testing.strategies import events, json_values
+from eventroute.testing.strategies.events import attribute_sets, binary_types, json_types, text_types
 
 GOOD = {"specversion": "1.0", "id": "1", "source": "/s", "type": "t"}
 

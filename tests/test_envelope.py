@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventroute.envelope import open_envelope
-from tests.strategies import CORE, attribute_names, attribute_sets, json_values
+from eventroute.testing.strategies import json_values
+from eventroute.testing.strategies.events import CORE, attribute_names, attribute_sets
 
 members = st.dictionaries(attribute_names | st.sampled_from([*CORE, "data", "data_base64"]), json_values(), max_size=4)
 

@@ -18,7 +18,8 @@ from eventroute.errors import InvalidEvent
 from eventroute.event import Event
 from eventroute.jsontext import same_json
 from eventroute.payload import Kind
-from tests.strategies import attribute_sets, binary_types, events, json_types, json_values, text_types
+from eventroute.testing.strategies import events, json_values
+from eventroute.testing.strategies.events import attribute_sets, binary_types, json_types, text_types
 
 if TYPE_CHECKING:
     from cloudevents.core.base import BaseCloudEvent

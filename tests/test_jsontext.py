@@ -24,7 +24,7 @@ from eventroute.jsontext import (
     split_object,
     split_value,
 )
-from tests.strategies import json_values
+from eventroute.testing.strategies import json_values
 
 number_texts = st.from_regex(r"-?(0|[1-9][0-9]{0,25})(\.[0-9]{1,25})?([eE][+-]?[0-9]{1,3})?", fullmatch=True)
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eventroute.testing.strategies.events import times
 from eventroute.timestamps import format_timestamp, parse_timestamp
-from tests.strategies import times
 
 
 @given(st.datetimes(min_value=datetime(1, 1, 3), timezones=st.timezones()))  # noqa: DTZ001  # hypothesis adds the zone

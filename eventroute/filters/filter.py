@@ -95,6 +95,10 @@ class Filter:
     def __repr__(self) -> str:
         return f"Filter({self})"
 
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        """For hypothesis and IPython: as it is read back, so that a failing example can be copied."""
+        printer.text(f"Filter.parse({str(self)!r})")
+
 
 def _decoded(text: str) -> Any:
     try:

@@ -19,7 +19,7 @@ from eventroute import Event, Filter, InvalidFilter, Transformer, TransformError
 from eventroute.cli import trial
 from eventroute.cli.commands import commands
 from eventroute.jsontext import MAX_DEPTH, encode_json
-from tests.strategies import events, json_values
+from eventroute.testing.strategies import events, json_values
 
 ATTRIBUTES = {"specversion": "1.0", "id": "1", "source": "/shop", "type": "com.example.made"}
 EVENT = Event({**ATTRIBUTES, "datacontenttype": "application/json"}, {"name": "Ada", "n": 2**64 + 1})

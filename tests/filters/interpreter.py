@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from eventroute.errors import InvalidEvent
 from eventroute.event import Event
+from eventroute.testing.strategies import Vocabulary, filter_specs
 
 ATTRIBUTES = ("type", "subject", "source", "flag", "number")
 
@@ -98,22 +99,12 @@ def text_of(value: Any) -> str | None:
     return None
 
 
+VOCABULARY = Vocabulary(fields=FIELDS, texts=TEXTS)
+
+
 def specs() -> st.SearchStrategy[dict[str, Any]]:
-    """Filters in every dialect, nested."""
-    comparisons = st.builds(
-        lambda dialect, fields: {dialect: fields},
-        st.sampled_from(("exact", "prefix", "suffix")),
-        st.dictionaries(st.sampled_from(FIELDS), st.sampled_from(TEXTS), min_size=1, max_size=3),
-    )
-    return st.recursive(
-        comparisons,
-        lambda inner: st.one_of(
-            st.builds(lambda of: {"all": of}, st.lists(inner, min_size=1, max_size=3)),
-            st.builds(lambda of: {"any": of}, st.lists(inner, min_size=1, max_size=4)),
-            st.builds(lambda of: {"not": of}, inner),
-        ),
-        max_leaves=6,
-    )
+    """Filters in every dialect that is an object, nested."""
+    return filter_specs(("exact", "prefix", "suffix", "all", "any", "not"), VOCABULARY)
 
 
 scalars = st.sampled_from((*TEXTS, True, False, None, 5, 55, 1.5, 1.0, -5, 12345678901234567890123, 1e300, 0.1, ""))

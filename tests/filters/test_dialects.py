@@ -13,8 +13,8 @@ from eventroute.event import Event
 from eventroute.filters import Filter
 from eventroute.filters.filter import DialectParser
 from eventroute.filters.syntax import MAX_CLAUSES, MAX_DEPTH, MAX_LITERAL, extent
+from eventroute.testing.strategies import json_values
 from tests.filters.interpreter import events, matches, specs
-from tests.strategies import json_values
 
 T = {"exact": {"type": "t"}}
 EVENT = Event.create(type="t", source="/s", data={"a": 5})

@@ -20,8 +20,8 @@ from eventroute.filters.plan import MAX_NAMES
 from eventroute.filters.syntax import MAX_DEPTH
 from eventroute.filters.tables import MAX_RECENT, MAX_RECENT_FOUND, MAX_RECENT_TEXT
 from eventroute.filters.walk import MAX_COMPILED
+from eventroute.testing.strategies import events as any_events
 from tests.filters.interpreter import accepted, events, matches, raws, specs
-from tests.strategies import events as any_events
 
 EVENT = Event.create(type="t", source="/s", subject="abc", data={"a": 5, "l": ["x", 1]})
 

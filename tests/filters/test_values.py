@@ -10,7 +10,7 @@ from eventroute.event import Event
 from eventroute.filters import Filter
 from eventroute.filters.values import among, ends, equals, starts, texts
 from eventroute.paths import MISSING
-from tests.strategies import json_values
+from eventroute.testing.strategies import json_values
 
 literals = st.sampled_from(("a", "ab", "b", "true", "5", "1.5")) | st.text(min_size=1, max_size=2)
 

@@ -10,8 +10,8 @@ from eventroute.errors import InvalidPath
 from eventroute.event import Event
 from eventroute.paths import MISSING, Field, Path
 from eventroute.paths.syntax import Segment
+from eventroute.testing.strategies import events
 from tests.paths.making import BYTES, DATA, EVENT, NOTHING, TEXT, any_names, draw_place, garbage, places
-from tests.strategies import events
 
 
 @given(st.sampled_from(["type", "x1", "0"]) | st.none(), places)

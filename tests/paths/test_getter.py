@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventroute.paths.getter import MISSING, getter
+from eventroute.testing.strategies import json_values
 from tests.paths.making import any_names, draw_place, found
-from tests.strategies import json_values
 
 
 def test_missing_is_false_and_is_not_none() -> None:

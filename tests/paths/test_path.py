@@ -10,9 +10,9 @@ from eventroute.errors import InvalidPath, TransformError
 from eventroute.event import Event
 from eventroute.paths import MISSING, Path
 from eventroute.paths.syntax import Segment
+from eventroute.testing.strategies import events, json_values
 from tests.paths import making
 from tests.paths.making import BYTES, DATA, EVENT, NOTHING, TEXT, any_names, draw_place, found, garbage, places
-from tests.strategies import events, json_values
 
 
 @given(places)

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from eventroute.errors import InvalidTransformer
 from eventroute.jsontext import same_json
 from eventroute.paths import Path
+from eventroute.testing.strategies import json_values
 from eventroute.transform import Limits
 from eventroute.transform.define import Constant, parse_define
-from tests.strategies import json_values
 
 
 @given(json_values().filter(lambda value: not (isinstance(value, str) and value.startswith("$"))))

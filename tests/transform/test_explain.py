@@ -9,9 +9,9 @@ from hypothesis import given
 from eventroute.errors import TransformError
 from eventroute.event import Event
 from eventroute.paths import MISSING
+from eventroute.testing.strategies import events
 from eventroute.transform import Limits, Transformer
 from eventroute.transform.explain import LONGEST_TEXT
-from tests.strategies import events
 
 ATTRIBUTES = {"specversion": "1.0", "id": "1", "source": "/s", "type": "t", "datacontenttype": "application/json"}
 DEFINE: dict[str, Any] = {"name": "$.data.name", "none": "$.data.no", "limit": 5}

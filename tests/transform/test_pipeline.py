@@ -18,9 +18,9 @@ from eventroute.canonical import canonical_text
 from eventroute.errors import InvalidTransformer, TransformError
 from eventroute.event import Event
 from eventroute.jsontext import same_json
+from eventroute.testing.strategies import events, json_scalars, json_values
 from eventroute.transform import Argument, Command, Limits, Transformer, Use, casts
 from eventroute.transform.commands import COMMANDS
-from tests.strategies import events, json_scalars, json_values
 
 ATTRIBUTES = {"specversion": "1.0", "id": "1", "source": "/s", "type": "t", "datacontenttype": "application/json"}
 

@@ -20,8 +20,8 @@ from eventroute.canonical import canonical_text
 from eventroute.errors import InvalidTransformer, TransformError
 from eventroute.event import Event
 from eventroute.jsontext import decode_json, encode_json, same_json
+from eventroute.testing.strategies import events, json_values
 from eventroute.transform import Limits, Transformer
-from tests.strategies import events, json_values
 
 SEED: dict[str, Any] = {
     "define": {

@@ -1,19 +1,19 @@
 """A naive reading of CESQL, straight from the specification, and strategies for expressions and events that meet.
 
-It reads tuples, not syntax trees, and renders them as text itself, so the parser is held to it too.
+It reads the tuples that expressions are drawn as, not syntax trees, so the parser is held to it too.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 from hypothesis import strategies as st
 
 from eventroute.event import Event
+from eventroute.testing.strategies import Vocabulary, sql
+from eventroute.testing.strategies.sql import Spec
 
-Spec = tuple[Any, ...]
 Errors = frozenset[str]
 
 MISSING, CAST, MATH, FUNCTION = "MissingAttributeError", "CastError", "MathError", "FunctionEvaluationError"
@@ -215,7 +215,6 @@ FUNCTIONS: dict[str, tuple[list[str | None], str, Any]] = {
         lambda number: good(abs(number)) if number != SMALLEST else (LARGEST, frozenset({MATH})),
     ),
 }
-ARITIES = {"SUBSTRING": (2, 3), "LEFT": (2, 2), "RIGHT": (2, 2), "CONCAT": (0, 3), "CONCAT_WS": (1, 3)}
 
 OPERATIONS: dict[str, Any] = {
     "not": negation,
@@ -225,62 +224,6 @@ OPERATIONS: dict[str, Any] = {
     "binary": binary,
     "call": call,
 }
-
-# -- text
-
-LEVELS = {
-    **dict.fromkeys(("AND", "OR", "XOR"), 0),
-    **dict.fromkeys(("=", "!=", "<>", "<", "<=", ">", ">="), 1),
-    **dict.fromkeys(("+", "-"), 2),
-    **dict.fromkeys(("*", "/", "%"), 3),
-}
-
-
-def level(spec: Spec) -> int:
-    """How tight a spec binds (section 3.6)."""
-    if spec[0] == "binary":
-        return LEVELS[spec[1]]
-    return {"like": 4, "in": 4, "not": 5, "negative": 5}.get(spec[0], 6)
-
-
-def text_of(spec: Spec) -> str:
-    kind, *parts = spec
-    return RENDERINGS[kind](*parts)
-
-
-def written(value: Any) -> str:
-    return quoted(value) if isinstance(value, str) else str(value)
-
-
-def infix(operator: str, left: Spec, right: Spec) -> str:
-    own = LEVELS[operator]
-    return f"{within(left, own)} {operator} {within(right, own + 1)}"
-
-
-RENDERINGS: dict[str, Callable[..., str]] = {
-    "literal": written,
-    "attribute": str,
-    "exists": lambda name: f"exists {name}",
-    "not": lambda operand: f"not {within(operand, 5)}",
-    "negative": lambda operand: f"-({text_of(operand)})",
-    "like": lambda operand, pattern, negated: f"{within(operand, 4)} {'NOT ' * negated}LIKE {quoted(pattern)}",
-    "in": lambda operand, elements, negated: (
-        f"{within(operand, 4)} {'not ' * negated}In ({', '.join(map(text_of, elements))})"
-    ),
-    "call": lambda name, arguments: f"{name}({','.join(map(text_of, arguments))})",
-    "binary": infix,
-}
-
-
-def within(spec: Spec, place: int) -> str:
-    return text_of(spec) if level(spec) >= place else f"({text_of(spec)})"
-
-
-def quoted(value: str) -> str:
-    if "'" in value:
-        return '"' + value.replace('"', '\\"') + '"'
-    return f"'{value}'"
-
 
 # -- strategies
 
@@ -328,83 +271,17 @@ PATTERNS = (
     *("a\\%b", "a\\_b", "a\\b", "%_%", "2147%", "-%", "%\n%", "%it's", "é"),
 )
 
-scalars = st.sampled_from((*TEXTS, *NUMBERS, True, False))
-literals = st.builds(lambda value: ("literal", value), scalars)
-attributes = st.builds(lambda name: ("attribute", name), st.sampled_from((*NAMES, "other")))
-leaves = literals | attributes | st.builds(lambda name: ("exists", name), st.sampled_from((*NAMES, "other")))
-
-
-def operations(inner: st.SearchStrategy[Spec]) -> st.SearchStrategy[Spec]:
-    calls = st.sampled_from(sorted(FUNCTIONS)).flatmap(
-        lambda name: st.builds(
-            lambda arguments: ("call", name, arguments),
-            st.lists(inner, min_size=ARITIES.get(name, (1, 1))[0], max_size=ARITIES.get(name, (1, 1))[1]),
-        )
-    )
-    return st.one_of(
-        st.builds(
-            lambda operator, one, other: ("binary", operator, one, other), st.sampled_from(sorted(LEVELS)), inner, inner
-        ),
-        comparisons,
-        st.builds(lambda one: ("not", one), inner),
-        st.builds(lambda one: ("negative", one), inner),
-        st.builds(
-            lambda one, pattern, negated: ("like", one, pattern, negated),
-            inner,
-            st.sampled_from(PATTERNS),
-            st.booleans(),
-        ),
-        st.builds(
-            lambda one, elements, negated: ("in", one, elements, negated),
-            inner,
-            st.lists(inner, min_size=1, max_size=3) | st.lists(literals, min_size=1, max_size=4),
-            st.booleans(),
-        ),
-        calls,
-        logics(inner),
-    )
-
-
-def logics(inner: st.SearchStrategy[Spec]) -> st.SearchStrategy[Spec]:
-    operators = st.sampled_from(("AND", "AND", "OR", "OR", "XOR"))
-    return st.builds(lambda operator, one, other: ("binary", operator, one, other), operators, inner, inner)
-
-
-# What filters are mostly made of.
-comparisons = st.one_of(
-    st.builds(
-        lambda operator, one, other: ("binary", operator, one, other),
-        st.sampled_from(("=", "=", "!=", "<")),
-        attributes,
-        literals | attributes,
-    ),
-    st.builds(lambda one, other: ("binary", "=", one, other), literals, attributes),
-    st.builds(
-        lambda one, pattern, negated: ("like", one, pattern, negated),
-        attributes,
-        st.sampled_from(PATTERNS),
-        st.booleans(),
-    ),
-    st.builds(
-        lambda one, elements, negated: ("in", one, elements, negated),
-        attributes,
-        st.lists(literals, min_size=1, max_size=4),
-        st.booleans(),
-    ),
-    st.builds(lambda name: ("exists", name), st.sampled_from((*NAMES, "other"))),
-)
+VOCABULARY = Vocabulary(fields=(*NAMES, "other"), texts=TEXTS, numbers=tuple(map(str, NUMBERS)), patterns=PATTERNS)
 
 
 def specs() -> st.SearchStrategy[Spec]:
     """Expressions of every kind, and such as people write for filters."""
-    return st.recursive(leaves, operations, max_leaves=10) | predicates()
+    return sql.specs(VOCABULARY)
 
 
 def predicates() -> st.SearchStrategy[Spec]:
     """Comparisons joined by AND, OR, XOR and NOT."""
-    return st.recursive(
-        comparisons, lambda inner: logics(inner) | st.builds(lambda one: ("not", one), inner), max_leaves=6
-    )
+    return sql.predicates(VOCABULARY)
 
 
 @st.composite

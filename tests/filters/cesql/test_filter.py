@@ -15,7 +15,8 @@ from eventroute.filters import Filter, FilterIndex
 from eventroute.filters.cesql.tree import MAX_DEPTH as DEEPEST_EXPRESSION
 from eventroute.filters.explain import Explanation
 from eventroute.filters.syntax import MAX_CLAUSES, MAX_DEPTH
-from tests.filters.cesql.interpreter import Spec, events, interpret, predicates, specs, text_of
+from eventroute.testing.strategies.sql import Spec, written
+from tests.filters.cesql.interpreter import events, interpret, predicates, specs
 
 
 def passes(spec: Spec, event: Event) -> bool:
@@ -25,7 +26,7 @@ def passes(spec: Spec, event: Event) -> bool:
 
 @given(specs(), events())
 def test_a_filter_matches_where_the_value_is_true_and_nothing_erred(spec: Spec, event: Event) -> None:
-    text = text_of(spec)
+    text = written(spec)
     assert Filter.parse({"sql": text})(event) is passes(spec, event)
     assert Filter.parse({"not": {"cesql": text}})(event) is not passes(spec, event)
     other = {"exact": {"type": "a"}}
@@ -36,7 +37,7 @@ def test_a_filter_matches_where_the_value_is_true_and_nothing_erred(spec: Spec, 
 def test_the_index_is_brute_force(all_specs: list[Spec], some: list[Event]) -> None:
     index: FilterIndex[int] = FilterIndex()
     for key, spec in enumerate(all_specs):
-        index.add(key, Filter.parse({"sql": text_of(spec)}))
+        index.add(key, Filter.parse({"sql": written(spec)}))
     index.add(-1, Filter.parse({"prefix": {"data": "x"}}))  # so that a row has the payload under `data`
     index.add(-2, Filter.parse("EXISTS ext"))
     for event in some:
@@ -47,7 +48,7 @@ def test_the_index_is_brute_force(all_specs: list[Spec], some: list[Event]) -> N
 
 @given(specs(), events())
 def test_an_explanation_agrees_with_the_match(spec: Spec, event: Event) -> None:
-    explanation = Filter.parse({"sql": text_of(spec)}).explain(event)
+    explanation = Filter.parse({"sql": written(spec)}).explain(event)
     assert explanation.matched is passes(spec, event)
     waiting = [explanation]
     while waiting:
@@ -65,7 +66,7 @@ def test_an_explanation_agrees_with_the_match(spec: Spec, event: Event) -> None:
 
 @given(specs())
 def test_lint_takes_any_expression(spec: Spec) -> None:
-    rule = Filter.parse({"sql": text_of(spec)})
+    rule = Filter.parse({"sql": written(spec)})
     for oddity in rule.lint():
         assert oddity.clause in str(rule.to_dict()["sql"])  # type: ignore[call-overload]
         assert oddity.reason

@@ -13,7 +13,8 @@ from eventroute.filters.cesql.hints import hint
 from eventroute.filters.cesql.parser import _LANGUAGE, _parser
 from eventroute.filters.cesql.tree import MAX_DEPTH
 from eventroute.filters.faults import MAX_EXPRESSION
-from tests.filters.cesql.interpreter import Spec, specs, text_of
+from eventroute.testing.strategies.sql import Spec, written
+from tests.filters.cesql.interpreter import specs
 
 
 def parse(text: str) -> Expression:
@@ -87,7 +88,7 @@ def test_garbage_is_an_invalid_filter(text: str) -> None:
 
 @given(specs(), st.sampled_from(("sql", "cesql", "ce_sql")))
 def test_a_filter_prints_as_what_it_is_read_from(spec: Spec, name: str) -> None:
-    rule = Filter.parse({name: text_of(spec)})
+    rule = Filter.parse({name: written(spec)})
     again = Filter.parse(str(rule))
     assert (again, hash(again), str(again)) == (rule, hash(rule), str(rule))
     assert Filter.parse(rule.to_dict()) == rule

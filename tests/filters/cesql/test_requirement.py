@@ -8,13 +8,14 @@ from eventroute.filters.cesql import Expression, evaluate
 from eventroute.filters.cesql.requirement import requirement
 from eventroute.filters.compiler import for_event
 from eventroute.filters.printing import json_text
-from tests.filters.cesql.interpreter import Spec, events, predicates, specs, text_of
+from eventroute.testing.strategies.sql import Spec, written
+from tests.filters.cesql.interpreter import events, predicates, specs
 
 
 @given(specs() | predicates(), events())
 def test_what_is_required_holds_wherever_the_expression_matches(spec: Spec, event: Event) -> None:
-    required = requirement(Expression.parse(text_of(spec)))
-    if required is not None and evaluate(text_of(spec), event).matches:
+    required = requirement(Expression.parse(written(spec)))
+    if required is not None and evaluate(written(spec), event).matches:
         assert for_event(required)(event)
 
 

@@ -12,8 +12,9 @@ from eventroute.filters.cesql import Expression
 from eventroute.filters.cesql.runtime import NAMES, Walked
 from eventroute.filters.cesql.source import MAX_COMPILED, Names, write
 from eventroute.filters.cesql.tree import MAX_DEPTH
+from eventroute.testing.strategies.sql import Spec, written
 from tests.filters.cesql.interpreter import NAMES as ATTRIBUTES
-from tests.filters.cesql.interpreter import Spec, events, interpret, predicates, specs, text_of
+from tests.filters.cesql.interpreter import events, interpret, predicates, specs
 
 
 def compiled(text: str) -> tuple[Callable[[Callable[[str], Any]], Any], list[Any], str]:
@@ -36,7 +37,7 @@ def passes(text: str, event: Event) -> bool:
 @given(specs(), events())
 def test_a_compiled_expression_is_the_naive_reading(spec: Spec, event: Event) -> None:
     value, errors = interpret(spec, dict(event.attributes))
-    assert passes(text_of(spec), event) is (value is True and not errors)
+    assert passes(written(spec), event) is (value is True and not errors)
 
 
 @given(
@@ -50,7 +51,7 @@ def test_long_and_mixed_chains_too(operands: list[Spec], operators: list[str], e
         spec = ("binary", operator, spec, operand)
     value, errors = interpret(spec, dict(event.attributes))
     text = " ".join(
-        f"{operator} ({text_of(operand)})" for operator, operand in zip(["", *operators], operands, strict=False)
+        f"{operator} ({written(operand)})" for operator, operand in zip(["", *operators], operands, strict=False)
     )
     assert passes(text, event) is (value is True and not errors)
 
@@ -60,7 +61,7 @@ strange = st.sampled_from((None, 1.5, [], ["a"], {}, {"a": 1}, 10**30, "a", True
 
 @given(specs(), st.dictionaries(st.sampled_from(ATTRIBUTES), strange))
 def test_attributes_that_nobody_has_checked_do_no_harm(spec: Spec, attributes: dict[str, Any]) -> None:
-    assert compiled(text_of(spec))[0](attributes.get) in (True, False, None)
+    assert compiled(written(spec))[0](attributes.get) in (True, False, None)
 
 
 def test_no_text_of_an_expression_is_code() -> None:

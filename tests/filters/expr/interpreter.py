@@ -1,6 +1,6 @@
 """A naive reading of `expr`, straight from the rules, and strategies for expressions and events that often meet.
 
-An expression is built as nested tuples, which `written` turns into text and `holds` evaluates. Numbers are fractions.
+An expression is drawn as nested tuples, which `written` turns into text and `holds` evaluates. Numbers are fractions.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from eventroute.errors import InvalidEvent
 from eventroute.event import Event
+from eventroute.testing.strategies import Vocabulary, expr
+from eventroute.testing.strategies.expr import Spec, written
 from eventroute.timestamps import parse_timestamp
-
-Spec = tuple[Any, ...]
 
 ATTRIBUTES = ("type", "source", "subject", "time", "flag", "number", "absent")
 # Places in data, with the names and indexes that each means.
@@ -46,6 +46,8 @@ BELOW: dict[str, tuple[str | int, ...]] = {
     ".a.b": ("a", "b"),
 }
 INNER: dict[str, tuple[str | int, ...]] = {".m": ("m",), "": (), ".a.l": ("a", "l")}
+
+STEPS = BELOW | INNER
 
 TIMES = ("2020-01-01T00:00:00Z", "2020-01-01T01:00:00+01:00", "2021-06-01T12:00:00.5Z", "2020-01-01t00:00:00.000z")
 TEXTS = ("", "a", "ab", "abc", "b", "t", "5", "it's", "100%", "a_c", "true", "é", "2020-01-01", *TIMES)
@@ -189,8 +191,8 @@ def read(value: Spec, event: Event, bound: dict[str, Any], null: Any = None) -> 
             return follow(event.data, PLACES[name], null)
         case ("array", name):
             return follow(event.data, ARRAYS[name])
-        case ("each", array, _, steps):
-            return follow(bound[array + "[*]"], steps, null)
+        case ("each", array, below):
+            return follow(bound[array + "[*]"], STEPS[below], null)
         case ("text", text):
             return text
         case ("number", text):
@@ -296,182 +298,27 @@ def plain(value: Fraction) -> str | None:
     return format(digits, "f").rstrip("0")
 
 
-# -- text
-
-
-def written(spec: Spec) -> str:  # noqa: C901, PLR0911  # a case for each kind
-    """The text of a condition or value; whatever is made of parts stands in parentheses."""
-    match spec:
-        case ("AND" | "OR" | "XOR" as joint, *operands):
-            return f"({f' {joint} '.join(map(written, operands))})"
-        case ("NOT", operand):
-            return f"(NOT {written(operand)})"
-        case ("truth", value):
-            return written(value)
-        case ("exists", value):
-            return f"exists {written(value)}"
-        case ("null", value, negated):
-            return f"{written(value)} is {'not ' * negated}null"
-        case ("quantified", kind, _, condition):
-            return f"{kind}({written(condition)})"
-        case ("compare", left, operator, right):
-            return f"{written(left)} {operator} {written(right)}"
-        case ("in", value, options, negated):
-            return f"{written(value)} {'Not ' * negated}In ({', '.join(map(written, options))})"
-        case ("between", value, low, high, negated):
-            return f"{written(value)} {'NOT ' * negated}BETWEEN {written(low)} AND {written(high)}"
-        case ("like", value, pattern, negated):
-            return f"{written(value)} {'NOT ' * negated}LIKE {quoted(pattern)}"
-        case ("part", value, place, part, negated):
-            return f"{written(value)} {'NOT ' * negated}{place} {written(part)}"
-    return value_written(spec)
-
-
-def value_written(value: Spec) -> str:
-    match value:
-        case ("field" | "array", name):
-            return str(name)
-        case ("each", array, below, _):
-            return f"{array}[*]{below}"
-        case ("text", text):
-            return quoted(text)
-        case ("number", text):
-            return str(text)
-        case ("boolean", truth):
-            return str(truth)
-        case ("minus", operand):
-            return f"-{written(operand)}"
-        case ("call", name, *arguments):
-            return f"{name.lower()}({', '.join(map(written, arguments))})"
-        case ("reckon", operands, operators):
-            steps = [f" {operator} {written(one)}" for operator, one in zip(operators, operands[1:], strict=True)]
-            return f"({written(operands[0])}{''.join(steps)})"
-    raise AssertionError(value)
-
-
-def quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
 # -- strategies
 
-_fields = st.sampled_from(FIELDS).map(lambda name: ("field", name))
-_texts = st.sampled_from(TEXTS).map(lambda text: ("text", text))
-_numbers = st.sampled_from(NUMBERS).map(lambda text: ("number", text))
-_booleans = st.booleans().map(lambda truth: ("boolean", truth))
-
-
-def _calls(places: st.SearchStrategy[Spec]) -> tuple[st.SearchStrategy[Spec], st.SearchStrategy[Spec]]:
-    """Texts and numbers that are reckoned."""
-    texts, numbers = places | _texts, places | _numbers
-    text_calls = st.one_of(
-        st.tuples(st.just("call"), st.sampled_from(("LOWER", "UPPER", "TRIM")), texts),
-        st.tuples(st.just("call"), st.sampled_from(("CONCAT", "CONCAT_WS")), texts, texts),
-        st.tuples(st.just("call"), st.sampled_from(("LEFT", "RIGHT", "SUBSTRING")), texts, numbers),
-        st.tuples(st.just("call"), st.just("SUBSTRING"), texts, numbers, numbers),
-        st.tuples(st.just("call"), st.just("STRING"), places),
-    )
-    number_calls = st.one_of(
-        st.tuples(st.just("call"), st.just("LENGTH"), texts),
-        st.tuples(st.just("call"), st.just("ABS"), numbers),
-        st.tuples(st.just("call"), st.just("INT"), texts | _booleans),
-        st.tuples(st.just("minus"), numbers),
-        _reckoned(numbers, "+-"),
-        _reckoned(numbers, "*/%"),
-        _reckoned(_reckoned(numbers, "*/%") | numbers, "+-"),
-    )
-    return text_calls, number_calls
-
-
-def _reckoned(operands: st.SearchStrategy[Spec], operators: str) -> st.SearchStrategy[Spec]:
-    return st.lists(operands, min_size=2, max_size=3).flatmap(
-        lambda found: st.tuples(
-            st.just("reckon"),
-            st.just(tuple(found)),
-            st.tuples(*[st.sampled_from(operators)] * (len(found) - 1)),
-        )
-    )
-
-
-_orders = st.sampled_from(("=", "!=", "<>", "<", "<=", ">", ">=")).map(str)
-
-
-def _tests(places: st.SearchStrategy[Spec]) -> st.SearchStrategy[Spec]:
-    """Conditions on some places."""
-    text_calls, number_calls = _calls(places)
-    texts, numbers = places | text_calls, places | number_calls
-    negated = st.booleans()
-    options = st.lists(_texts | _numbers | _booleans, min_size=1, max_size=3).map(tuple)
-    parts = st.sampled_from(("STARTS WITH", "ENDS WITH", "CONTAINS"))
-    conditions = [
-        st.tuples(st.just("compare"), places, st.sampled_from(("=", "!=")), _booleans),
-        st.tuples(st.just("in"), places, options, negated),
-        st.tuples(st.just("like"), texts, st.sampled_from(PATTERNS), negated),
-        st.tuples(st.just("part"), texts, parts, _texts | texts, negated),
-        st.tuples(st.just("null"), texts, negated),
-        st.tuples(st.just("exists"), places),
-        st.tuples(st.just("truth"), places | st.tuples(st.just("call"), st.just("BOOL"), places)),
-    ]
-    for left, right in ((texts, _texts | places), (numbers, _numbers | places)):
-        conditions += [
-            st.tuples(st.just("compare"), left, _orders, right),
-            st.tuples(st.just("compare"), right, _orders, left),
-            st.tuples(st.just("in"), left, st.lists(right, min_size=1, max_size=3).map(tuple), negated),
-            st.tuples(st.just("between"), left, right, right, negated),
-        ]
-    return st.one_of(conditions)
-
-
-def _joined(conditions: st.SearchStrategy[Spec], leaves: int = 5) -> st.SearchStrategy[Spec]:
-    return st.recursive(
-        conditions,
-        lambda inner: st.one_of(
-            st.lists(inner, min_size=2, max_size=3).flatmap(
-                lambda found: st.sampled_from(("AND", "OR", "XOR")).map(lambda joint: (joint, *found))
-            ),
-            st.tuples(st.just("NOT"), inner),
-        ),
-        max_leaves=leaves,
-    )
-
-
-def _elements(array: str) -> st.SearchStrategy[Spec]:
-    return st.sampled_from(sorted(BELOW)).map(lambda below: ("each", array, below, BELOW[below]))
-
-
-@st.composite
-def quantified_specs(draw: st.DrawFn) -> Spec:
-    """A quantifier over an array, over arrays in an array, or one quantifier within another."""
-    kinds = st.sampled_from(("ANY", "ALL", "NONE"))
-    outer = draw(st.sampled_from(sorted(ARRAYS)))
-    array = ("array", outer)
-    form = draw(st.sampled_from(("one", "deep", "within")))
-    if form == "one":
-        return ("quantified", draw(kinds), (array,), _with(draw, outer, _elements(outer) | _fields))
-    below = draw(st.sampled_from(sorted(INNER)))
-    inner = ("each", outer, below, INNER[below])
-    path = f"{outer}[*]{below}"
-    if form == "deep":
-        places = _elements(path) | _elements(outer) | _fields
-        return ("quantified", draw(kinds), (array, inner), _with(draw, path, places))
-    condition: Spec = ("quantified", draw(kinds), (inner,), _with(draw, path, _elements(path) | _elements(outer)))
-    if draw(st.booleans()):
-        condition = (draw(st.sampled_from(("AND", "OR", "XOR"))), draw(_tests(_elements(outer))), condition)
-    return ("quantified", draw(kinds), (array,), condition)
-
-
-def _with(draw: st.DrawFn, array: str, places: st.SearchStrategy[Spec]) -> Spec:
-    """A condition that surely reads an element of the array."""
-    surely: Spec = ("exists", draw(_elements(array)))
-    if draw(st.booleans()):
-        surely = ("compare", draw(_elements(array)), draw(_orders), draw(_texts | _numbers.filter(bool)))
-    more = draw(st.none() | _joined(_tests(places), 2))
-    return surely if more is None else (draw(st.sampled_from(("AND", "OR", "XOR"))), surely, more)
+VOCABULARY = Vocabulary(
+    fields=FIELDS,
+    arrays=tuple(ARRAYS),
+    elements=tuple(BELOW),
+    inner=tuple(INNER),
+    texts=TEXTS,
+    numbers=NUMBERS,
+    patterns=PATTERNS,
+)
 
 
 def specs() -> st.SearchStrategy[Spec]:
     """Conditions of every kind."""
-    return _joined(_tests(_fields) | quantified_specs())
+    return expr.specs(VOCABULARY)
+
+
+def clauses() -> st.SearchStrategy[Spec]:
+    """Single conditions."""
+    return expr.clauses(VOCABULARY)
 
 
 scalars = st.one_of(
@@ -544,8 +391,3 @@ def accepted(raw: str) -> bool:
 
 def events() -> st.SearchStrategy[Event]:
     return raws().filter(accepted).map(Event.from_json)
-
-
-def clauses() -> st.SearchStrategy[Spec]:
-    """Single conditions."""
-    return _tests(_fields) | quantified_specs()

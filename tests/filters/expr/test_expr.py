@@ -14,8 +14,9 @@ from eventroute.filters.expr.parser import parse_expression
 from eventroute.filters.expr.printing import expression_text
 from eventroute.filters.reads import reads
 from eventroute.paths import MISSING
+from eventroute.testing.strategies.expr import Spec, written
 from tests.filters import interpreter as objects
-from tests.filters.expr.interpreter import Spec, clauses, events, holds, raws, specs, written
+from tests.filters.expr.interpreter import clauses, events, holds, raws, specs
 
 quick = settings(suppress_health_check=[HealthCheck.too_slow])
 

@@ -7,7 +7,8 @@ from hypothesis import given
 
 from eventroute.event import Event
 from eventroute.filters import Filter
-from tests.filters.expr.interpreter import Spec, events, holds, specs, written
+from eventroute.testing.strategies.expr import Spec, written
+from tests.filters.expr.interpreter import events, holds, specs
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from eventroute.filters.expr.printing import expression_text
 from eventroute.filters.expr.quantifiers import MAX_ARRAYS
 from eventroute.filters.faults import MAX_EXPRESSION
 from eventroute.filters.syntax import MAX_CLAUSES, MAX_DEPTH
-from tests.filters.expr.interpreter import specs, written
+from eventroute.testing.strategies.expr import written
+from tests.filters.expr.interpreter import specs
 
 EVENT = Event.create(type="t", source="/s", data={"a": 1, "b": True})
 
