@@ -14,6 +14,7 @@ __all__ = ["commands"]
 _MODULES: Final = {
     "deadletters": "deadletters",
     "demo": "demo",
+    "log": "log",
     "serve": "serve",
     "subscriptions": "subscriptions",
     "try": "try_",

@@ -89,7 +89,10 @@ class SqliteLog(SqliteBuses):
         while begin < stop and len(records) < limit:
             chunk_end = min(begin + _CHUNK, stop, begin + limit - len(records))
             whole = len(records) + chunk_end - begin
-            max_bytes -= self._read_chunk(base, begin, chunk_end, max_bytes, records)
+            try:
+                max_bytes -= self._read_chunk(base, begin, chunk_end, max_bytes, records)
+            except (TypeError, ValueError) as error:  # a value of another kind than was ever written
+                raise sqlite3.DatabaseError(f"of the events {begin} to {chunk_end - 1} some are damaged") from error
             if len(records) < whole:
                 break
             begin = chunk_end

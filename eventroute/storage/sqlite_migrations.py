@@ -103,6 +103,7 @@ CREATE VIEW events AS
 #
 # A bus from before keeps its events for ever, as it was told. `going`: it is being deleted. `deleted`, one row, is
 # beyond all offsets and versions that deleted buses had. The offsets of an append are JSON where they are no run.
+# `host`, at most one row: the boot of the machine during which the file was last opened.
 _VERSION_2 = """
 ALTER TABLE event ADD COLUMN seal INTEGER;
 CREATE TABLE timer (
@@ -142,6 +143,7 @@ CREATE TABLE lost (
 ) WITHOUT ROWID;
 CREATE TABLE deleted ("offset" INTEGER NOT NULL, version INTEGER NOT NULL);
 INSERT INTO deleted ("offset", version) VALUES (1, 0);
+CREATE TABLE host (boot TEXT NOT NULL);
 """
 
 MIGRATIONS = (_VERSION_1, _VERSION_2)

@@ -10,7 +10,7 @@ from typing import Any
 
 from eventroute.errors import UnknownBus
 from eventroute.storage.jobs import Call, Job, JobThread, fail
-from eventroute.storage.sqlite_schema import connect, storage_error
+from eventroute.storage.sqlite_schema import FAILURES, connect, storage_error
 from eventroute.storage.sqlite_tables import SqliteTables
 from eventroute.storage.threads import Watchers
 
@@ -44,7 +44,7 @@ class ReadThread(JobThread):
         try:
             self._connection = connect(self._path, busy_timeout=self._busy_timeout)
             self._connection.execute("PRAGMA query_only = ON")
-        except sqlite3.Error as error:
+        except FAILURES as error:
             raise storage_error(error, self._path) from error
         self._tables = SqliteTables(self._connection)
 
@@ -63,7 +63,7 @@ class ReadThread(JobThread):
         try:
             connection.execute("BEGIN")
             job.result = job.work(self._tables)
-        except sqlite3.Error as error:
+        except FAILURES as error:
             fail([job], storage_error(error, self._path))
         except Exception as error:  # noqa: BLE001 - the task that asked gets it
             fail([job], error)
@@ -89,7 +89,7 @@ class ReadThread(JobThread):
             for bus in self._watchers.buses():
                 self._tell(bus)
             self._seen = (changes, added)
-        except sqlite3.Error:
+        except FAILURES:
             self._watchers.stir()  # their next call gets the error
 
     def _tell(self, bus: str) -> None:

@@ -7,10 +7,13 @@ import sqlite3
 import time
 from pathlib import Path
 
+import msgspec
+
 from eventroute.errors import InvalidConfiguration, StorageError, StorageFull
 from eventroute.storage.sqlite_migrations import APPLICATION_ID, SCHEMA_VERSION, migrate
+from eventroute.storage.sqlite_wal import lost_pages, remember_boot, wal_mark
 
-__all__ = ["WAL_BYTES", "connect", "file_path", "prepare", "storage_error"]
+__all__ = ["FAILURES", "WAL_BYTES", "connect", "file_path", "lost_message", "prepare", "read_version", "storage_error"]
 
 WAL_BYTES = 64 << 20
 """The write-ahead log is cut back to this size once it has been larger."""
@@ -18,11 +21,15 @@ WAL_BYTES = 64 << 20
 _OLDEST_SQLITE = (3, 32, 0)  # enough arguments for a statement that inserts many rows
 
 
-def storage_error(error: sqlite3.Error, path: Path) -> StorageError:
+FAILURES = (sqlite3.Error, UnicodeDecodeError, msgspec.DecodeError)
+"""What is raised where a file fails, or where it holds what nobody wrote."""
+
+
+def storage_error(error: Exception, path: Path) -> StorageError:
     """What an error of SQLite means to who uses the storage, and what can be done."""
     code = getattr(error, "sqlite_errorcode", 0)  # absent where sqlite3 itself, or this package, found fault
     primary = code & 0xFF
-    if not code and type(error) is sqlite3.DatabaseError:
+    if not code and (type(error) is sqlite3.DatabaseError or not isinstance(error, sqlite3.Error)):
         primary = sqlite3.SQLITE_CORRUPT
     if primary == sqlite3.SQLITE_FULL:
         found: StorageError = StorageFull(
@@ -70,7 +77,7 @@ def prepare(path: Path, *, busy_timeout: float) -> None:
     while True:
         try:
             _prepare(path, busy_timeout)
-        except sqlite3.Error as error:
+        except FAILURES as error:
             # Two processes that open a new file at once can meet in the change to WAL, for which SQLite does not wait.
             busy = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
             if not busy or time.monotonic() > deadline:
@@ -94,20 +101,33 @@ def _create_file(path: Path) -> None:
 
 
 def _prepare(path: Path, busy_timeout: float) -> None:
+    before = wal_mark(path)
     connection = connect(path, busy_timeout=busy_timeout)
     try:
-        version = _version(connection, path)
+        version = read_version(connection, path)
+        lost = 0 if before is None else lost_pages(before, wal_mark(path))
         if not version:
             (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
             if mode != "wal":
                 raise StorageError(f"{path}: its file system cannot do write-ahead logging: use a local disk")
         while version < SCHEMA_VERSION:
             version = migrate(connection)
+        if remember_boot(connection) and lost:
+            raise StorageError(lost_message(path, lost))
     finally:
         connection.close()
 
 
-def _version(connection: sqlite3.Connection, path: Path) -> int:
+def lost_message(path: Path, pages: int) -> str:
+    """What is said once, when committed pages of the log were not found; the log is then what was found."""
+    return (
+        f"{path}: its write-ahead log {path.name}-wal was damaged, cut or removed: {pages} pages that had been"
+        " committed are gone, and with them the latest events, perhaps; go on with a backup, or open the file again"
+        " to go on with what is left"
+    )
+
+
+def read_version(connection: sqlite3.Connection, path: Path) -> int:
     """Of the tables; 0: the file is empty. Raises StorageError where it is another's, or newer than this code."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()

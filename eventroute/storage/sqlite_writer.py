@@ -13,8 +13,9 @@ from eventroute.clock import Clock
 from eventroute.errors import EventrouteError
 from eventroute.storage.base import DEFAULT_BUS, Delayed
 from eventroute.storage.jobs import Call, Job, JobThread, fail
+from eventroute.storage.sqlite_check import glance
 from eventroute.storage.sqlite_room import FileRoom
-from eventroute.storage.sqlite_schema import WAL_BYTES, connect, prepare, storage_error
+from eventroute.storage.sqlite_schema import FAILURES, WAL_BYTES, connect, prepare, storage_error
 from eventroute.storage.sqlite_tables import SqliteTables
 from eventroute.storage.threads import Watchers
 
@@ -69,7 +70,8 @@ class WriteThread(JobThread):
         prepare(self._path, busy_timeout=self._busy_timeout)
         try:
             self._connection = connect(self._path, busy_timeout=self._busy_timeout)
-        except sqlite3.Error as error:
+            glance(self._connection, self._path)
+        except FAILURES as error:
             raise storage_error(error, self._path) from error
         room = FileRoom(self._path, self._connection, self._clock)
         self._tables = SqliteTables(self._connection, room=room)
@@ -112,7 +114,7 @@ class WriteThread(JobThread):
                 self._tables.forget()
                 return False
             connection.execute("COMMIT")
-        except sqlite3.Error as error:
+        except FAILURES as error:
             self._tables.forget()
             self._unsettled = self._unsettled or _primary(error) == sqlite3.SQLITE_IOERR
             with suppress(sqlite3.Error):  # the error that counts is the one before
@@ -139,7 +141,7 @@ class WriteThread(JobThread):
             self._tables.append(jobs, self._clock.time())
         except sqlite3.OperationalError:
             raise
-        except sqlite3.Error as error:
+        except FAILURES as error:
             fail(jobs, storage_error(error, self._path))
             return False
         except Exception as error:  # noqa: BLE001 - the task that asked gets it
@@ -153,7 +155,7 @@ class WriteThread(JobThread):
             job.result = job.work(self._tables)
         except sqlite3.OperationalError:
             raise
-        except sqlite3.Error as error:  # a damaged page, say, which others need not meet
+        except FAILURES as error:  # a damaged page, say, which others need not meet
             fail([job], storage_error(error, self._path))
             return connection.total_changes == before
         except Exception as error:  # noqa: BLE001 - the task that asked gets it
@@ -206,5 +208,6 @@ def _pages(job: Job[Any]) -> float:
     return sum(map(len, job.events)) / 4_000 if isinstance(job, AppendJob) else job.cost / 50
 
 
-def _primary(error: sqlite3.Error) -> int:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+def _primary(error: Exception) -> int:
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF

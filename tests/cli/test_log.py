@@ -1,0 +1,50 @@
+"""`eventroute log`."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import anyio
+import pytest
+from click.testing import CliRunner
+
+from eventroute.cli.commands import commands
+from eventroute.storage.sqlite import SQLiteStorage
+from eventroute.testing.storage_log import put
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A storage of three events."""
+
+    async def make() -> None:
+        async with SQLiteStorage(tmp_path / "events.db") as storage:
+            await put(storage, b'{"id":"1"}', b'{"id":"2"}', b'{"id":"3"}')
+
+    anyio.run(make)
+    return tmp_path / "events.db"
+
+
+def test_a_whole_file_is_said_to_be_whole(file: Path) -> None:
+    done = CliRunner().invoke(commands, ["log", "check", str(file)])
+    assert done.exit_code == 0
+    assert f"{file}: whole\n" in done.output
+
+
+@pytest.mark.parametrize("options", [[], ["--quiet"]])
+def test_damage_is_told_line_by_line(file: Path, options: list[str]) -> None:
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("UPDATE event SET time = time + 1 WHERE key % 256 = 2")
+        connection.commit()
+    done = CliRunner().invoke(commands, ["log", "check", str(file), *options])
+    assert done.exit_code == 1
+    assert "the event 2 cannot be read" in done.stdout
+    assert "damaged; go on with a backup" in done.stderr
+
+
+def test_what_is_no_storage_is_an_error(tmp_path: Path) -> None:
+    done = CliRunner().invoke(commands, ["log", "check", str(tmp_path / "no.db")])
+    assert done.exit_code == 2
+    assert "no.db: there is no such file" in done.stderr
