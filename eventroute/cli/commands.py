@@ -12,8 +12,10 @@ from eventroute.errors import EventrouteError
 __all__ = ["commands"]
 
 _MODULES: Final = {
+    "buses": "buses",
     "deadletters": "deadletters",
     "demo": "demo",
+    "events": "events",
     "log": "log",
     "serve": "serve",
     "subscriptions": "subscriptions",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any, Final, Protocol, TypeVar
 import click
 from attrs import frozen
 
+from eventroute.cli.files import name_of, read_file
 from eventroute.cli.remote import RemoteSubscriptions
 from eventroute.cli.target import bus_option, json_option, on_router
 from eventroute.cli.terminal import as_json as json_text
@@ -203,18 +202,12 @@ def _filter(text: str) -> Any:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        if str(file) == "-":
-            content = (io.BytesIO() if sys.stdin is None else sys.stdin.buffer).read()
-        else:
-            content = file.read_bytes()
-        text = content.decode("utf-8")
+        text = read_file(file).decode("utf-8")
         document = tomllib.loads(text) if file.suffix == ".toml" else json.loads(text)
-    except OSError as error:
-        raise InvalidSubscription(f"cannot be read: {error.strerror}", where=str(file)) from None
     except ValueError as error:
-        raise InvalidSubscription(f"is no such document: {error}", where=str(file)) from None
+        raise InvalidSubscription(f"is no such document: {error}", where=name_of(file)) from None
     if not isinstance(document, dict):
-        raise InvalidSubscription("must be one object", where=str(file))
+        raise InvalidSubscription("must be one object", where=name_of(file))
     document.pop("status", None)  # what `show` printed may be given back
     return document
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
 
-__all__ = ["as_json", "echo", "plain", "print_table"]
+__all__ = ["as_json", "echo", "encodable", "plain", "print_table", "progress"]
 
 WIDEST = 60
 """How many characters of a cell are shown."""
@@ -20,10 +21,15 @@ def plain(text: str) -> str:
     return "".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
-def echo(text: str) -> None:
-    """Print text on the standard output, whatever its encoding."""
+def encodable(text: str) -> str:
+    """The text with what the standard output cannot say escaped."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    click.echo(plain(text).encode(encoding, "backslashreplace").decode(encoding))
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def echo(text: str) -> None:
+    """Print text on the standard output, whatever its encoding, and whatever stands in it."""
+    click.echo(encodable(plain(text)))
 
 
 def as_json(value: Any) -> str:
@@ -45,3 +51,17 @@ def print_table(titles: Sequence[str], rows: Iterable[Sequence[object]], *, empt
 def _cell(value: object) -> str:
     text = "" if value is None else str(value).replace("\n", " ")
     return text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…"
+
+
+@contextmanager
+def progress(what: str, total: int, *, quiet: bool = False) -> Iterator[Callable[[int], None]]:
+    """A bar on the standard error, if that is a terminal and the work is not too small; it is told what was done."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda _done: None
+        return
+    from rich.console import Console  # noqa: PLC0415  # slow to import
+    from rich.progress import Progress  # noqa: PLC0415
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.update(task, advance=done)

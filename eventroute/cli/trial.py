@@ -11,6 +11,7 @@ import msgspec
 from attrs import frozen
 
 from eventroute.binding import encode_binary, encode_structured
+from eventroute.cli.files import STDIN, name_of
 from eventroute.errors import InvalidConfiguration, InvalidEvent, InvalidFilter, InvalidTransformer, TransformError
 from eventroute.event import Event
 from eventroute.filters import Filter
@@ -25,7 +26,6 @@ from eventroute.transform.explain import Step
 
 __all__ = [
     "MAX_FILE_BYTES",
-    "STDIN",
     "Mode",
     "Trial",
     "json_document",
@@ -38,9 +38,6 @@ __all__ = [
 
 MAX_FILE_BYTES: Final = 16_777_216
 """The largest event or JSON transformer that is read, in bytes (16 MiB)."""
-
-STDIN: Final = Path("-")
-"""The name that stands for the standard input."""
 
 Mode = Literal["binary", "structured"]
 
@@ -150,18 +147,14 @@ def read_transformer(file: Path, stdin: BinaryIO) -> Transformer:
         raw, name = _read(file, stdin)
         return Transformer.parse(_decoded(raw, name))
     except InvalidTransformer as error:
-        name = _name(file)
+        name = name_of(file)
         if document is not None:
             name += f":{document.line(place_of(error.where.partition(' line ')[0]))}"
         raise InvalidTransformer(str(error), where=name) from error
 
 
-def _name(file: Path) -> str:
-    return "standard input" if file == STDIN else str(file)
-
-
 def _read(file: Path, stdin: BinaryIO) -> tuple[bytes, str]:
-    name = _name(file)
+    name = name_of(file)
     try:
         if file == STDIN:
             raw = stdin.read(MAX_FILE_BYTES + 1)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
+from eventroute.cli.files import STDIN, standard_input
+from eventroute.cli.terminal import encodable, plain
 from eventroute.errors import EventrouteError
 
 if TYPE_CHECKING:
@@ -62,7 +62,6 @@ def try_(
     Exit codes: 0 it matches, 1 it does not, 2 an error.
     """
     from eventroute.cli.trial import (  # noqa: PLC0415  # slow to import
-        STDIN,
         json_document,
         read_event,
         read_filters,
@@ -72,7 +71,7 @@ def try_(
 
     if event_file == transformer_file == STDIN:
         raise click.UsageError("only one of --event and --transformer can be the standard input")
-    stdin = io.BytesIO() if sys.stdin is None else sys.stdin.buffer  # None where it is closed
+    stdin = standard_input()
     try:
         event = read_event(event_file, stdin)
         wanted = read_filters(filters)
@@ -80,20 +79,10 @@ def try_(
     except EventrouteError as error:
         if as_json:
             click.echo(json_document({"error": str(error)}))
-        raise _Refusal(_plain(str(error))) from error
+        raise _Refusal(plain(str(error))) from error
     outcome = try_out(event, wanted, transformer, mode)
-    click.echo(json_document(outcome.document()) if as_json else _encodable(outcome.text()))
+    click.echo(json_document(outcome.document()) if as_json else encodable(outcome.text()))
     if outcome.error is not None:
-        raise _Refusal(_plain(str(outcome.error))) from outcome.error
+        raise _Refusal(plain(str(outcome.error))) from outcome.error
     if not outcome.matched:
         raise SystemExit(1)
-
-
-def _encodable(text: str) -> str:
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
-
-
-def _plain(text: str) -> str:
-    """One character for each, so that the caret stays under its place."""
-    return "".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text)

@@ -34,7 +34,7 @@ def describe(tables: Tables, bus: str, oldest: int, now: float) -> BusInfo:
         oldest=marks[0].time if marks else None,
         newest=row.newest if marks else None,
         needed=first,
-        held_by=held_by,
+        held_by=held_by if first < row.bounds.end else None,
         subscriptions=tables.count_subscriptions(bus),
         remembered=remembered,
         dedup_window=window(row.settings, remembered, since, now),

@@ -16,6 +16,7 @@ from eventroute.storage.base import (
     Bury,
     BusInfo,
     BusSettings,
+    Complete,
     DeadLetter,
     Delayed,
     Retention,
@@ -114,6 +115,17 @@ class BusesContract(LogContract):
         await storage.put_subscription("other", "s", b"d", start="earliest")
         info = await storage.describe_bus("other")
         assert (info.subscriptions, info.needed, info.held_by, info.marks) == (1, offsets[0], "s", ())
+
+    async def test_nobody_holds_a_log_that_everybody_has_settled(self, storage: Storage) -> None:
+        await put(storage, b"1")
+        await storage.put_subscription(BUS, "late", b"d", start="latest")
+        await storage.put_subscription(BUS, "far", b"d", start=1_000)
+        session = await storage.open_session(60.0)
+        claim = await storage.claim(BUS, LIVE, session, limit=9)
+        assert claim is not None
+        await storage.write(BUS, session, [Complete(claim)])
+        info = await storage.describe_bus(BUS)
+        assert (info.needed, info.held_by) == (info.bounds.end, None)
 
     # -- being full ------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import io
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from eventroute.cli import terminal
+from eventroute.cli.commands import commands
+from eventroute.event import Event
+
+
+def invoke(*arguments: str, stdin: str | bytes | None = None, code: int = 0) -> str:
+    result: Result = CliRunner().invoke(commands, ["events", *arguments], input=stdin)
+    assert result.exception is None or isinstance(result.exception, SystemExit), "a traceback"
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def event(name: str, type: str = "order.made") -> Event:
+    return Event.create(id=name, type=type, source="/shop", data={"n": 2**70})
+
+
+@pytest.fixture(autouse=True)
+def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    url = f"sqlite:///{tmp_path}/events.db"
+    monkeypatch.setenv("EVENTROUTE_STORAGE", url)
+    lines = b"\n".join(event(str(n), "order.paid" if n % 2 else "order.made").to_json() for n in range(1, 6))
+    assert invoke("put", "-", "--create", stdin=lines) == "published: 5\n"
+    return url
+
+
+def test_listing() -> None:
+    lines = invoke("list").splitlines()
+    assert lines[0].split() == ["offset", "appended", "type", "source", "subject", "id"]
+    assert [line.split()[0] for line in lines[1:]] == ["1", "2", "3", "4", "5"]
+    paid = json.loads(invoke("list", "--json", "--filter", "type = 'order.paid'", "--start", "2", "--limit", "1"))
+    assert [(one["offset"], one["event"]["id"], one["event"]["data"]["n"]) for one in paid] == [(3, "3", 2**70)]
+    assert invoke("list", "--start", "2999-01-01T00:00:00Z") == "no events\n"
+    assert len(invoke("list", "--start", "2000-01-01T00:00:00Z").splitlines()) == 6
+
+
+def test_showing() -> None:
+    assert json.loads(invoke("show", "2"))["event"]["id"] == "2"
+    assert invoke("show", "6", code=1) == "there is no event at offset 6\n"
+
+
+def test_the_tail() -> None:
+    assert [line.split()[0] for line in invoke("tail", "-n", "2").splitlines()] == ["4", "5"]
+    assert [json.loads(line)["offset"] for line in invoke("tail", "--json").splitlines()] == [1, 2, 3, 4, 5]
+    assert invoke("tail", "-n", "0") == ""
+    assert len(invoke("tail", "--filter", "type = 'order.paid'").splitlines()) == 3
+
+
+def test_following_goes_on_until_interrupted(storage: str) -> None:
+    command = [sys.executable, "-m", "eventroute", "events", "tail", "-n", "1", "--follow", "--storage", storage]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline().split()[0] == "5"
+            invoke("put", "-", stdin=event("new").to_json())
+            assert process.stdout.readline().split()[-1] == "new"
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("as_array", [True, False])
+def test_what_is_put_comes_back(tmp_path: Path, as_array: bool) -> None:
+    texts = [event(name).to_json() for name in ("a", "b")]
+    (tmp_path / "f").write_bytes(b"[" + b",".join(texts) + b"]" if as_array else b"\n\n".join(texts) + b"\n")
+    assert invoke("put", str(tmp_path / "f")) == "published: 2\n"
+    found = json.loads(invoke("list", "--json", "--start", "6"))
+    assert [one["event"] for one in found] == [json.loads(text) for text in texts]
+
+
+def test_one_event_over_several_lines_is_one() -> None:
+    text = json.dumps(json.loads(event("pretty").to_json()), indent=2)
+    assert invoke("put", "-", stdin=text) == "published: 1\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'{"specversion": "1.0"}', "standard input id: "),
+        (b"[{}]", "standard input [0].specversion"),
+        (b"[1", "begins as an array of events, and is none"),
+        (event("1").to_json() + b"\nno JSON\n", "standard input line 2: "),
+        (b"\xff", "standard input line 1: "),
+    ],
+)
+def test_what_is_no_event_is_refused_whole(content: bytes, said: str) -> None:
+    assert said in invoke("put", "-", stdin=content, code=2)
+    assert len(invoke("list").splitlines()) == 6
+
+
+def test_nothing_puts_nothing() -> None:
+    assert invoke("put", "-", stdin=b"") == "published: 0\n"
+
+
+def test_a_large_file_goes_in_several_changes_and_says_how_far_it_came(tmp_path: Path) -> None:
+    expired = b'{"specversion":"1.0","id":"x","source":"/s","type":"t","expirytime":"soon"}'
+    (tmp_path / "f").write_bytes(b"\n".join([*(event(str(n)).to_json() for n in range(1_500)), expired]))
+    said = invoke("put", str(tmp_path / "f"), code=2)
+    assert "published before it failed: 1000 of 1501" in said
+    assert "expirytime" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["list", "--start", "soon"], "is none of earliest, an offset, an RFC 3339 time"),
+        (["list", "--bus", "nowhere"], "there is no bus 'nowhere'"),
+        (["list", "--filter", "type ="], "--filter: "),
+        (["put", "no-such-file"], "no-such-file: it cannot be read"),
+        (["show", "1", "--storage", "sqlite:///nope.db"], "there is no file"),
+    ],
+)
+def test_wrong_use_is_told(arguments: list[str], said: str) -> None:
+    assert said in invoke(*arguments, code=2)
+
+
+def test_long_work_shows_a_bar_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    screen = Terminal()
+    monkeypatch.setattr("sys.stderr", screen)
+    with terminal.progress("publishing", 2) as advance:
+        advance(2)
+    assert "publishing" in screen.getvalue()
+    for stream, quiet in ((io.StringIO(), False), (Terminal(), True)):
+        monkeypatch.setattr("sys.stderr", stream)
+        with terminal.progress("publishing", 2, quiet=quiet) as advance:
+            advance(2)
+        assert stream.getvalue() == ""
