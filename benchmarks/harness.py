@@ -12,6 +12,7 @@ import importlib
 import math
 import pkgutil
 import statistics
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import ModuleType
 
@@ -81,6 +82,10 @@ class BadMeasurement(Exception):
     """A contender returned something that is no time."""
 
 
+class Unavailable(Exception):
+    """Raised by a contender that cannot be measured here, saying why; a comparison without its floor is left out."""
+
+
 def run(workload: Workload, *, runs: int, tiny: bool = False) -> list[Row]:
     """Measure each comparison `runs` times, after one round that only warms up."""
     return [
@@ -91,9 +96,7 @@ def run(workload: Workload, *, runs: int, tiny: bool = False) -> list[Row]:
 
 
 def _compare(workload: Workload, comparison: Comparison, runs: int, size: int) -> Iterable[Row]:
-    contenders = (comparison.floor, *comparison.subjects)
-    for contender in contenders:
-        _measure(contender, comparison.tiny)
+    contenders = _available(comparison)
     rounds = [[_measure(contender, size) for contender in contenders] for _ in range(runs)]
     for place, contender in enumerate(contenders):
         yield Row(
@@ -105,6 +108,21 @@ def _compare(workload: Workload, comparison: Comparison, runs: int, size: int) -
             seconds=tuple(taken[place] for taken in rounds),
             ratio=statistics.median(taken[place] / taken[0] for taken in rounds),
         )
+
+
+def _available(comparison: Comparison) -> list[Contender]:
+    """The contenders that can be measured here, warmed up; says which cannot."""
+    available = []
+    for contender in (comparison.floor, *comparison.subjects):
+        try:
+            _measure(contender, comparison.tiny)
+        except Unavailable as error:
+            print(f"left out: {comparison.case}, {contender.name}: {error}", file=sys.stderr)
+            if contender is comparison.floor:
+                return []
+        else:
+            available.append(contender)
+    return available
 
 
 def _measure(contender: Contender, size: int) -> float:

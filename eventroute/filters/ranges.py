@@ -8,11 +8,9 @@ occurs. So finding spans costs what is found, a few more that lie nearby, and a 
 
 from __future__ import annotations
 
-import math
 import sys
 from bisect import bisect_left, bisect_right, insort
-from collections import Counter
-from collections.abc import Iterator
+from math import floor, frexp, inf, isfinite, isinf, ldexp
 from typing import Any, Final, Generic, TypeVar
 
 __all__ = ["Ranges", "rounded"]
@@ -33,24 +31,23 @@ def rounded(number: Any) -> float:
     try:
         return float(number)
     except OverflowError:
-        return math.inf if number > 0 else -math.inf
+        return inf if number > 0 else -inf
 
 
 class Ranges(Generic[E]):
     """Entries by span. One thread at a time changes it, any look up meanwhile."""
 
-    __slots__ = ("_cells", "_counts", "_highs", "_lows", "_points", "_widths")
+    __slots__ = ("_grids", "_highs", "_lows", "_points", "_widths")
 
     def __init__(self) -> None:
         self._points: dict[float, set[E]] = {}
-        self._cells: dict[tuple[int, int], set[E]] = {}
+        self._grids: dict[int, dict[int, set[E]]] = {}  # by the exponent of the cells' width
         self._lows: _Ends[E] = _Ends()  # of spans without a high end
         self._highs: _Ends[E] = _Ends()
-        self._counts: Counter[int] = Counter()  # spans in cells by the exponent of the cells' width
-        self._widths: tuple[int, ...] = ()
+        self._widths: tuple[tuple[int, dict[int, set[E]]], ...] = ()  # the grids, for look ups
 
     def __bool__(self) -> bool:
-        return bool(self._points or self._lows.entries or self._highs.entries or self._cells)
+        return bool(self._points or self._lows.entries or self._highs.entries or self._grids)
 
     def size(self, low: float, high: float) -> float:
         """How many entries are found, more or less, where a number in the span is looked up.
@@ -59,74 +56,76 @@ class Ranges(Generic[E]):
         """
         if low == high:
             return len(self._points.get(low, ()))
-        if math.isinf(low) or math.isinf(high):
-            return _OPEN + (self._lows if math.isinf(high) else self._highs).entries / 2
-        return max(len(self._cells.get(cell, ())) for cell in _cells(low, high))
+        if isinf(low) or isinf(high):
+            return _OPEN + (self._lows if isinf(high) else self._highs).entries / 2
+        width = _width(low, high)
+        cells = self._grids.get(width, {})
+        return max(len(cells.get(cell, ())) for cell in _cells(width, low, high))
 
     def add(self, low: float, high: float, entry: E) -> None:
         """Hold an entry under a span; not more than one end is infinite."""
         if low == high:
             self._points.setdefault(low, set()).add(entry)
-        elif high == math.inf:
+        elif high == inf:
             self._lows.add(low, entry)
-        elif low == -math.inf:
+        elif low == -inf:
             self._highs.add(high, entry)
         else:
-            for cell in _cells(low, high):
-                self._cells.setdefault(cell, set()).add(entry)
-            self._count(low, high, 1)
+            width = _width(low, high)
+            cells = self._grids.get(width)
+            if cells is None:
+                cells = self._grids[width] = {}
+                self._widths = tuple(self._grids.items())
+            for cell in _cells(width, low, high):
+                cells.setdefault(cell, set()).add(entry)
 
     def remove(self, low: float, high: float, entry: E) -> None:
         """Let go of an entry that is held under a span."""
         if low == high:
             _drop(self._points, low, entry)
-        elif high == math.inf:
+        elif high == inf:
             self._lows.remove(low, entry)
-        elif low == -math.inf:
+        elif low == -inf:
             self._highs.remove(high, entry)
         else:
-            for cell in _cells(low, high):
-                _drop(self._cells, cell, entry)
-            self._count(low, high, -1)
-
-    def _count(self, low: float, high: float, by: int) -> None:
-        width = _width(low, high)
-        self._counts[width] += by
-        if not self._counts[width]:
-            del self._counts[width]
-        if len(self._counts) != len(self._widths):
-            self._widths = tuple(self._counts)
+            width = _width(low, high)
+            cells = self._grids[width]
+            for cell in _cells(width, low, high):
+                _drop(cells, cell, entry)
+            if not cells:
+                del self._grids[width]
+                self._widths = tuple(self._grids.items())
 
     def look_up(self, number: float, found: list[E]) -> None:
-        """Add to `found` every entry whose span holds the number, and perhaps some more."""
+        """Add to `found` every entry whose span holds the number, and perhaps some more.
+
+        An int will do for a float if it is none above 2**53.
+        """
         bucket = self._points.get(number)
         if bucket is not None:
             found += bucket
         if self._lows.entries:
-            self._lows.look_up(slice(bisect_right(self._lows.ends, number)), found)
+            at = bisect_right(self._lows.ends, number)
+            if at:
+                self._lows.look_up(slice(at), found)
         if self._highs.entries:
             self._highs.look_up(slice(bisect_left(self._highs.ends, number), None), found)
-        if self._widths and math.isfinite(number):
-            exponent = math.frexp(number)[1] if number else -math.inf
-            for width in self._widths:
+        if self._widths and isfinite(number):
+            exponent = frexp(number)[1] if number else -inf
+            for width, cells in self._widths:
                 if exponent - width <= _FARTHEST:
-                    bucket = self._cells.get((width, _cell(number, width)))
+                    bucket = cells.get(floor(ldexp(number, -width)))
                     if bucket is not None:
                         found += bucket
 
 
 def _width(low: float, high: float) -> int:
     length = high - low
-    return math.frexp(length)[1] if math.isfinite(length) else sys.float_info.max_exp + 1
+    return frexp(length)[1] if isfinite(length) else sys.float_info.max_exp + 1
 
 
-def _cell(number: float, width: int) -> int:
-    return math.floor(math.ldexp(number, -width))
-
-
-def _cells(low: float, high: float) -> Iterator[tuple[int, int]]:
-    width = _width(low, high)
-    return ((width, number) for number in range(_cell(low, width), _cell(high, width) + 1))
+def _cells(width: int, low: float, high: float) -> range:
+    return range(floor(ldexp(low, -width)), floor(ldexp(high, -width)) + 1)
 
 
 def _drop(buckets: dict[T, set[E]], key: T, entry: E) -> None:

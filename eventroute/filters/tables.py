@@ -32,6 +32,7 @@ E = TypeVar("E")
 Gather: TypeAlias = Callable[[list[E]], tuple[E, ...]]
 """Makes what was found for a text shorter: without repetitions, and alike entries as one."""
 
+_EXACT: Final = 2**53  # whole numbers up to it are floats
 _PRESENT: Final = 100
 """What it counts to look at an entry because its field is there, beside other ways to find it."""
 
@@ -59,6 +60,7 @@ class Column(Generic[E]):
         "affixes",
         "exact",
         "nulls",
+        "numbers",
         "readers",
         "recent",
     )
@@ -77,6 +79,8 @@ class Column(Generic[E]):
         self._present: _Presence[E] = _Presence()
         self.affixes: tuple[_Table[E], ...] = ()
         """The tables of texts, but for `exact`, that hold anything."""
+        self.numbers: Ranges[E] | None = None
+        """The table of numbers, if it holds anything."""
         self.nulls = False
         """Whether an entry ever asked if the field is there, null included."""
 
@@ -160,23 +164,39 @@ class Column(Generic[E]):
     def _arrange(self) -> None:
         tables: tuple[_Table[E], ...] = (self._prefixes, self._suffixes, self._instants, self._present)
         self.affixes = tuple(table for table in tables if table)
+        self.numbers = self._numbers or None
 
     def look_up(self, value: object, found: list[E]) -> None:
         """Add to `found` every entry under a predicate that holds for a value."""
-        if isinstance(value, str):
-            found += self.recall(value)
+        kind = value.__class__
+        if kind is str:
+            found += self.recall(value)  # type: ignore[arg-type]  # a str, as was seen
             return
-        if isinstance(value, list):
+        if kind is int:
+            self.look_up_whole(value, found)  # type: ignore[arg-type]  # an int, as was seen
+            return
+        if kind is list:
             several: set[E] = set()  # each text of a long array may find the same
             for text in texts(value):
                 several.update(self._find(text))
             found += several
         else:
-            for text in texts(value):
-                found += self._find(text)
-            if self._numbers and isinstance(value, int | float | Decimal) and not isinstance(value, bool):
-                self._numbers.look_up(rounded(value), found)
-        found += self._present.entries
+            if self.exact or self.affixes:
+                for text in texts(value):
+                    found += self._find(text)
+            if self.numbers is not None and isinstance(value, float | Decimal):
+                self.numbers.look_up(rounded(value), found)
+        if self._present.entries:
+            found += self._present.entries
+
+    def look_up_whole(self, number: int, found: list[E]) -> None:
+        """As `look_up`, of an int."""
+        if self.exact or self.affixes:
+            found += self._find(str(number))
+        if self.numbers is not None:
+            self.numbers.look_up(number if -_EXACT <= number <= _EXACT else rounded(number), found)
+        if self._present.entries:
+            found += self._present.entries
 
     def recall(self, text: str) -> Iterable[E]:
         """Every entry under a predicate that holds for a text."""

@@ -137,4 +137,5 @@ class _Writer:
         yield f"{indent}        else:"
         yield f"{indent}            b = {self._bound(column.exact.get)}(v)"
         yield f"{indent}            if b is not None: found += b"
+        yield f"{indent}    elif v.__class__ is int: {bound}.look_up_whole(v, found)"
         yield f"{indent}    else: {bound}.look_up(v, found)"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import benchmarks.workloads
 from benchmarks.__main__ import main
-from benchmarks.harness import BadMeasurement, Comparison, Contender, Row, Workload, load, run, table
+from benchmarks.harness import BadMeasurement, Comparison, Contender, Row, Unavailable, Workload, load, run, table
 
 seconds = st.floats(min_value=1e-6, max_value=1e3)
 
@@ -75,6 +75,18 @@ def test_tiny_measures_the_tiny_size() -> None:
     rows = run(workload(scripted("a", [1], calls), scripted("b", [1], calls)), runs=1, tiny=True)
     assert {size for _, size in calls} == {10}
     assert {row.size for row in rows} == {10}
+
+
+def _absent(size: int) -> float:
+    raise Unavailable("it is not installed")
+
+
+def test_who_cannot_be_measured_is_left_out_aloud(capsys: pytest.CaptureFixture[str]) -> None:
+    calls: list[tuple[str, int]] = []
+    floor, absent, other = scripted("a", [1, 1], calls), Contender("absent", _absent), scripted("b", [1, 1], calls)
+    assert [row.contender for row in run(workload(floor, absent, other), runs=2)] == ["a", "b"]
+    assert "left out: a case, absent: it is not installed" in capsys.readouterr().err
+    assert run(workload(absent, other), runs=2) == []
 
 
 @pytest.mark.parametrize("answer", [0.0, -1.0, float("nan"), float("inf")])

@@ -62,7 +62,7 @@ class Machine(RuleBasedStateMachine):
             self.ranges.remove(*span, number)
         assert not self.ranges
         assert not self.ranges._widths
-        assert not self.ranges._cells
+        assert not self.ranges._grids
 
 
 TestRanges = Machine.TestCase

@@ -1,0 +1,153 @@
+"""Records shaped like San Francisco's city lots, by which AWS Event Ruler and quamina are measured, as an event's data.
+
+The folder with `lots.py`, which makes records and rules, is named by EVENTROUTE_LOTS, or is `../shared/tools`; where it
+is not, the workload is left out. The floor is a dictionary made by hand for just these rules, that knows which three
+fields it reads: what decoding and looking up cost at the least.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from functools import cache, partial
+from itertools import islice
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import msgspec
+
+from benchmarks.harness import Comparison, Contender, Unavailable, Workload
+from benchmarks.workloads.match import each
+from eventroute.event import Event
+from eventroute.filters import Filter, FilterIndex
+
+SIZES = (1, 100, 10_000, 100_000)
+FOLDER = Path(os.environ.get("EVENTROUTE_LOTS", Path(__file__).parents[3] / "shared" / "tools"))
+STEP = 10
+RECORDS = 20_000
+"""How many records are events: each tenth, since the records are sorted."""
+
+
+@cache
+def _lots() -> ModuleType:
+    path = FOLDER / "lots.py"
+    if not path.is_file():
+        raise Unavailable(f"there is no {path}: name the folder of lots.py in EVENTROUTE_LOTS")
+    spec = importlib.util.spec_from_file_location("lots", path)
+    if spec is None or spec.loader is None:
+        raise Unavailable(f"{path} is no Python module")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@cache
+def _made() -> tuple[tempfile.TemporaryDirectory[str], Path]:
+    folder = tempfile.TemporaryDirectory()
+    path = Path(folder.name, "lots.jsonl")
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(f"{record}\n" for record in _lots().lots())
+    return folder, path
+
+
+@cache
+def _records() -> list[bytes]:
+    attributes = {"specversion": "1.0", "source": "/lots", "type": "lot", "datacontenttype": "application/json"}
+    with _made()[1].open(encoding="utf-8") as lines:
+        chosen = islice(lines, 0, STEP * RECORDS, STEP)
+        return [Event({**attributes, "id": str(at)}, json.loads(line)).to_json() for at, line in enumerate(chosen)]
+
+
+@cache
+def _rules(kind: str, size: int) -> list[str]:
+    rules: list[str] = _lots().rules(kind, size, _made()[1])
+    return rules
+
+
+class _Properties(msgspec.Struct, gc=False):
+    lot: str = msgspec.field(name="MAPBLKLOT")
+    street: str = msgspec.field(name="STREET")
+    side: str | None = msgspec.field(name="ODD_EVEN")
+
+
+class _Data(msgspec.Struct, gc=False):
+    properties: _Properties
+
+
+class _Lot(msgspec.Struct, gc=False):
+    data: _Data
+
+
+_decode = msgspec.json.Decoder(_Lot).decode
+
+
+def _exact_by_hand(rules: list[str]) -> Callable[[bytes], set[str]]:
+    table = {rule: {rule} for rule in rules}
+
+    def match(raw: bytes) -> set[str]:
+        return set(table.get(_decode(raw).data.properties.lot, ()))
+
+    return match
+
+
+def _prefix_by_hand(rules: list[str]) -> Callable[[bytes], set[str]]:
+    table = {rule: {rule} for rule in rules}
+    lengths = sorted({len(rule) for rule in rules})
+
+    def match(raw: bytes) -> set[str]:
+        lot = _decode(raw).data.properties
+        found: set[str] = set()
+        if lot.side != "E":
+            return found
+        for length in lengths:
+            found |= table.get(lot.street[:length], set())
+        return found
+
+    return match
+
+
+BY_HAND = {"exact": _exact_by_hand, "prefix": _prefix_by_hand}
+
+
+def _spec(kind: str, rule: str) -> Any:
+    if kind == "exact":
+        return {"exact": {"data.properties.MAPBLKLOT": rule}}
+    return [{"prefix": {"data.properties.STREET": rule}}, {"exact": {"data.properties.ODD_EVEN": "E"}}]
+
+
+@cache
+def _index(kind: str, size: int) -> FilterIndex[str]:
+    index: FilterIndex[str] = FilterIndex()
+    for rule in _rules(kind, size):
+        index.add(rule, Filter.parse(_spec(kind, rule)))
+    return index
+
+
+def _by_hand(kind: str, size: int, units: int) -> float:
+    return each(BY_HAND[kind](_rules(kind, size)), _records())(units)
+
+
+def _indexed(kind: str, size: int, units: int) -> float:
+    return each(_index(kind, size).match_json, _records())(units)
+
+
+def _comparison(kind: str, size: int) -> Comparison:
+    return Comparison(
+        f"{kind}, {size:,} rules",
+        Contender("by hand", partial(_by_hand, kind, size)),
+        (Contender("FilterIndex", partial(_indexed, kind, size)),),
+        size=RECORDS,
+        tiny=10,
+    )
+
+
+WORKLOAD = Workload(
+    name="match-lots",
+    doc="city lots: rules on one field, exact or by prefix, from JSON to keys",
+    unit="event",
+    comparisons=tuple(_comparison(kind, size) for kind in BY_HAND for size in SIZES),
+)
