@@ -1,4 +1,4 @@
-"""A process is killed with signal 9 while it appends, commits, trims or migrates; another looks at what it left."""
+"""A process is killed with signal 9 while it works on a storage; another looks at what it left."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ import anyio
 from benchmarks.crash.work import Tally, Told, faults, look
 from eventroute.errors import StorageError
 from eventroute.storage.sqlite import SQLiteStorage
+from eventroute.storage.sqlite_check import check_storage
 from eventroute.storage.sqlite_migrations import SCHEMA_VERSION, migrate
+from eventroute.storage.sqlite_upkeep import PARTIAL
 
-MODES = ("append", "commit", "trim", "migrate")
+MODES = ("append", "commit", "trim", "migrate", "backup")
 
 _KILLS_A_FILE = 5
 _LATEST = 0.03
@@ -87,11 +89,27 @@ def _kill_workers(victims: Victims, mode: str, lot: random.Random, path: Path, t
     for crash in range(times):
         victims.kill(mode, str(crash), lot, path, told)
         tally.crashes += 1
-        found = anyio.run(_after, path, told)
+        found = [*anyio.run(_after, path, told), *_copies(path)]
         if found:
             return [f"crash {crash}: {fault}" for fault in found]
     tally.accepted += len(told.accepted)
     return []
+
+
+def _copies(path: Path) -> list[str]:
+    """What is wrong with a copy that has its name; one that is not complete must not have it."""
+    copies = [each for each in path.parent.glob("copy-*") if not each.name.endswith((PARTIAL, "-journal"))]
+    found = [f"the copy {copy.name}: {finding}" for copy in copies[-3:] for finding in _checked(copy)]
+    for each in path.parent.glob("copy-*"):
+        each.unlink()
+    return found
+
+
+def _checked(copy: Path) -> list[str]:
+    try:
+        return check_storage(copy)
+    except StorageError as error:
+        return [str(error)]
 
 
 async def _after(path: Path, told: Told) -> list[str]:

@@ -57,11 +57,21 @@ async def _open(path: Path, _run: str) -> None:
         tell("opened", "", 0)
 
 
+async def _backup(path: Path, run: str) -> None:
+    """Copy the file beside itself, again and again, while events are appended."""
+    lot = random.Random(run)
+    async with SQLiteStorage(path) as storage, anyio.create_task_group() as tasks:
+        tasks.start_soon(publish, storage, f"{run}.0", lot, tell)
+        for number in range(1 << 30):
+            await storage.backup(path.with_name(f"copy-{run}-{number}.db"))
+
+
 MODES: Mapping[str, Mode] = {
     "append": partial(_work, trims=False, settles=False),
     "commit": partial(_work, trims=False, settles=True),
     "trim": partial(_work, trims=True, settles=True),
     "migrate": _open,
+    "backup": _backup,
 }
 
 

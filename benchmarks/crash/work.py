@@ -67,7 +67,7 @@ class Tally:
 
 def batch(name: str, size: int) -> list[bytes]:
     """The events of a batch, from which its name and size can be told."""
-    return [f"{name}/{part}/{size}".encode() for part in range(size)]
+    return [f'{{"id":"{name}/{part}/{size}"}}'.encode() for part in range(size)]
 
 
 async def publish(storage: Storage, task: str, lot: random.Random, tell: Tell, *, times: int = 1 << 30) -> None:
@@ -194,7 +194,7 @@ def _batches(found: Found) -> tuple[dict[str, int], list[str]]:
 
 
 def _parts(event: bytes) -> tuple[str, int, int]:
-    name, part, size = [*event.decode(errors="replace").split("/"), "", "", ""][:3]
+    name, part, size = [*event.decode(errors="replace")[7:-2].split("/"), "", "", ""][:3]
     return (name, int(part), int(size)) if part.isdecimal() and size.isdecimal() else ("", 0, 1)
 
 

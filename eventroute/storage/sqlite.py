@@ -39,6 +39,7 @@ from eventroute.storage.jobs import Call
 from eventroute.storage.sqlite_reader import ReadThread
 from eventroute.storage.sqlite_schema import file_path
 from eventroute.storage.sqlite_tables import SqliteTables
+from eventroute.storage.sqlite_upkeep import Progress, backup_in_thread, vacuum_step
 from eventroute.storage.sqlite_writer import AppendJob, WriteThread
 from eventroute.storage.threads import Head, Watchers
 
@@ -378,6 +379,20 @@ class SQLiteStorage(Storage):
     async def purge(self, bus: str, letters: Sequence[tuple[str, int]]) -> int:
         """See `Storage.purge`."""
         return await self._write(lambda tables: ledger.purge(tables, bus, letters), cost=100 + 20 * len(letters))
+
+    # -- upkeep ----------------------------------------------------------------------------------------------------
+
+    async def backup(self, target: str | os.PathLike[str], *, progress: Progress | None = None) -> None:
+        """See `backup_storage`. In a thread of its own, where `progress` is called."""
+        self._running()
+        await backup_in_thread(self._path, target, progress)
+
+    async def vacuum(self) -> int:
+        """Give the room that trimmed events have left back to the file system, in steps; how many bytes it was."""
+        freed = 0
+        while step := await self._write(lambda tables: vacuum_step(tables.connection), cost=_LONG, durable=False):
+            freed += step
+        return freed
 
 
 def _nothing(_tables: SqliteTables) -> None:

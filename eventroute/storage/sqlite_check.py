@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -15,12 +15,10 @@ from eventroute.storage.base import Record
 from eventroute.storage.sqlite_migrations import SCHEMA_VERSION
 from eventroute.storage.sqlite_schema import FAILURES, connect, file_path, lost_message, read_version, storage_error
 from eventroute.storage.sqlite_tables import SqliteTables
+from eventroute.storage.sqlite_upkeep import Progress
 from eventroute.storage.sqlite_wal import lost_pages, wal_mark
 
-__all__ = ["Progress", "check_storage", "glance"]
-
-Progress = Callable[[int, int], None]
-"""Hears how many events have been looked at, and how many there are."""
+__all__ = ["check_storage", "glance"]
 
 _MOST = 100
 """After so many findings of one kind no more are looked for."""

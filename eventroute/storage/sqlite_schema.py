@@ -107,6 +107,7 @@ def _prepare(path: Path, busy_timeout: float) -> None:
         version = read_version(connection, path)
         lost = 0 if before is None else lost_pages(before, wal_mark(path))
         if not version:
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only a file without tables takes it
             (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
             if mode != "wal":
                 raise StorageError(f"{path}: its file system cannot do write-ahead logging: use a local disk")

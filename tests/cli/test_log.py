@@ -48,3 +48,21 @@ def test_what_is_no_storage_is_an_error(tmp_path: Path) -> None:
     done = CliRunner().invoke(commands, ["log", "check", str(tmp_path / "no.db")])
     assert done.exit_code == 2
     assert "no.db: there is no such file" in done.stderr
+
+
+def test_a_copy_is_whole(file: Path, tmp_path: Path) -> None:
+    copy = str(tmp_path / "copy.db")
+    done = CliRunner().invoke(commands, ["log", "backup", str(file), copy])
+    assert done.exit_code == 0
+    assert f"{copy}: {(tmp_path / 'copy.db').stat().st_size} bytes" in done.output
+    assert CliRunner().invoke(commands, ["log", "check", copy]).exit_code == 0
+    done = CliRunner().invoke(commands, ["log", "backup", str(file), copy])
+    assert done.exit_code == 2
+    assert "there is a file already" in done.stderr
+
+
+def test_room_is_given_back(file: Path, tmp_path: Path) -> None:
+    done = CliRunner().invoke(commands, ["log", "vacuum", str(file)])
+    assert done.exit_code == 0
+    assert f"{file}: 0 bytes given back" in done.output
+    assert CliRunner().invoke(commands, ["log", "vacuum", str(tmp_path / "no.db")]).exit_code == 2
