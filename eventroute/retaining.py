@@ -16,7 +16,7 @@ _log = logging.getLogger("eventroute")
 LOOK_EVERY = 5.0
 """How often a bus is looked at, in seconds, while there is nothing to take away."""
 
-STEP = 500
+STEP = 250
 """The most events that go in one step: it holds up whoever writes meanwhile."""
 
 REST = 0.005
