@@ -93,8 +93,10 @@ async def set_up(storage: Storage, configuration: Configuration) -> None:
     await sinks.open()
     await sinks.aclose()
     async with Router(storage, push=False, http=configuration.http) as router:
-        for bus in configuration.buses:
-            await router.create_bus(bus)
+        for name, bus in configuration.buses.items():
+            await router.create_bus(name)
+            if bus.settings is not None:
+                await storage.update_bus(name, bus.settings)
         wanted = {subscription.id: subscription for subscription in configuration.subscriptions}
         for stored in await router.subscriptions():
             from_file = not msgspec.json.decode(stored.definition)["sink"].startswith("callable:")

@@ -27,12 +27,13 @@ from eventroute.push.sinks.client import HttpSettings
 from eventroute.push.sinks.http import HttpSinks
 from eventroute.push.sinks.registry import SinkRegistry
 from eventroute.secrets import Secret, Secrets, check_reference
+from eventroute.storage.base import BusSettings
 from eventroute.storage.open import open_storage
 from eventroute.subscription import Subscription, check_name
 from eventroute.tomlfile import Document, Place, Table, place_of
 from eventroute.transform import Transformer
 
-__all__ = ["Access", "BusSettings", "Configuration", "CredentialReference", "GatewaySettings", "load"]
+__all__ = ["Access", "Configuration", "CredentialReference", "GatewaySettings", "ServedBus", "load"]
 
 
 @frozen
@@ -49,8 +50,8 @@ class CredentialReference:
 
 
 @frozen(kw_only=True)
-class BusSettings:
-    """One bus: who may publish to it and manage it over HTTP.
+class ServedBus:
+    """One bus: what is set of it, and who may publish to it and manage it over HTTP.
 
     With `publishers` or `github` it is closed to all others; without `managers` nobody may manage it.
     """
@@ -62,6 +63,8 @@ class BusSettings:
     """Anybody may publish, wherever the gateway listens."""
     managers: tuple[CredentialReference, ...] = ()
     """Who may manage its subscriptions."""
+    settings: BusSettings | None = None
+    """How long it keeps events, and the like; None: the file leaves that as it is."""
 
     @property
     def closed(self) -> bool:
@@ -97,7 +100,7 @@ class Configuration:
     """The storage's address; a relative path in it was taken from the file's folder."""
     grace: float | None
     gateway: GatewaySettings
-    buses: Mapping[str, BusSettings]
+    buses: Mapping[str, ServedBus]
     subscriptions: tuple[Subscription, ...]
     http: HttpSettings
 
@@ -141,7 +144,7 @@ def load(path: str | Path) -> Configuration:
         grace = top.get("grace", float, -1.0)
         if "grace" in top.values and not 0 <= grace <= 3_600:
             raise top.error("grace", "must be from 0 to 3,600 seconds")
-        buses = {name: _bus(name, table) for name, table in top.table("buses").each()} or {"default": BusSettings()}
+        buses = {name: _bus(name, table) for name, table in top.table("buses").each()} or {"default": ServedBus()}
         managed = any(bus.managers for bus in buses.values())
         http = _http(top.table("http"), Secrets(folder=document.path.parent, allowed=() if managed else None))
         gateway = _gateway(top.table("gateway"), buses)
@@ -200,7 +203,7 @@ def _given(values: dict[str, Any], table: Table) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key in table.values}
 
 
-def _bus(name: str, table: Table) -> BusSettings:
+def _bus(name: str, table: Table) -> ServedBus:
     try:
         check_name(name, "")
     except InvalidSubscription as error:
@@ -211,15 +214,49 @@ def _bus(name: str, table: Table) -> BusSettings:
         for index, reference in enumerate(github):
             place: Place = ("github", index) if isinstance(table.values["github"], list) else ("github",)
             _check_secret(table, place, reference)
-        settings = BusSettings(
+        settings = ServedBus(
             publishers=publishers if "publishers" in table.values else None,
             github=github,
             open=table.get("open", bool, False),
             managers=tuple(_credential(entry) for entry in table.tables("managers")),
+            settings=_settings(table),
         )
         if settings.open and settings.publishers is not None:
             raise table.error("open", "the bus has publishers: take one of the two out")
         return settings
+
+
+def _settings(table: Table) -> BusSettings | None:
+    """What is set of a bus; `max_age = "forever"` stands for what TOML cannot say."""
+    given: dict[str, Any] = _given(
+        {
+            "dedup": table.get("dedup", float, 0.0),
+            "dedup_limit": table.get("dedup_limit", int, 0),
+            "max_bytes": table.get("max_bytes", int, 0),
+        },
+        table,
+    )
+    with table.table("retention") as retention:
+        kept: dict[str, Any] = {
+            "max_age": _age(retention),
+            "max_bytes": retention.get("max_bytes", int, 0),
+            "max_events": retention.get("max_events", int, 0),
+            "until_settled": retention.get("until_settled", bool, False),
+            "hard": retention.get("hard", bool, False),
+        }
+    if "retention" in table.values:
+        given["retention"] = _given(kept, retention)
+    try:
+        return BusSettings.from_dict(given) if given else None
+    except InvalidConfiguration as error:
+        raise table.inner_error(place_of(error.where), error.reason) from error
+
+
+def _age(retention: Table) -> float | None:
+    if retention.values.get("max_age") == "forever":
+        retention.get("max_age", str, "")
+        return None
+    return retention.get("max_age", float, 0.0)
 
 
 def _credential(entry: Table) -> CredentialReference:
@@ -248,7 +285,7 @@ def _check_secret(table: Table, place: Place, reference: str) -> None:
         raise table.inner_error(place, error.reason) from None  # it may be a secret in clear
 
 
-def _gateway(table: Table, buses: Mapping[str, BusSettings]) -> GatewaySettings:
+def _gateway(table: Table, buses: Mapping[str, ServedBus]) -> GatewaySettings:
     with table:
         limits: dict[str, Any] = {
             "max_body": table.get("max_body", int, 0),
@@ -291,9 +328,7 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _subscriptions(
-    tables: list[Table], buses: Mapping[str, BusSettings], http: HttpSettings
-) -> tuple[Subscription, ...]:
+def _subscriptions(tables: list[Table], buses: Mapping[str, ServedBus], http: HttpSettings) -> tuple[Subscription, ...]:
     sinks = SinkRegistry((HttpSinks(settings=http), BusSinks(_nowhere)))
     found: dict[str, Subscription] = {}
     for table in tables:

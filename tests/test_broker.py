@@ -12,6 +12,7 @@ from eventroute.config import load
 from eventroute.errors import InvalidConfiguration, StorageConflict
 from eventroute.event import Event
 from eventroute.router import Router
+from eventroute.storage.base import BusSettings, Retention
 from eventroute.storage.memory import MemoryStorage
 from eventroute.subscription import Subscription
 
@@ -54,6 +55,16 @@ async def test_what_is_gone_from_the_file_is_paused_and_comes_back(storage: Memo
         assert await follow(subscription("b")) == {"a": NOT_IN_FILE, "b": None}
         assert await follow(subscription("b")) == {"a": NOT_IN_FILE, "b": None}
         assert await follow(subscription("a") + subscription("b")) == {"a": None, "b": None}
+
+
+async def test_a_bus_is_set_as_the_file_says(storage: MemoryStorage, follow: Any) -> None:
+    async with storage:
+        await follow("[buses.default]\ndedup = 60\n[buses.b]\nretention = { max_events = 5 }\n")
+        assert (await storage.describe_bus("default")).settings == BusSettings(dedup=60)
+        assert (await storage.describe_bus("b")).settings == BusSettings(retention=Retention(max_events=5))
+        await follow("[buses.default]\nmax_bytes = 1000\n[buses.b]\n")
+        assert (await storage.describe_bus("default")).settings == BusSettings(max_bytes=1_000)
+        assert (await storage.describe_bus("b")).settings == BusSettings(retention=Retention(max_events=5))
 
 
 async def test_what_somebody_paused_stays_so(storage: MemoryStorage, follow: Any) -> None:

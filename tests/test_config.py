@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from attrs.exceptions import FrozenInstanceError
 
-from eventroute.config import BusSettings, Configuration, CredentialReference, GatewaySettings, load
+from eventroute.config import Configuration, CredentialReference, GatewaySettings, ServedBus, load
 from eventroute.errors import InvalidConfiguration, SecretNotFound, Unauthorized
 from eventroute.gateway.authorize import AccessRequest
 from eventroute.push.credentials import BasicCredential
 from eventroute.push.sinks.client import HttpSettings
 from eventroute.secrets import Secrets
+from eventroute.storage.base import BusSettings, Retention
 from eventroute.storage.open import open_storage
 from eventroute.storage.sqlite import SQLiteStorage
 
@@ -41,6 +42,10 @@ github = ["env:GITHUB_NEW", "env:GITHUB_OLD"]
 
 [buses.audit]
 open = true
+dedup = 600
+dedup_limit = 50
+max_bytes = 2000
+retention = { max_age = "forever", max_bytes = 1000, max_events = 5, until_settled = true, hard = true }
 
 [buses.inner]
 publishers = []
@@ -91,12 +96,20 @@ def test_every_key(write: Any, tmp_path: Path) -> None:
     limits = gateway.limits
     assert (limits.max_body, limits.max_events, limits.body_timeout, limits.retry_after) == (2048, 7, 2.5, 9)
     assert dict(configuration.buses) == {
-        "default": BusSettings(
+        "default": ServedBus(
             publishers=(CredentialReference("env:SHOP_TOKEN"), CredentialReference("file:secrets/ann", "ann")),
             github=("env:GITHUB_NEW", "env:GITHUB_OLD"),
         ),
-        "audit": BusSettings(open=True),
-        "inner": BusSettings(publishers=()),
+        "audit": ServedBus(
+            open=True,
+            settings=BusSettings(
+                retention=Retention(max_age=None, max_bytes=1_000, max_events=5, until_settled=True, hard=True),
+                dedup=600,
+                dedup_limit=50,
+                max_bytes=2_000,
+            ),
+        ),
+        "inner": ServedBus(publishers=()),
     }
     http = configuration.http
     assert (http.connections, http.idle_timeout, http.answer_limit) == (20, 5, 1024)
@@ -113,12 +126,18 @@ def test_every_key(write: Any, tmp_path: Path) -> None:
     assert configuration.summary == "buses: 3, subscriptions: 1"
 
 
+def test_what_is_set_of_a_bus_may_be_little(write: Any) -> None:
+    configuration = load(write(HEAD + "[buses.default]\ndedup = 5\n[buses.b.retention]\nmax_age = 60\n[buses.c]\n"))
+    settings = [bus.settings for bus in configuration.buses.values()]
+    assert settings == [BusSettings(dedup=5), BusSettings(retention=Retention(max_age=60)), None]
+
+
 def test_the_least_file_has_the_defaults_of_the_library(write: Any) -> None:
     configuration = load(write('storage = "memory:"'))
     assert configuration.storage == "memory:"
     assert configuration.gateway == GatewaySettings()
     assert configuration.http == HttpSettings(secrets=Secrets(folder=configuration.path.parent))
-    assert dict(configuration.buses) == {"default": BusSettings()}
+    assert dict(configuration.buses) == {"default": ServedBus()}
     assert (configuration.subscriptions, configuration.grace) == ((), None)
     with pytest.raises(FrozenInstanceError):
         configuration.grace = 1.0  # type: ignore[misc]
@@ -189,6 +208,12 @@ SINK = 'sink = "https://example.com/"\n'
         (HEAD + "[buses.a]\ngithub = ['env:A', 'hunter2']", 3, "buses.a.github[1]", "env:NAME or file:PATH"),
         (HEAD + "[http]\nnetworks = ['10.0.0.1/8']", 3, "http.networks", "has host bits set"),
         (HEAD + "[http]\nhosts = ['a b']", 3, "http.hosts", "is not a host"),
+        (HEAD + "[buses.b]\ndedup = 0", 3, "buses.b.dedup", "must be more than 0 seconds"),
+        (HEAD + "[buses.b]\nmax_bytes = 'x'", 3, "buses.b.max_bytes", "must be a whole number"),
+        (HEAD + "[buses.b]\nretention = 3", 3, "buses.b.retention", "must be a table"),
+        (HEAD + "[buses.b.retention]\nmax_age = 0", 3, "buses.b.retention.max_age", "must be more than 0 seconds"),
+        (HEAD + "[buses.b.retention]\nmax_age = 'long'", 3, "buses.b.retention.max_age", "must be a number"),
+        (HEAD + "[buses.b.retention]\nmax_age = 1\nage = 2", 4, "buses.b.retention.age", "did you mean 'max_age'?"),
         (HEAD + "[http]\nconnections = -1", 3, "http.connections", "is not above 0"),
         (HEAD + "[http]\nallow = []", 3, "http.allow", "known: schemes, hosts, ports, networks"),
         (HEAD + "[[subscriptions]]\n" + SINK, 2, "subscriptions[0].id", "is missing"),

@@ -140,7 +140,7 @@ async def test_a_subscription_that_cannot_work_is_refused(router: Router, clock:
             await router.subscribe(to(sink, filters=[{"exakt": {"type": "t"}}]))
         with pytest.raises(InvalidTransformer):
             await router.subscribe(to(sink, transformer={"templat": "x"}))
-        with pytest.raises(InvalidSubscription, match="nothing here sends to 'carrier-pigeon' addresses; known: call"):
+        with pytest.raises(InvalidSubscription, match="nothing here sends to 'carrier-pigeon' addresses; known: bus"):
             await router.subscribe(Subscription(id="s", sink="carrier-pigeon:coop"))
         assert await router.subscriptions() == []
         await router.create_bus("audit")
