@@ -1,0 +1,408 @@
+"""A storage and the one in memory, step by step side by side, and both beside a plain model of who is owed what.
+
+Hypothesis draws histories (appends, claims, changes, crashes, two workers in turn) and makes those that fail short:
+
+    class MyMachine(StorageMachine):
+        def make_storage(self, clock):
+            return MyStorage(self.folder / "events.mine", clock=clock)
+
+    TestMyMachine = MyMachine.TestCase
+
+For storages that number offsets and name readers as the one in memory does: without gaps, `SUBSCRIPTION@VERSION`. Each
+history has a folder of its own. Needs the extra `testing`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+from attrs import define, evolve, field
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from eventroute.errors import LeaseLost, StorageError, UnknownSubscription
+from eventroute.storage.base import (
+    DEFAULT_BUS,
+    Bury,
+    Claim,
+    Complete,
+    DeadLetter,
+    Delayed,
+    Entry,
+    Fired,
+    Session,
+    Settle,
+    Span,
+    Start,
+    Storage,
+    Wait,
+    Waiting,
+)
+from eventroute.storage.memory import MemoryStorage
+from eventroute.testing.clock import VirtualClock
+from eventroute.testing.storage_placement import spans_at
+
+__all__ = ["StorageMachine"]
+
+BUS = DEFAULT_BUS
+TTL = 10.0
+T = TypeVar("T")
+
+names = st.sampled_from("ab")
+workers = st.integers(0, 1)
+offsets = st.integers(1, 12)
+
+
+@define
+class Owed:
+    """What one subscription, from its making to its removal, must get."""
+
+    begin: int
+    definitions: list[bytes]
+    least: dict[int, int] = field(factory=dict)
+    """Offset -> the place in `definitions` that was in force when it was appended."""
+    got: dict[int, tuple[str, int]] = field(factory=dict)
+    """Offset -> the claim, by reader and start, that covered it."""
+
+
+class StorageMachine(RuleBasedStateMachine):
+    """Two workers and a publisher on one storage. `make_storage` is to be written; `persistent` and `crash` may be."""
+
+    persistent = True
+    """Whether a second storage that is made in the folder sees what the first one holds."""
+
+    def make_storage(self, clock: VirtualClock) -> Storage:
+        """A storage in `folder` that is not open yet."""
+        raise NotImplementedError
+
+    async def crash(self, storage: Storage) -> None:
+        """End the storage as the death of its process does, in as far as that can be had: here it is only closed. What
+        it leaves must be in `folder`, which may become another.
+        """
+        await storage.aclose()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._temporary = tempfile.TemporaryDirectory()
+        self.folder = Path(self._temporary.name)
+        self.opened = start_blocking_portal("asyncio")
+        self.portal: BlockingPortal = self.opened.__enter__()
+        self.clock = VirtualClock()
+        self.storages: list[Storage] = [MemoryStorage(self.clock), self.make_storage(self.clock)]
+        for storage in self.storages:
+            self.portal.call(storage.open)
+        self.sessions: list[list[Session]] = [[], []]
+        self.claims: list[Claim] = []
+        self.log: list[int] = []
+        self.owed: dict[str, Owed] = {}
+        self.served: dict[tuple[str, int], dict[str, int]] = {}
+        """Reader and offset -> who was served there when it was first claimed, and by which definition."""
+        self.timers: list[tuple[float, int, bytes]] = []
+        """Due time, when it was put, and event, of what is delayed."""
+        self.versions = [0, 0]
+        self.serial = 0
+
+    def both(
+        self, call: Callable[[Storage, list[Session]], Awaitable[T]]
+    ) -> T | type[StorageError | UnknownSubscription]:
+        """Ask both; the same answer, or the same error, whose type is then returned."""
+        answers = [
+            self.portal.call(self.answer, call, *each) for each in zip(self.storages, self.sessions, strict=True)
+        ]
+        assert answers[0] == self.same_session(answers[1])
+        return answers[0]
+
+    async def answer(
+        self, call: Callable[[Storage, list[Session]], Awaitable[T]], storage: Storage, sessions: list[Session]
+    ) -> T | type[StorageError | UnknownSubscription]:
+        try:
+            return await call(storage, sessions)
+        except (StorageError, UnknownSubscription) as error:
+            return type(error)
+
+    def same_session(self, answer: T) -> T:
+        """A claim as the other storage would give it: session ids are each storage's own."""
+        if not isinstance(answer, Claim):
+            return answer
+        ids = [session.id for session in self.sessions[1]]
+        return evolve(answer, session=self.sessions[0][ids.index(answer.session)].id)
+
+    @initialize()
+    def begin(self) -> None:
+        for worker in (0, 1):
+            self.new_session(worker)
+
+    def new_session(self, worker: int) -> None:
+        for storage, sessions in zip(self.storages, self.sessions, strict=True):
+            sessions[worker : worker + 1] = [self.portal.call(storage.open_session, TTL)]
+
+    # -- the log ---------------------------------------------------------------------------------------------------
+
+    @rule(count=st.integers(1, 5))
+    def append(self, count: int) -> None:
+        self.serial += 1
+        events, append_id = [b"%d" % self.serial] * count, f"{self.serial}"
+        new = self.both(lambda storage, _: storage.append(BUS, events, append_id=append_id))
+        assert isinstance(new, tuple)
+        assert self.both(lambda storage, _: storage.append(BUS, events, append_id=append_id)) == new
+        self.appended(new)
+
+    @rule(count=st.integers(0, 2), dues=st.lists(st.integers(0, 9), min_size=1, max_size=4))
+    def delay(self, count: int, dues: list[int]) -> None:
+        self.serial += 1
+        append_id, events = f"{self.serial}", [b"%d" % self.serial] * count
+        delayed = [Delayed(float(due), b"%d delayed %d" % (self.serial, place)) for place, due in enumerate(dues)]
+        new: object = ()
+        for _ in range(2):
+            new = self.both(lambda storage, _: storage.append(BUS, events, append_id=append_id, delayed=delayed))
+        assert isinstance(new, tuple)
+        self.appended(new)
+        self.timers += [(each.due, 10 * self.serial + place, each.event) for place, each in enumerate(delayed)]
+
+    @rule(now=st.integers(0, 9), limit=st.integers(1, 5))
+    def fire(self, now: int, limit: int) -> None:
+        before = self.end()
+        fired = self.both(lambda storage, _: storage.fire_timers(BUS, now=float(now), limit=limit))
+        due = sorted(timer for timer in self.timers if timer[0] <= now)[:limit]
+        for timer in due:
+            self.timers.remove(timer)
+        assert fired == Fired(len(due), min(self.timers, default=(None,))[0])
+        self.appended(tuple(range(before, self.end())))
+        records = self.both(lambda storage, _: storage.read(BUS, before, before + 9, limit=9, max_bytes=999))
+        assert [record.event for record in records] == [event for _, _, event in due]  # type: ignore[union-attr]
+
+    @rule(place=st.integers(0, 9))
+    def cancel(self, place: int) -> None:
+        if place < len(self.timers):
+            timer = sorted(self.timers)[place]
+            self.timers.remove(timer)
+            assert self.both(lambda storage, _: _cancel(storage, place)) is True
+
+    def end(self) -> int:
+        return self.both(lambda storage, _: storage.bounds(BUS)).end  # type: ignore[union-attr]
+
+    def appended(self, new: tuple[int, ...]) -> None:
+        for owed in self.owed.values():
+            owed.least.update(dict.fromkeys(new, len(owed.definitions) - 1))
+        self.log += new
+
+    # -- subscriptions ---------------------------------------------------------------------------------------------
+
+    @rule(name=names, start=st.sampled_from(["latest", "earliest", 3, 20, 0.0]))
+    def put(self, name: str, start: Start) -> None:
+        self.serial += 1
+        definition = b"%d" % self.serial
+        end = self.end()
+        self.both(lambda storage, _: storage.put_subscription(BUS, name, definition, start=start))
+        if name not in self.owed:
+            begin = {"latest": end, "earliest": 1, 0.0: 1}.get(start, start)
+            self.owed[name] = Owed(int(begin), [definition])
+        else:
+            self.owed[name].definitions.append(definition)
+
+    @rule(name=names, by_lot=st.integers(0, 3))
+    def remove(self, name: str, by_lot: int) -> None:
+        if by_lot == 0:
+            self.both(lambda storage, _: storage.remove_subscription(name))
+            self.owed.pop(name, None)
+
+    @rule(name=names)
+    def leave(self, name: str) -> None:
+        self.both(lambda storage, _: storage.leave_live(name))
+
+    @rule(name=names, within=st.sampled_from([0, 3, 100]))
+    def join(self, name: str, within: int) -> None:
+        self.both(lambda storage, _: storage.join_live(name, within=within))
+
+    @rule(name=names, reason=st.sampled_from(["one", "two"]))
+    def pause(self, name: str, reason: str) -> None:
+        self.both(lambda storage, _: storage.pause_subscription(name, reason))
+
+    @rule(name=names)
+    def resume(self, name: str) -> None:
+        self.both(lambda storage, _: storage.resume_subscription(name))
+
+    # -- work ------------------------------------------------------------------------------------------------------
+
+    @rule(worker=workers, limit=st.integers(1, 6))
+    def claim(self, worker: int, limit: int) -> None:
+        for reader in self.reader_names():
+            self.take(worker, reader, limit)
+
+    def take(self, worker: int, reader: str, limit: int) -> Claim | None:
+        claim = self.both(lambda storage, sessions: storage.claim(BUS, reader, sessions[worker], limit=limit))
+        if not isinstance(claim, Claim):
+            assert claim in (None, LeaseLost)
+            return None
+        self.claims.append(claim)
+        for offset in range(claim.start, claim.end):
+            self.cover(claim, offset)
+        return claim
+
+    def cover(self, claim: Claim, offset: int) -> None:
+        """Who is served by this claim gets it from no other, and by a definition no older than it may be. Taken over,
+        the claim serves the same, and by the same definition.
+        """
+        spans = self.both(lambda storage, _: _sorted_spans(storage, claim.reader, offset))
+        assert isinstance(spans, list)
+        now: dict[str, int] = {}
+        for span in spans:
+            owed = self.owed[span.subscription]
+            assert owed.got.setdefault(offset, (claim.reader, claim.start)) == (claim.reader, claim.start)
+            definition = span.definition or b""
+            assert definition in owed.definitions[owed.least.get(offset, 0) :]
+            now[span.subscription] = owed.definitions.index(definition)
+        assert len(now) == len(spans)
+        before = self.served.setdefault((claim.reader, offset), now)
+        assert now == {name: place for name, place in before.items() if offset in self.got(name)}
+
+    def got(self, name: str) -> dict[int, tuple[str, int]]:
+        return self.owed[name].got if name in self.owed else {}
+
+    @rule(
+        place=st.integers(0, 20),
+        worker=workers,
+        entries=st.lists(st.tuples(st.integers(0, 3), names, offsets), max_size=4),
+    )
+    def complete(self, place: int, worker: int, entries: list[tuple[int, str, int]]) -> None:
+        rest: list[Entry] = []
+        for kind, name, offset in entries:
+            waiting = Waiting(name, offset, float(offset % 5), attempts=kind)
+            letter = DeadLetter(name, offset, 1.0, "reason", "error", kind, b"event")
+            kinds: list[Entry] = [Wait(waiting, True), Wait(waiting, False), Settle(name, offset), Bury(letter)]
+            rest.append(kinds[kind])
+        claim = self.claims[place % len(self.claims)] if self.claims else None
+
+        async def write(storage: Storage, sessions: list[Session]) -> None:
+            done: list[Entry] = []
+            if claim is not None:
+                ids = [session.id for session in self.sessions[0]]
+                if claim.session in ids:  # else its session is over, in both alike
+                    done = [Complete(evolve(claim, session=sessions[ids.index(claim.session)].id))]
+            for _ in range(2):  # a repeat does nothing
+                await storage.write(BUS, sessions[worker], [*done, *rest])
+
+        self.both(write)
+
+    @rule(worker=workers, name=names, now=st.floats(0, 6), limit=st.integers(1, 3))
+    def claim_waiting(self, worker: int, name: str, now: float, limit: int) -> None:
+        self.both(lambda storage, sessions: storage.claim_waiting(BUS, name, sessions[worker], now=now, limit=limit))
+
+    @rule(name=names, offset=offsets)
+    def redrive(self, name: str, offset: int) -> None:
+        self.both(lambda storage, _: storage.redrive(BUS, [(name, offset)], due=2.0))
+
+    @rule(name=names, offset=offsets)
+    def purge(self, name: str, offset: int) -> None:
+        self.both(lambda storage, _: storage.purge(BUS, [(name, offset), (name, offset)]))
+
+    # -- time, crashes and restarts --------------------------------------------------------------------------------
+
+    @rule(seconds=st.sampled_from([1.0, TTL * 0.6, TTL * 1.5]))
+    def wait(self, seconds: float) -> None:
+        self.portal.call(self.clock.advance, seconds)
+
+    @rule(worker=workers)
+    def extend(self, worker: int) -> None:
+        if self.both(lambda storage, sessions: storage.extend_session(sessions[worker])) is LeaseLost:
+            self.new_session(worker)
+
+    @rule(worker=workers)
+    def take_over(self, worker: int) -> None:
+        """A worker goes, the other gets what it held."""
+        self.restart(worker)
+        self.claim(1 - worker, 3)
+
+    def restart(self, worker: int) -> None:
+        self.both(lambda storage, sessions: storage.close_session(sessions[worker]))
+        self.new_session(worker)
+
+    @rule(crashes=st.booleans())
+    def reopen(self, crashes: bool) -> None:
+        if self.persistent:
+            storage = self.storages[1]
+            self.portal.call(self.crash, storage) if crashes else self.portal.call(storage.aclose)
+            self.storages[1] = self.make_storage(self.clock)
+            self.portal.call(self.storages[1].open)
+
+    # -- what must always hold -------------------------------------------------------------------------------------
+
+    @rule(worker=workers)
+    def catch_up(self, worker: int) -> None:
+        changes = self.both(lambda storage, _: _sorted_changes(storage, self.versions[worker]))
+        assert isinstance(changes, tuple)
+        self.versions[worker] = changes[0]
+
+    @invariant()
+    def they_agree(self) -> None:
+        self.both(lambda storage, _: storage.readers(BUS))
+        self.both(lambda storage, _: storage.waiting(BUS, before=8))
+        self.both(lambda storage, _: storage.dead_letters(BUS))
+        self.both(lambda storage, _: _sorted_changes(storage, 0))
+        self.both(lambda storage, _: storage.next_timer(BUS))
+        timers = self.both(lambda storage, _: _timers(storage))
+        assert timers == [(due, event) for due, _, event in sorted(self.timers)]
+
+    def teardown(self) -> None:
+        try:
+            self.settle()
+        finally:
+            for storage in self.storages:
+                self.portal.call(storage.aclose)
+            self.opened.__exit__(None, None, None)
+            self._temporary.cleanup()
+
+    def settle(self) -> None:
+        """In the end everybody has got all that was appended since they began, once."""
+        for name in self.owed:
+            self.both(lambda storage, _, name=name: storage.resume_subscription(name))  # type: ignore[misc]
+        for worker in (0, 1):
+            self.restart(worker)
+        self.drain()
+        for owed in self.owed.values():
+            assert sorted(owed.got) == [offset for offset in self.log if offset >= owed.begin]
+
+    def drain(self) -> None:
+        """Work until nothing is left, as a worker would."""
+        readers = self.reader_names()
+        while readers:
+            claim = self.take(0, readers[-1], 5)
+            if claim is None:
+                readers.pop()
+                continue
+            done = Complete(claim)
+            self.both(lambda storage, sessions, done=done: _complete(storage, sessions[0], done))  # type: ignore[misc]
+            readers = self.reader_names()
+
+    def reader_names(self) -> list[str]:
+        return self.both(_reader_names)  # type: ignore[return-value]
+
+
+async def _timers(storage: Storage) -> list[tuple[float, bytes]]:
+    return [(timer.due, timer.event) for timer in await storage.timers(BUS)]
+
+
+async def _cancel(storage: Storage, place: int) -> bool:
+    """The timer at a place among those that are left: ids are each storage's own."""
+    return await storage.cancel_timer(BUS, (await storage.timers(BUS))[place].id)
+
+
+async def _complete(storage: Storage, session: Session, done: Complete) -> None:
+    await storage.write(BUS, session, [Complete(evolve(done.claim, session=session.id))])
+
+
+async def _reader_names(storage: Storage, _sessions: list[Session]) -> list[str]:
+    return [reader.name for reader in await storage.readers(BUS)]
+
+
+async def _sorted_spans(storage: Storage, reader: str, offset: int) -> list[Span]:
+    return sorted(await spans_at(storage, reader, offset), key=repr)
+
+
+async def _sorted_changes(storage: Storage, after: int) -> tuple[int, bool, list[str], list[str]]:
+    changes = await storage.changes(BUS, after)
+    return changes.version, changes.reset, sorted(map(repr, changes.subscriptions)), sorted(map(repr, changes.spans))
