@@ -12,6 +12,7 @@ from uuid import uuid4
 from eventroute.clock import Clock
 from eventroute.errors import InvalidEvent, StorageClosed, StorageError, StorageFull
 from eventroute.event import Event
+from eventroute.hooks import Hooks, Published
 from eventroute.storage.base import Delayed, Storage
 from eventroute.timing import deliver_after, expiry
 
@@ -59,9 +60,10 @@ class Identities(Sequence[bytes]):
 class Publishing:
     """Appends for one router; `max_event_bytes` bounds one event in its JSON form."""
 
-    def __init__(self, storage: Storage, clock: Clock, *, max_event_bytes: int) -> None:
+    def __init__(self, storage: Storage, clock: Clock, hooks: Hooks, *, max_event_bytes: int) -> None:
         self._storage = storage
         self._clock = clock
+        self._hooks = hooks
         self._max_event_bytes = max_event_bytes
         self._acknowledged: deque[str] = deque(maxlen=ACKNOWLEDGED)
 
@@ -71,11 +73,14 @@ class Publishing:
             return []
         append_id = str(uuid4())
         acknowledged = list(self._acknowledged)
-        offsets = await self._append(bus, [Event.from_cloudevent(event) for event in events], append_id, acknowledged)
+        ready = [Event.from_cloudevent(event) for event in events]
+        offsets = await self._append(bus, ready, append_id, acknowledged)
         for known in acknowledged:
             if self._acknowledged and self._acknowledged[0] == known:
                 self._acknowledged.popleft()
         self._acknowledged.append(append_id)
+        if self._hooks:
+            self._hooks.tell(Published(bus, tuple(ready), tuple(offsets)))
         return offsets
 
     async def forward(self, bus: str, events: Sequence[Event], append_id: str) -> None:

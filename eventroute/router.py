@@ -19,6 +19,7 @@ from eventroute.errors import StorageClosed, StorageError, UnknownBus
 from eventroute.event import Event
 from eventroute.filters.explain import Explanation
 from eventroute.filters.filter import DialectParser
+from eventroute.hooks import Hook, Hooks, Paused
 from eventroute.idle import IdleWatch
 from eventroute.publishing import MAX_EVENT_BYTES, Publishing
 from eventroute.push.scheduler import Scheduler
@@ -30,6 +31,7 @@ from eventroute.push.sinks.http import HttpSinks
 from eventroute.push.sinks.registry import SinkRegistry
 from eventroute.retaining import Retaining
 from eventroute.routing import Table, Vocabulary, compile_subscription, definition_of
+from eventroute.stats import Lag, SubscriptionStats, subscription_stats
 from eventroute.storage.base import DeadLetter, Start, Storage, StoredSubscription, Timer
 from eventroute.subscription import Subscription
 from eventroute.transform import Command
@@ -55,10 +57,10 @@ class Router(Buses):
     With `push=False` it publishes and manages only. `dialects` are filter dialects of the application and `commands`
     its pipeline commands, by name; `sinks` are sink providers for further URL schemes; `http` says which addresses may
     be sent to over HTTP, and how; `lease` is how many seconds this process may be silent before others take over its
-    work. A router serves one event loop.
+    work. `hooks` are told what happens. A router serves one event loop.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - settings, each of its own and by keyword
         self,
         storage: Storage,
         *,
@@ -71,6 +73,7 @@ class Router(Buses):
         lease: float = 5.0,
         grace: float | None = None,
         max_event_bytes: int = MAX_EVENT_BYTES,
+        hooks: Iterable[Hook] = (),
     ) -> None:
         self.storage = storage
         self.clean = True
@@ -83,7 +86,8 @@ class Router(Buses):
         self._http = HttpSettings() if http is None else http
         self._lease = lease
         self._grace = grace
-        self._publishing = Publishing(storage, self._clock, max_event_bytes=max_event_bytes)
+        self._hooks = Hooks(hooks)
+        self._publishing = Publishing(storage, self._clock, self._hooks, max_event_bytes=max_event_bytes)
         self._schedulers: dict[str, Scheduler] = {}
         self._tables: dict[str, Table] = {}
         self._tasks: TaskGroup | None = None
@@ -143,11 +147,15 @@ class Router(Buses):
         if self._tasks is None or bus in self._schedulers:
             return
         table = Table(self._registry, self._words)
-        scheduler = Scheduler(self.storage, bus, self._clock, table, lease=self._lease, progress=self._progress)
+        scheduler = Scheduler(
+            self.storage, bus, self._clock, table, lease=self._lease, progress=self._progress, hooks=self._hooks
+        )
         self._tables[bus] = table
         self._schedulers[bus] = scheduler
         self._tasks.start_soon(self._push_bus, bus, scheduler)
         self._tasks.start_soon(Retaining(self.storage, bus, self._clock).run)
+        if self._hooks:
+            self._tasks.start_soon(Lag(self.storage, bus, self._clock, self._hooks).run)
 
     async def _push_bus(self, bus: str, scheduler: Scheduler) -> None:
         await scheduler.run()
@@ -253,7 +261,11 @@ class Router(Buses):
     async def pause(self, subscription: str, reason: str = "paused") -> None:
         """Make no more attempts for a subscription; it keeps its place. Raises UnknownSubscription."""
         self._check_open()
-        await self.storage.pause_subscription(subscription, reason.encode("utf-8", "backslashreplace").decode())
+        reason = reason.encode("utf-8", "backslashreplace").decode()
+        await self.storage.pause_subscription(subscription, reason)
+        if self._hooks:
+            bus = (await self.storage.subscription(subscription)).bus
+            self._hooks.tell(Paused(bus, subscription, reason))
         await self._refresh()
 
     async def resume(self, subscription: str) -> None:
@@ -320,6 +332,12 @@ class Router(Buses):
     async def _wait_moved(self) -> None:
         with self._clock.move_on_after(0.25):  # another process may move it without a sign
             await self._moved.wait()
+
+    async def stats(self, bus: str = "default") -> list[SubscriptionStats]:
+        """How far each subscription of a bus is and how it fares, sorted by id. Raises UnknownBus."""
+        self._check_open()
+        lanes = self._schedulers[bus].lanes if bus in self._schedulers else {}
+        return await subscription_stats(self.storage, bus, self._clock.time(), lanes)
 
     async def explain(self, event: BaseCloudEvent, bus: str = "default") -> dict[str, Explanation]:
         """For each subscription of a bus, by id, whether its filters match an event, and why or why not.

@@ -25,6 +25,8 @@ class Delivery:
     """When it was due, where it has waited in the ledger."""
     begun: bool = False
     """Whether an attempt has begun."""
+    began: float = 0.0
+    """When the last one did, by the wall clock."""
     copied: bool = False
     """Whether its row in the ledger carries the event, since the log may no longer hold it."""
     recorded: bool = False

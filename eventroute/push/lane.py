@@ -17,7 +17,7 @@ from eventroute.push.bell import Bell
 from eventroute.push.breaker import Circuit
 from eventroute.push.deadlines import Deadlines, Watched
 from eventroute.push.delivery import Delivery
-from eventroute.push.outcome import Outcome, RetryLater
+from eventroute.push.outcome import Delivered, Outcome, RetryLater
 from eventroute.push.pace import Pace
 from eventroute.push.route import Route
 from eventroute.push.sending import guarded, made_ready, message_of, timed_out
@@ -60,6 +60,9 @@ class Lane:
         self.waiting = 0
         """Rows in the ledger, those of deliveries in memory included."""
         self.in_flight = 0
+        self.attempted = 0
+        """Attempts that have ended, since this process began with it."""
+        self.delivered = 0
         self.held_until = 0.0
         """No attempt begins before this (monotonic) time."""
         self.circuit = Circuit()
@@ -131,6 +134,17 @@ class Lane:
     def ready(self) -> bool:
         """Whether an attempt may begin now, as far as the lane is concerned."""
         return not self.route.held and (self.held_until == 0.0 or self._clock.monotonic() >= self.held_until)
+
+    @property
+    def queued(self) -> int:
+        """How many deliveries are in memory and wait for their attempt."""
+        return len(self._queue)
+
+    def count(self, deliveries: Sequence[Delivery], outcome: Outcome) -> None:
+        """Count what came of an attempt."""
+        self.attempted += len(deliveries)
+        if isinstance(outcome, Delivered):
+            self.delivered += len(deliveries)
 
     def offer(self, delivery: Delivery) -> bool:
         """Take a delivery; False where there is no room, and it has to wait in the ledger."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from eventroute.errors import UnknownSubscription
+from eventroute.hooks import Matched
 from eventroute.push.delivery import Delivery, Range
 from eventroute.push.patience import patiently
 from eventroute.push.worker import RECORD_AFTER, Worker
@@ -88,7 +89,7 @@ class Reading:
 
     async def _match(self, claimed: Range) -> None:
         worker, claim = self._worker, claimed.claim
-        start, entered = claim.start, 0
+        start, entered, total = claim.start, 0, 0
         while start < claim.end:
             records = await patiently(
                 worker.clock,
@@ -100,17 +101,20 @@ class Reading:
                 max_bytes=PAGE_BYTES,
             )
             if not records:
-                return
+                break
             for record in records:
                 # The table may have changed at each await, so its matcher is asked for anew.
                 matched = worker.table.matcher(claim)(record.offset, record.event)
                 for subscription in matched:
                     worker.enter(Delivery(subscription, record.offset, record.event, claimed))
                 entered += len(matched)
+                total += len(matched)
                 if entered >= ENTER:
                     entered = 0
                     await worker.breathe()
             start = records[-1].offset + 1
+        if worker.hooks:
+            worker.hooks.tell(Matched(worker.bus, claim.reader, claim.start, claim.end, total))
 
     async def _part(self) -> None:
         """Give each subscription of which too much waits a reader of its own."""

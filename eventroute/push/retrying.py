@@ -116,7 +116,7 @@ class Retrying:
         now = self._worker.clock.time()
         error = f"the log no longer holds offset {row.offset}"
         letter = DeadLetter(row.subscription, row.offset, now, "event-missing", error, row.attempts, b"")
-        self._worker.journal.add(Bury(letter))
+        self._worker.bury(Bury(letter))
         lane.waiting -= 1
 
     async def _events(self, rows: list[Waiting]) -> dict[int, bytes]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import anyio
 from anyio.abc import TaskGroup
 
 from eventroute.clock import Clock
 from eventroute.errors import LeaseLost, UnknownBus
+from eventroute.hooks import Hooks
 from eventroute.push.firing import Firing
+from eventroute.push.lane import Lane
 from eventroute.push.patience import patiently
 from eventroute.push.reading import Reading
 from eventroute.push.retrying import Retrying
@@ -41,6 +43,7 @@ class Scheduler:
         *,
         lease: float,
         progress: Callable[[], None],
+        hooks: Hooks,
     ) -> None:
         self.clean = True
         """After `run`: whether no attempt had to be cut off."""
@@ -50,6 +53,7 @@ class Scheduler:
         self._table = table
         self._lease = lease
         self._progress = progress
+        self._hooks = hooks
         self._stop = anyio.Event()
         self._grace = 0.0
         self._worker: Worker | None = None
@@ -59,6 +63,11 @@ class Scheduler:
         """Have `run` return: attempts in flight get `grace` seconds to end."""
         self._grace = grace
         self._stop.set()
+
+    @property
+    def lanes(self) -> Mapping[str, Lane]:
+        """The lanes of this process, by subscription; there is one where there was something to do."""
+        return {} if self._worker is None else self._worker.lanes
 
     async def refresh(self) -> None:
         """Take in what has changed on the bus, now."""
@@ -93,7 +102,7 @@ class Scheduler:
                         await patiently(self._clock, self._storage.close_session, session)
 
     async def _work(self, session: Session) -> None:
-        worker = Worker(self._storage, self._bus, session, self._clock, self._table, self._progress)
+        worker = Worker(self._storage, self._bus, session, self._clock, self._table, self._progress, self._hooks)
         async with anyio.create_task_group() as leasing:
             leasing.start_soon(self._keep_lease, session)
             async with anyio.create_task_group() as writing:

@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 def made_ready(delivery: Delivery, route: Route, circuit: Circuit, now: float) -> tuple[Sink, Event, Event] | Outcome:
     """The sink, the event to send and the one that was published, or what else came of the attempt."""
+    delivery.began = now
     try:
         event = Event.from_log(delivery.raw)
     except InvalidEvent as error:  # a storage takes any bytes, and what no router wrote must not stop the others

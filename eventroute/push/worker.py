@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Literal
 
 import anyio
 from anyio.abc import TaskGroup
@@ -13,6 +14,7 @@ from attrs import evolve
 
 from eventroute.clock import Clock
 from eventroute.errors import UnknownSubscription
+from eventroute.hooks import Attempted, DeadLettered, Hooks, Paused, Settled
 from eventroute.push.attempt import entry_after
 from eventroute.push.bell import Bell
 from eventroute.push.deadlines import Deadlines
@@ -37,6 +39,12 @@ BREATH = 0.01
 DELIVERIES = 100_000
 """The most deliveries that a worker keeps in memory, over all lanes; what is matched beyond waits in the ledger."""
 
+_WORDS: Final[dict[type[Outcome], Literal["delivered", "retry", "rejected"]]] = {
+    Delivered: "delivered",
+    RetryLater: "retry",
+    Rejected: "rejected",
+}
+
 
 class Worker:
     """The shared state of the tasks that read, attempt, retry and write for one bus under one session.
@@ -52,6 +60,7 @@ class Worker:
         clock: Clock,
         table: RoutingTable,
         progress: Callable[[], None],
+        hooks: Hooks,
     ) -> None:
         self.storage = storage
         self.bus = bus
@@ -79,6 +88,7 @@ class Worker:
         self.resurvey = True
         """Whether the waiting deliveries are to be counted anew at once."""
         self._resting: dict[anyio.CancelScope, str | None] = {}
+        self.hooks = hooks
         self._progress = progress
         self._choked = False
         self._load = Load()
@@ -181,6 +191,7 @@ class Worker:
     async def _pause(self, subscription: str, reason: str) -> None:
         try:
             await patiently(self.clock, self.storage.pause_subscription, subscription, reason)
+            self.hooks.tell(Paused(self.bus, subscription, reason))
         except UnknownSubscription:
             _log.info("bus %s: subscription %s was removed before it could be paused", self.bus, subscription)
 
@@ -271,6 +282,9 @@ class Worker:
     def _settle(self, lane: Lane, deliveries: Sequence[Delivery], outcome: Outcome) -> None:
         """Take in what came of an attempt: of one delivery, or of several that were sent in one request."""
         subscription = lane.route.subscription
+        lane.count(deliveries, outcome)
+        if self.hooks:
+            self._tell_attempts(deliveries, outcome)
         draw = 0.0 if isinstance(outcome, Delivered) else random.random()  # noqa: S311 - jitter
         for delivery in deliveries:
             if delivery.recorded or not isinstance(outcome, Delivered):
@@ -289,11 +303,41 @@ class Worker:
         lane.settled.ring()
         self.quiet.ring()
 
+    def _tell_attempts(self, deliveries: Sequence[Delivery], outcome: Outcome) -> None:
+        now = self.clock.time()
+        for one in deliveries:
+            self.hooks.tell(
+                Attempted(
+                    bus=self.bus,
+                    subscription=one.subscription,
+                    offset=one.offset,
+                    attempt=one.attempts,
+                    outcome=_WORDS[type(outcome)],
+                    reason="" if isinstance(outcome, Delivered) else outcome.reason,
+                    error="" if isinstance(outcome, Delivered) else outcome.error,
+                    began=one.began,
+                    seconds=max(now - one.began, 0.0),
+                    event=one.raw,
+                )
+            )
+            if isinstance(outcome, Delivered):
+                self.hooks.tell(Settled(self.bus, one.subscription, one.offset, one.attempts))
+
+    def bury(self, entry: Bury) -> None:
+        """Have a delivery written down as given up."""
+        self.journal.add(entry)
+        if self.hooks:
+            one = entry.letter
+            self.hooks.tell(DeadLettered(self.bus, one.subscription, one.offset, one.attempts, one.reason, one.error))
+
     def _write_down(self, lane: Lane, delivery: Delivery, outcome: Outcome, draw: float) -> None:
         entry = entry_after(delivery, outcome, lane.route.policy, now=self.clock.time(), draw=draw)
         if entry is None:
             return
-        self.journal.add(entry)
+        if isinstance(entry, Bury):
+            self.bury(entry)
+        else:
+            self.journal.add(entry)
         self._count(lane, delivery, entry)
         if isinstance(entry, Wait):
             self.expect(delivery.subscription, entry.waiting.due)
