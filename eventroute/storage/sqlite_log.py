@@ -23,17 +23,12 @@ from eventroute.storage.sqlite_room import FileRoom
 from eventroute.storage.tables import micros
 from eventroute.storage.trimming import refusal
 
-__all__ = ["MOST_BYTES", "MOST_RECORDS", "Appending", "SqliteLog"]
+__all__ = ["Appending", "SqliteLog"]
 
 
 # A chunk of small events stays within the processor's cache, and a large one never takes memory unasked.
 _CHUNK = 256
 _LARGE = 65_536
-
-MOST_RECORDS = 20_000
-"""A page has no more, whatever is asked for: so that no transaction lasts long and holds up the write-ahead log."""
-MOST_BYTES = 32 << 20
-"""Nor has it more bytes, unless its one event has."""
 
 # One statement, since each would cost more than all that this one does. An event that is missing ends it with no row.
 _KEY_AT = """
@@ -90,7 +85,6 @@ class SqliteLog(SqliteBuses):
         """See `Storage.read`. Inside a transaction: all its statements must see the same rows."""
         log = self._log(bus)
         base, begin, stop = log.base, max(start, log.first), min(end, log.end)
-        limit, max_bytes = min(limit, MOST_RECORDS), min(max_bytes, MOST_BYTES)
         records: list[Record] = []
         while begin < stop and len(records) < limit:
             chunk_end = min(begin + _CHUNK, stop, begin + limit - len(records))

@@ -24,7 +24,6 @@ __all__ = ["AppendJob", "WriteThread"]
 _CHECKPOINT_PAGES = 1_000.0  # about as many pages of the log are then taken over into the file
 _COMMITS_A_LOOK = 256  # at the size of the write-ahead log
 _PATIENCE_MS = 50  # for readers, when the write-ahead log is cut back
-_LONG_PATIENCE_MS = 1_000  # once it is twice as large as it should be: no reader takes longer
 
 
 class AppendJob(Job[tuple[int, ...]]):
@@ -194,12 +193,10 @@ class WriteThread(JobThread):
             self._unsettled = self._unsettled or _primary(error) == sqlite3.SQLITE_IOERR
 
     def _bound_wal(self, connection: sqlite3.Connection) -> None:
-        """Readers that overlap all the time keep the log from being begun anew: then wait for them, up to a second."""
+        """Readers that overlap all the time keep the log from being begun anew: then wait for them, a little."""
         with suppress(FileNotFoundError):
-            size = self._path.with_name(f"{self._path.name}-wal").stat().st_size
-            if size > WAL_BYTES:
-                patience = _PATIENCE_MS if size <= 2 * WAL_BYTES else _LONG_PATIENCE_MS
-                connection.execute(f"PRAGMA busy_timeout = {patience:d}")
+            if self._path.with_name(f"{self._path.name}-wal").stat().st_size > WAL_BYTES:
+                connection.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS:d}")
                 try:
                     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 finally:

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
 
-from eventroute.storage import sqlite_writer
 from eventroute.storage.base import DEFAULT_BUS, LIVE, Complete, Record, Session
 from eventroute.storage.sqlite import SQLiteStorage
-from eventroute.storage.sqlite_log import MOST_BYTES, MOST_RECORDS
-from eventroute.storage.sqlite_tables import SqliteTables
 from eventroute.testing.storage_log import put, read_all
 
 BUS = DEFAULT_BUS
@@ -132,98 +126,3 @@ async def test_a_file_that_may_not_grow_is_an_error_that_passes(tmp_path: Path) 
     log = await log_of(tmp_path / "events.db")
     assert len(log) == 3 * (int(number) + 1)
     assert len({record.event for record in log}) == 1
-
-
-# Reads all that there is, again and again.
-READ = """
-import sys, anyio
-from eventroute.storage.sqlite import SQLiteStorage
-
-async def main():
-    async with SQLiteStorage(sys.argv[1]) as storage:
-        print("begun", flush=True)
-        while True:
-            end = (await storage.bounds("default")).end
-            start = 1
-            while page := await storage.read("default", start, end, limit=1_000_000, max_bytes=1 << 40):
-                start = page[-1].offset + 1
-
-anyio.run(main)
-"""
-
-
-@pytest.mark.anyio
-async def test_readers_in_other_processes_do_not_let_the_log_grow(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bound = 500_000
-    monkeypatch.setattr(sqlite_writer, "WAL_BYTES", bound)
-    monkeypatch.setattr(sqlite_writer, "_COMMITS_A_LOOK", 4)
-    monkeypatch.setattr(sqlite_writer, "_CHECKPOINT_PAGES", 50)
-    path = tmp_path / "events.db"
-    async with SQLiteStorage(path) as storage:
-        readers = [run(READ, path) for _ in range(2)]
-        try:
-            for reader in readers:
-                assert reader.stdout is not None
-                assert await anyio.to_thread.run_sync(reader.stdout.readline) == "begun\n"
-            sizes = []
-            for _ in range(110):
-                await put(storage, *[b"x" * 1_000] * 20)
-                sizes.append(path.with_name("events.db-wal").stat().st_size)
-        finally:
-            for reader in readers:
-                reader.kill()
-                reader.communicate()
-    assert max(sizes) < 3 * bound
-
-
-@pytest.mark.anyio
-async def test_a_page_is_bounded_however_much_is_asked_for(tmp_path: Path) -> None:
-    """So that no transaction holds the log up for a second."""
-    async with SQLiteStorage(tmp_path / "events.db") as storage:
-        await put(storage, *[b"x"] * (MOST_RECORDS + 10))
-        page = await storage.read(BUS, 1, 1 << 40, limit=1 << 40, max_bytes=1 << 40)
-        assert len(page) == MOST_RECORDS
-        large = await put(storage, *[b"x" * (MOST_BYTES // 3)] * 4)
-        page = await storage.read(BUS, large[0], 1 << 40, limit=1 << 40, max_bytes=1 << 40)
-        assert len(page) == 3
-
-
-@pytest.mark.anyio
-async def test_write_transactions_are_short(tmp_path: Path) -> None:
-    spent: list[float] = []
-
-    class Timed:
-        def __init__(self, connection: sqlite3.Connection) -> None:
-            self.connection = connection
-            self.begun = 0.0
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self.connection, name)
-
-        def execute(self, statement: str, *arguments: Any) -> sqlite3.Cursor:
-            if statement == "BEGIN IMMEDIATE":
-                self.begun = time.thread_time()
-            done = self.connection.execute(statement, *arguments)
-            if statement == "COMMIT":
-                spent.append(time.thread_time() - self.begun)
-            return done
-
-    def measure(tables: SqliteTables) -> None:
-        tables.connection = Timed(tables.connection)  # type: ignore[assignment]
-
-    async def work_on(storage: SQLiteStorage) -> None:
-        session = await storage.open_session(60)
-        for _ in range(10):
-            await put(storage, *[b"x" * 500] * 10)
-            await work(storage, session, limit=20)
-
-    async with SQLiteStorage(tmp_path / "events.db") as storage:
-        await storage._write(measure)
-        async with anyio.create_task_group() as tasks:
-            for _ in range(30):
-                tasks.start_soon(work_on, storage)
-    spent.sort()
-    assert len(spent) > 10
-    assert spent[int(len(spent) * 0.9)] < 0.01

@@ -1,0 +1,48 @@
+"""Bounds that a run turns down, so that a few events reach what else takes a hundred thousand."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["knobs"]
+
+_SMALL: tuple[tuple[str, str, tuple[float, ...]], ...] = (
+    ("eventroute.push.reading", "CLAIM", (1, 3, 10)),
+    ("eventroute.push.reading", "ENTER", (1, 5)),
+    ("eventroute.push.reading", "JOIN_WITHIN", (0, 2, 10)),
+    ("eventroute.push.reading", "PAGE_BYTES", (1, 600)),
+    ("eventroute.push.lane", "QUEUE_EVENTS", (1, 2, 5)),
+    ("eventroute.push.lane", "QUEUE_BYTES", (1, 400)),
+    ("eventroute.push.worker", "DELIVERIES", (1, 5, 20)),
+    ("eventroute.push.journal", "BATCH", (1, 2, 7)),
+    ("eventroute.push.journal", "LIMIT", (1, 3, 10)),
+    ("eventroute.push.retrying", "FETCH", (1, 3)),
+    ("eventroute.push.retrying", "READ_BYTES", (1, 600)),
+    ("eventroute.push.firing", "FIRE", (1, 2)),
+    ("eventroute.storage.memory_tables", "REMOVED_KEPT", (0, 1)),
+)
+
+_LONG: tuple[tuple[str, str], ...] = (
+    ("eventroute.push.retrying", "SURVEY_EVERY"),
+    ("eventroute.router", "LOOK_EVERY"),
+    ("eventroute.push.firing", "LOOK_EVERY"),
+)
+
+
+@contextmanager
+def knobs(lot: random.Random, stretch: float) -> Iterator[dict[str, float]]:
+    """Turn some bounds down, drawn by lot, and waits that cost much up by `stretch`; both are undone at the end."""
+    chosen = {(module, name): lot.choice(values) for module, name, values in _SMALL if lot.random() < 0.3}
+    if stretch > 1:
+        chosen |= dict.fromkeys(_LONG, stretch)
+    before = {key: getattr(sys.modules[key[0]], key[1]) for key in chosen}
+    for (module, name), value in chosen.items():
+        setattr(sys.modules[module], name, value)
+    try:
+        yield {name: value for (_, name), value in chosen.items()}
+    finally:
+        for (module, name), value in before.items():
+            setattr(sys.modules[module], name, value)

@@ -1,0 +1,186 @@
+"""What a simulation knows of events and subscriptions by itself: what has to become of each delivery, and what did."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from attrs import define, field, frozen
+
+from eventroute.event import Event
+from eventroute.push.policy import DeliveryPolicy
+from eventroute.subscription import Subscription
+from eventroute.timestamps import parse_timestamp
+
+__all__ = ["FILTERS", "TRANSFORMER", "TYPES", "Ack", "Definition", "Fact", "Fate", "Model", "Timeline", "make_event"]
+
+TYPES = ("t.a", "t.b", "u.c")
+
+FILTERS: tuple[tuple[list[Any], Callable[[str, int], bool]], ...] = (
+    ([], lambda kind, n: True),
+    ([{"exact": {"type": "t.a"}}], lambda kind, n: kind == "t.a"),
+    ([{"prefix": {"type": "t."}}], lambda kind, n: kind.startswith("t.")),
+    ([{"not": {"exact": {"type": "t.b"}}}], lambda kind, n: kind != "t.b"),
+    (["data.n < 50"], lambda kind, n: n < 50),
+    ([{"sql": "type LIKE '%.a' OR type = 'u.c'"}], lambda kind, n: kind in ("t.a", "u.c")),
+)
+"""Filters, each with what it means, said a second time."""
+
+TRANSFORMER = {"pipeline": [{"command": ["replace", "$.data.must", 1]}]}
+"""Fails for events whose data lacks `must`."""
+
+
+@frozen(eq=False)
+class Fact:
+    """An event in the log, as the simulation knows it."""
+
+    id: str
+    bus: str
+    offset: int
+    seq: int
+    raw: bytes
+    type: str
+    n: int
+    must: bool
+    """Whether the transformer can work on it."""
+    poison: bool
+    """Whether every sink rejects it."""
+    expires: float
+    """Wall clock time, or infinite."""
+
+
+@frozen(eq=False)
+class Definition:
+    """One state of a subscription."""
+
+    filter: int
+    policy: DeliveryPolicy
+    variant: str
+    """Which of its sinks it uses."""
+    transforms: bool
+
+    def matches(self, fact: Fact) -> bool:
+        """Whether the event is one of its."""
+        return FILTERS[self.filter][1](fact.type, fact.n)
+
+    def subscription(self, name: str, number: int, bus: str, start: Any) -> Subscription:
+        """As the router takes it."""
+        return Subscription(
+            id=name,
+            bus=bus,
+            sink=f"sim:{name}/{number}/{self.variant}",
+            start=start,
+            filters=FILTERS[self.filter][0],
+            transformer=TRANSFORMER if self.transforms else None,
+            policy=self.policy,
+        )
+
+
+@define(eq=False)
+class Ack:
+    """A sink has answered that it has an event."""
+
+    session: str
+    seq: int
+
+
+@define(eq=False)
+class Fate:
+    """What has become of one delivery."""
+
+    expected: bool | None = None
+    """Whether it is owed: the event matches the definition that was in force when it was claimed, or was redriven.
+    None: neither claimed nor redriven yet."""
+    claimed: bool = False
+    acks: list[Ack] = field(factory=list)
+    redriven: int = 0
+    """When it was last redriven."""
+    taken: int = 0
+    """When the range that it lies in was last taken over from a process that is gone: it is matched again then."""
+    letter: str | None = None
+    """Why it is a dead letter."""
+
+
+@define(eq=False)
+class Timeline:
+    """One subscription, from its creation to its removal."""
+
+    id: str
+    number: int
+    bus: str
+    first: int
+    """The first offset that concerns it."""
+    versions: list[tuple[float, Definition]]
+    """Each with the (monotonic) time since when it is in force."""
+    paused: bool = False
+    paused_at: float = -math.inf
+    """When it was last paused or resumed (monotonic)."""
+    removed_at: float = math.inf
+    fates: dict[int, Fate] = field(factory=dict)
+
+    @property
+    def current(self) -> Definition:
+        """The definition in force."""
+        return self.versions[-1][1]
+
+    def since(self, moment: float) -> Iterator[Definition]:
+        """All definitions that were in force at some time after a moment."""
+        later = [definition for begun, definition in self.versions[1:] if begun > moment]
+        yield self.versions[len(self.versions) - len(later) - 1][1]
+        yield from later
+
+    def fate(self, offset: int) -> Fate:
+        """What has become of the delivery at an offset."""
+        return self.fates.setdefault(offset, Fate())
+
+
+@define(eq=False)
+class Model:
+    """All events in the logs, all subscriptions that ever were."""
+
+    facts: dict[tuple[str, int], Fact] = field(factory=dict)
+    """By bus and offset."""
+    by_id: dict[str, Fact] = field(factory=dict)
+    delayed: dict[str, float] = field(factory=dict)
+    """Events that were accepted to be appended later, by id: when they are due (wall clock)."""
+    timelines: dict[tuple[str, int], Timeline] = field(factory=dict)
+    alive: dict[str, Timeline] = field(factory=dict)
+
+    def appended(self, bus: str, offsets: tuple[int, ...], raws: list[bytes], seq: int) -> str | None:
+        """Take in an append; returns what is wrong with it, or None."""
+        for offset, raw in zip(offsets, raws, strict=True):
+            known = self.facts.get((bus, offset))
+            if known is not None:
+                if known.raw != raw:
+                    return f"bus {bus}: offset {offset} was given to two events"
+                continue
+            fact = _fact(bus, offset, seq, raw)
+            if fact.id in self.by_id:
+                return f"bus {bus}: {fact.id} was appended twice, at {self.by_id[fact.id].offset} and {offset}"
+            if (bus, offset - 1) not in self.facts and offset > 1:
+                return f"bus {bus}: offset {offset} leaves a gap"
+            self.facts[bus, offset] = self.by_id[fact.id] = fact
+        return None
+
+    def of_bus(self, bus: str) -> Iterator[Fact]:
+        """The events of a bus."""
+        return (fact for fact in self.facts.values() if fact.bus == bus)
+
+
+def make_event(
+    id: str, type: str, n: int, *, must: bool, poison: bool, expires: str | None, after: str | None
+) -> Event:
+    """An event as simulations publish them."""
+    data: dict[str, Any] = {"n": n} | ({"must": 0} if must else {}) | ({"poison": True} if poison else {})
+    times = {"expirytime": expires, "deliverafter": after}
+    extensions = {name: time for name, time in times.items() if time is not None}
+    return Event.create(id=id, type=type, source="/simulation", data=data, extensions=extensions)
+
+
+def _fact(bus: str, offset: int, seq: int, raw: bytes) -> Fact:
+    event = Event.from_log(raw)
+    data: Any = event.data
+    expiry = event.attributes.get("expirytime")
+    expires = parse_timestamp(str(expiry)).timestamp() if expiry is not None else math.inf
+    return Fact(event.id, bus, offset, seq, raw, event.type, data["n"], "must" in data, "poison" in data, expires)

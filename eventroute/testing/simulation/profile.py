@@ -1,0 +1,123 @@
+"""Profiles: what happens in a simulation, how often, for how long. A seed draws one run out of a profile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import field, frozen
+
+__all__ = ["PROFILES", "Profile"]
+
+
+@frozen(kw_only=True)
+class Profile:
+    """The bounds from which a seed draws a run. Times are in seconds of virtual time, pairs are (least, most)."""
+
+    name: str
+    duration: tuple[float, float] = (20.0, 200.0)
+    """How long faults happen; after it everything heals and has to come to an end."""
+    processes: tuple[int, int] = (1, 3)
+    subscriptions: tuple[int, int] = (1, 4)
+    events: tuple[int, int] = (20, 120)
+    acts: Mapping[str, float] = field(factory=dict)
+    """What happens besides publishing (see `acts.ACTS`), with its weight; each run leaves some of it out."""
+    pace: float = 4.0
+    """Seconds between two acts, on average."""
+    moods: tuple[str, ...] = ("fine", "slow")
+    """What sinks do (see `sinks.MOODS`)."""
+    downtime: tuple[float, float] = (0.0, 20.0)
+    """How long a process stays away after a kill or a stop."""
+    jumps: float = 0.0
+    """How far the wall clock jumps at most."""
+    skew: float = 0.0
+    """How far the wall clocks of processes are apart at most."""
+    stretch: float = 1.0
+    """By how much waits (backoff, leases, surveys) are longer than in the other profiles."""
+    exact: bool = False
+    """Whether nothing happens that would excuse a repeat."""
+
+
+_MOODS = ("fine", "slow", "flaky", "down", "hang", "liar", "late-liar", "retry-after", "hold", "reject", "fault")
+
+PROFILES: Mapping[str, Profile] = {
+    profile.name: profile
+    for profile in (
+        Profile(
+            name="calm",
+            duration=(10.0, 60.0),
+            acts={"mood": 1, "stop": 1, "publish": 2},
+            exact=True,
+        ),
+        Profile(name="sinks", acts={"mood": 6, "publish": 2, "redrive": 0.5}, moods=_MOODS, pace=3.0),
+        Profile(
+            name="storage",
+            acts={"trouble": 3, "mood": 1, "publish": 2, "stop": 1, "bus": 0.3},
+            moods=("fine", "slow", "flaky", "down"),
+        ),
+        Profile(
+            name="crashes",
+            acts={"crash": 4, "stall": 2, "stop": 1, "mood": 2, "publish": 2},
+            moods=("fine", "slow", "flaky", "down", "hang"),
+            pace=3.0,
+        ),
+        Profile(
+            name="changes",
+            acts={
+                "change": 5,
+                "pause": 2,
+                "resume": 3,
+                "remove": 1,
+                "create": 3,
+                "redrive": 1,
+                "mood": 2,
+                "crash": 0.5,
+            },
+            moods=("fine", "slow", "flaky", "down", "gone", "reject"),
+            subscriptions=(2, 5),
+            pace=2.0,
+        ),
+        Profile(
+            name="clock",
+            duration=(20.0, 100.0),
+            acts={"jump": 3, "mood": 3, "publish": 1, "crash": 0.5},
+            moods=("fine", "flaky", "down", "retry-after", "hold"),
+            jumps=300.0,
+            skew=3.0,
+        ),
+        Profile(
+            name="days",
+            duration=(40_000.0, 400_000.0),
+            processes=(1, 2),
+            acts={"mood": 3, "crash": 1, "stop": 1, "pause": 0.5, "resume": 1, "publish": 3},
+            moods=("fine", "down", "down", "retry-after"),
+            downtime=(3_600.0, 172_800.0),
+            pace=8_000.0,
+            stretch=600.0,
+        ),
+        Profile(
+            name="storm",
+            acts={
+                "crash": 2,
+                "stall": 1,
+                "stop": 1,
+                "mood": 3,
+                "trouble": 1,
+                "change": 2,
+                "pause": 1,
+                "resume": 2,
+                "remove": 0.5,
+                "create": 1,
+                "redrive": 0.5,
+                "jump": 0.5,
+                "publish": 2,
+                "bus": 0.2,
+            },
+            moods=(*_MOODS, "gone"),
+            subscriptions=(2, 5),
+            jumps=600.0,
+            skew=1.0,
+            pace=2.0,
+        ),
+    )
+}
+"""The profiles by name."""

@@ -1,0 +1,318 @@
+"""Sinks in every mood: they answer, fail, hang, lie; and what has to hold when an attempt begins and when it ends."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+
+import anyio
+from anyio.lowlevel import checkpoint
+from attrs import define, field
+
+from eventroute.errors import Reject, Retry
+from eventroute.event import Event
+from eventroute.push.outcome import Delivered, Outcome, Rejected, RetryLater
+from eventroute.push.policy import DeliveryPolicy
+from eventroute.testing.simulation.model import Ack, Fact, Fate, Timeline
+from eventroute.testing.simulation.world import Ended, Host, World
+
+__all__ = ["MOODS", "Sinks"]
+
+EPSILON = 0.002
+
+GRACE = 5.0
+"""How long a process may go by what was, while nothing hinders it to know better, in seconds."""
+
+
+@define(eq=False)
+class Sinks:
+    """All sinks of a simulation, each in a mood. A sink is named by its subscription and a variant of it."""
+
+    world: World
+    taker: Callable[[Event], Awaitable[object]] | None = None
+    """Called with each event that a sink is about to take; what it raises is the outcome."""
+    moods: dict[tuple[str, str], str] = field(factory=dict)
+
+    def provider(self, host: Host) -> _Provider:
+        """The way of one process to them."""
+        return _Provider(self, host)
+
+    def function(self, host: Host, name: str) -> Callable[[Event], Awaitable[object]]:
+        """An async function of one process, as a sink."""
+        sink = _Sink(self, host, name, 1, "a", function=True)
+
+        async def take(event: Event) -> None:
+            outcome = await sink.send(event)
+            if isinstance(outcome, RetryLater):
+                raise Retry(outcome.reason, after=outcome.after)
+            if isinstance(outcome, Rejected):
+                raise Reject(outcome.error)
+
+        return take
+
+
+@define(eq=False)
+class _Provider:
+    """A `SinkProvider` for `sim:NAME/NUMBER/VARIANT`."""
+
+    sinks: Sinks
+    host: Host
+    schemes: frozenset[str] = frozenset({"sim"})
+
+    async def open(self) -> None:
+        """Open."""
+        await checkpoint()
+
+    async def aclose(self) -> None:
+        """Close."""
+
+    def check(self, address: str, policy: DeliveryPolicy) -> None:
+        """Any address will do."""
+
+    def sink(self, address: str, policy: DeliveryPolicy) -> _Sink:
+        """The sink of an address."""
+        name, number, variant = address.partition(":")[2].split("/")
+        return _Sink(self.sinks, self.host, name, int(number), variant)
+
+
+@define(eq=False)
+class _Sink:
+    sinks: Sinks
+    host: Host
+    name: str
+    number: int
+    variant: str
+    function: bool = False
+
+    async def send(self, event: Event) -> Outcome:
+        """Make an attempt."""
+        world, host = self.sinks.world, self.host
+        timeline = world.model.timelines[self.name, self.number]
+        fact = world.model.by_id[event.id]
+        attempt = _Attempt(world, host, timeline, fact, self.variant)
+        attempt.begin()
+        outcome = None
+        try:
+            outcome = await self._answer(event, fact)
+        except ZeroDivisionError:
+            outcome = RetryLater("sink-fault")
+            raise
+        finally:
+            attempt.end(outcome)
+        return outcome
+
+    async def _answer(self, event: Event, fact: Fact) -> Outcome:
+        world = self.sinks.world
+        mood = self.sinks.moods.get((self.name, self.variant), "fine")
+        if mood != "fine":
+            world.fault(f"sink {mood}")
+        if fact.poison and mood in ("fine", "slow"):
+            await checkpoint()
+            return Rejected("rejected", "poison")
+        outcome = await MOODS[mood](world)
+        if self.function:
+            outcome = _as_function(outcome)
+        if self.sinks.taker is not None and isinstance(outcome, Delivered):
+            return await self._ask_taker(event, self.sinks.taker)
+        return outcome
+
+    async def _ask_taker(self, event: Event, taker: Callable[[Event], Awaitable[object]]) -> Outcome:
+        try:
+            await taker(event)
+        except Retry as retry:
+            return RetryLater("retry", retry.reason, retry.after)
+        except Reject as reject:
+            return Rejected("rejected", reject.reason)
+        return Delivered()
+
+
+@define(eq=False)
+class _Attempt:
+    world: World
+    host: Host
+    timeline: Timeline
+    fact: Fact
+    variant: str
+    began: float = 0.0
+    began_wall: float = 0.0
+
+    @property
+    def _key(self) -> tuple[str, int]:
+        return self.timeline.id, self.timeline.number
+
+    def _require(self, holds: bool, what: str) -> None:
+        if not holds:
+            self.world.violate(f"{self.timeline.id}/{self.timeline.number} offset {self.fact.offset}: {what}")
+
+    def begin(self) -> None:
+        """Check that this attempt may be made, here and now."""
+        world, host, timeline, fact = self.world, self.host, self.timeline, self.fact
+        world.attempts += 1
+        self.began, self.began_wall = world.now(), host.clock.time()
+        world.note(host.name, "attempt: %s/%d offset %d (%s)", *self._key, fact.offset, fact.id)
+        fate = timeline.fate(fact.offset)
+        self._require(fate.expected is True, "an attempt, and it does not match")
+        host.flying[self._key] += 1
+        most = max(definition.policy.concurrency for definition in timeline.since(self.began - 120.0))
+        self._require(host.flying[self._key] <= most, f"{host.flying[self._key]} attempts in flight, {most} allowed")
+        late = fact.expires <= self.began_wall and world.jumped_back == 0 and world.calm_for(60.0)
+        self._require(not late, "an attempt after it has expired")
+        self._check_news()
+        self._check_hold()
+        session = host.sessions.get(timeline.bus, "")
+        if timeline.removed_at == math.inf and world.tables.has_session(session):
+            # One whose lease has lapsed unnoticed may do what it had in hand, and others do it too. A range that was
+            # taken over is matched again, whatever rows there are.
+            if not fate.taken:
+                self._check_right(session)
+            for ack in fate.acks:
+                self._check_repeat(ack, fate)
+
+    def _check_news(self) -> None:
+        """What is paused, gone or changed must be known before long."""
+        world, timeline = self.world, self.timeline
+        if not world.calm_for(GRACE):
+            return
+        known = self.began - GRACE
+        self._require(timeline.removed_at > known, "an attempt for a subscription that was removed")
+        self._require(not timeline.paused or timeline.paused_at > known, "an attempt for a paused subscription")
+        variants = {definition.variant for definition in timeline.since(known)}
+        self._require(self.variant in variants, f"an attempt at an old sink: {self.variant}")
+
+    def _check_hold(self) -> None:
+        session, variant, until = self.host.holds.get(self._key, ("", "", 0.0))
+        if session == self.host.sessions.get(self.timeline.bus) and variant == self.variant:
+            self._require(self.began >= until - EPSILON, f"an attempt, and the sink has asked for time until {until}")
+
+    def _check_right(self, session: str) -> None:
+        """Whoever attempts has the delivery in hand: by its row, where there is one, else by a claimed range."""
+        world, timeline, offset = self.world, self.timeline, self.fact.offset
+        row = world.row(timeline.id, offset)
+        if row is None:
+            claims = [
+                reader
+                for bus, reader, start, end in world.claims_of(session)
+                if bus == timeline.bus and start <= offset < end
+            ]
+            self._require(bool(claims), "an attempt by one who has neither claimed it nor taken its row")
+            return
+        self._require(row[1] == session, "an attempt by one who does not hold its row")
+        early = row[0].due > self.began_wall + EPSILON and self.began - world.jumped_back_at > 60.0
+        self._require(not early, f"an attempt before it is due: {row[0].due} at {self.began_wall}")
+
+    def _check_repeat(self, ack: Ack, fate: Fate) -> None:
+        world, lease = self.world, self.world.leases[ack.session]
+        gone = not lease.closed and not world.tables.has_session(ack.session)
+        excused = lease.lost or gone or lease.host.life.dead or fate.redriven > ack.seq or fate.taken > 0
+        self._require(excused, f"a repeat: {lease.host.name} has delivered it, and nothing happened to it")
+        if fate.redriven < ack.seq:
+            world.repeats += 1
+            self._require(not world.profile.exact, "a repeat, where nothing goes wrong")
+
+    def end(self, outcome: Outcome | None) -> None:
+        """Note what came of it; None: it was cut off."""
+        world, host, timeline, offset = self.world, self.host, self.timeline, self.fact.offset
+        if world.over or host.life.dead:
+            return
+        now = world.now()
+        host.flying[self._key] -= 1
+        world.note(host.name, "outcome: %s/%d offset %d: %s", *self._key, offset, outcome or "cut off")
+        timeout = max(definition.policy.timeout for definition in timeline.since(self.began - 120.0))
+        if host.stalled_at < self.began:
+            self._require(now - self.began <= timeout + EPSILON, f"it took {now - self.began} s, {timeout} are allowed")
+        host.ended[(*self._key, offset)] = Ended(outcome, host.clock.time(), self.began_wall)
+        if isinstance(outcome, Delivered):
+            world.delivered += 1
+            timeline.fate(offset).acks.append(Ack(host.sessions.get(timeline.bus, ""), world.tick()))
+        elif isinstance(outcome, RetryLater) and outcome.hold_lane and outcome.after is not None:
+            session = host.sessions.get(timeline.bus, "")
+            host.holds[self._key] = (session, self.variant, now + outcome.after)
+
+
+def _as_function(outcome: Outcome) -> Outcome:
+    """What a function can say of it: it can neither hold its lane nor pause its subscription."""
+    if isinstance(outcome, RetryLater):
+        return RetryLater("retry", outcome.error, outcome.after)
+    return Rejected("rejected", outcome.error) if isinstance(outcome, Rejected) else outcome
+
+
+async def _fine(world: World) -> Outcome:
+    if world.luck.random() < 0.5:
+        await checkpoint()
+    else:
+        await anyio.sleep(world.luck.random() * 0.02)
+    return Delivered()
+
+
+async def _slow(world: World) -> Outcome:
+    await anyio.sleep(world.luck.random() * 0.4)
+    return Delivered()
+
+
+async def _flaky(world: World) -> Outcome:
+    await anyio.sleep(world.luck.random() * 0.05)
+    return Delivered() if world.luck.random() < 0.5 else RetryLater("http-500", "flaky")
+
+
+async def _down(world: World) -> Outcome:
+    await checkpoint()
+    return RetryLater("no-connection", "down")
+
+
+async def _hang(world: World) -> Outcome:
+    await anyio.sleep(world.luck.choice([0.3, 2.0, 1e6]))
+    return Delivered()
+
+
+async def _liar(world: World) -> Outcome:
+    await anyio.sleep(world.luck.random() * 0.05)
+    return RetryLater("http-502", "it has the event, and says it has not")
+
+
+async def _late_liar(world: World) -> Outcome:
+    await anyio.sleep_forever()
+    return Delivered()
+
+
+async def _retry_after(world: World) -> Outcome:
+    await checkpoint()
+    return RetryLater("http-425", "later", after=round(world.luck.random() * 10.0 * world.stretch, 3))
+
+
+async def _hold(world: World) -> Outcome:
+    await anyio.sleep(world.luck.random() * 0.05)
+    return RetryLater("http-429", "busy", after=round(world.luck.random() * 10.0 * world.stretch, 3), hold_lane=True)
+
+
+async def _reject(world: World) -> Outcome:
+    await checkpoint()
+    return Rejected("rejected", "refused") if world.luck.random() < 0.4 else Delivered()
+
+
+async def _fault(world: World) -> Outcome:
+    await checkpoint()
+    if world.luck.random() < 0.5:
+        raise ZeroDivisionError("a sink with a fault")
+    return Delivered()
+
+
+async def _gone(world: World) -> Outcome:
+    await checkpoint()
+    return Rejected("gone", "410", pause="gone") if world.luck.random() < 0.2 else Delivered()
+
+
+MOODS: dict[str, Callable[[World], Awaitable[Outcome]]] = {
+    "fine": _fine,
+    "slow": _slow,
+    "flaky": _flaky,
+    "down": _down,
+    "hang": _hang,
+    "liar": _liar,
+    "late-liar": _late_liar,
+    "retry-after": _retry_after,
+    "hold": _hold,
+    "reject": _reject,
+    "fault": _fault,
+    "gone": _gone,
+}
+"""What sinks do, by the name of the mood."""

@@ -1,0 +1,92 @@
+"""A process's way to the storage: it may be slow, fail before or after doing, and every effect is witnessed."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+
+from eventroute.errors import LeaseLost, StorageClosed, StorageError
+from eventroute.testing.simulation.witness import Witness
+from eventroute.testing.simulation.world import Host, World
+
+__all__ = ["SimulatedStorage"]
+
+SPARED = frozenset({"aclose"})
+"""Closing does not fail."""
+
+ANSWERED = frozenset({"claim", "claim_waiting", "open", "watch", "remove_subscription"})
+"""Calls that do not fail after they have had their effect: the interface gives no way to repeat them."""
+
+
+class SimulatedStorage:
+    """Every method of a storage, by name: whatever the interface has, now or later, passes through here."""
+
+    def __init__(self, world: World, host: Host) -> None:
+        self._world = world
+        self._host = host
+        self._witness = Witness(world, host)
+        self._done: dict[str, Any] = {}
+        """By session, the entries of a write that was done and not answered."""
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        method = getattr(self._world.storage, name)
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            return await self._call(name, method, args, kwargs)
+
+        setattr(self, name, call)
+        return call
+
+    async def _call(self, name: str, method: Callable[..., Awaitable[Any]], args: Any, kwargs: Any) -> Any:
+        trouble, luck = self._world.trouble, self._world.luck
+        self._fence()
+        if trouble.slow and name not in SPARED:
+            await self._wait(name)
+        if trouble.failing and name not in SPARED and luck.random() < trouble.failing:
+            self._fail(name, "before")
+        if name == "write" and self._done.pop(args[1].id, None) is args[2]:
+            return None  # as the interface has it: a repeat of the same call has no further effect
+        result = await self._witnessed(name, method, args, kwargs)
+        if trouble.unanswered and name not in ANSWERED | SPARED and luck.random() < trouble.unanswered:
+            if name == "write":
+                self._done[args[1].id] = args[2]
+            if name == "open_session":  # nobody knows of it: it will lapse
+                self._world.leases[result.id].lost = True
+            self._fail(name, "after")
+        if trouble.slow and name not in ANSWERED | SPARED:
+            await self._wait(name)
+        return result
+
+    async def _witnessed(self, name: str, method: Callable[..., Awaitable[Any]], args: Any, kwargs: Any) -> Any:
+        before = getattr(self._witness, f"before_{name}", None)
+        after = getattr(self._witness, f"after_{name}", None)
+        seen = None if before is None else before(*args, **kwargs)
+        try:
+            result = await method(*args, **kwargs)
+        except LeaseLost as error:
+            self._witness.lost(args, error)
+            raise
+        if after is not None:
+            self._world.tick()
+            after(seen, result, *args, **kwargs)
+        return result
+
+    async def _wait(self, name: str) -> None:
+        world = self._world
+        if world.luck.random() < 0.3:
+            world.fault("storage slow")
+            world.troubled_at = world.now()
+            await anyio.sleep(world.luck.random() ** 3 * world.trouble.slow)
+            self._fence()
+
+    def _fail(self, name: str, when: str) -> None:
+        self._world.fault(f"storage fails {when}")
+        self._world.troubled_at = self._world.now()
+        self._world.note(self._host.name, "storage: %s fails %s doing", name, when)
+        raise StorageError(f"simulated: {name} failed {when} doing")
+
+    def _fence(self) -> None:
+        if self._host.life.dead:
+            raise StorageClosed("this process was killed")

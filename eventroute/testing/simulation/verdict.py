@@ -1,0 +1,146 @@
+"""What has to hold once faults have ended: everything comes to an end, in bounded time, and nothing was forgotten."""
+
+from __future__ import annotations
+
+import anyio
+
+from eventroute.router import Router
+from eventroute.testing.simulation.acts import DELAY, Stage
+from eventroute.testing.simulation.model import Fate, Timeline
+from eventroute.testing.simulation.world import World
+
+__all__ = ["drained", "held", "judge_end", "judge_stop", "patience"]
+
+
+def patience(stage: Stage) -> float:
+    """How long it may take at most until everything is drained, in seconds, once nothing fails any more."""
+    world = stage.world
+    waits = [0.0]
+    for timeline in world.model.timelines.values():
+        for definition in timeline.since(-1.0):
+            policy = definition.policy
+            probe = 0.0 if policy.breaker is None else policy.breaker.delay.limit
+            waits.append(policy.backoff.limit + probe + policy.timeout)
+    asked = (10.0 + DELAY) * world.stretch
+    return 2 * max(waits) + asked + 3 * stage.lease + world.jumped_back + 2 * world.profile.skew + 60.0 * world.stretch
+
+
+def drained(world: World) -> bool:
+    """Whether nothing is left to be done, but for what is paused."""
+    for bus in world.tables.buses():
+        if world.tables.timers(bus).next_due is not None:
+            return False
+        end = world.tables.bounds(bus).end
+        for reader in world.tables.readers(bus):
+            goal = end if reader.until is None else min(end, reader.until)
+            if reader.position < goal and not (reader.subscription and world.model.alive[reader.subscription].paused):
+                return False
+    return all(timeline.paused or not world.rows(name) for name, timeline in world.model.alive.items())
+
+
+def undone(world: World) -> str:
+    """What is left to be done, in words."""
+    rows = {name: world.rows(name) for name in world.model.alive if world.rows(name)}
+    readers = [
+        f"{reader.name}@{reader.position}/{world.tables.bounds(bus).end}"
+        for bus in world.tables.buses()
+        for reader in world.tables.readers(bus)
+        if reader.position < world.tables.bounds(bus).end
+    ]
+    return f"rows {rows}, readers {readers}"
+
+
+def held(world: World) -> int:
+    """How many deliveries are held back, since their subscriptions are paused."""
+    return sum(
+        _is_owed(timeline.fate(fact.offset), timeline, timeline.current.matches(fact))
+        for timeline in world.model.alive.values()
+        if timeline.paused
+        for fact in world.model.of_bus(timeline.bus)
+        if fact.offset >= timeline.first
+    )
+
+
+def _in_hand(world: World) -> int:
+    """How much lies in ranges of paused subscriptions that are claimed and not completed.
+
+    Of such a range `idle` counts what is settled, and what waits, once too often.
+    """
+    return sum(
+        reader.claimed - reader.position
+        for bus in world.tables.buses()
+        for reader in world.tables.readers(bus)
+        if reader.subscription is not None and world.model.alive[reader.subscription].paused
+    )
+
+
+def _is_owed(fate: Fate, timeline: Timeline, matches: bool) -> bool:
+    if fate.letter is not None:
+        return False
+    acked = any(ack.seq > fate.redriven for ack in fate.acks)
+    return not acked and (matches if fate.expected is None else fate.expected)
+
+
+async def judge_end(stage: Stage, router: Router) -> None:
+    """Everything is drained: look at each delivery, and ask the router whether it thinks so too."""
+    world = stage.world
+    for timeline in world.model.alive.values():
+        for fact in list(world.model.of_bus(timeline.bus)):
+            _judge(world, timeline, fact.offset)
+    late = [event for event in world.model.delayed if event not in world.model.by_id]
+    world.require(not late, "delayed events never came: %s", late)
+    expected = held(world)
+    with anyio.move_on_after(60.0) as scope:
+        count = await router.idle()
+        right = expected <= count <= expected + _in_hand(world)
+        world.require(right, "idle() says %d are held, and %d are", count, expected)
+    world.require(not scope.cancelled_caught, "idle() does not return, and all is drained")
+    letters = [letter for bus in world.tables.buses() for letter in await router.deadletters(bus, limit=100_000)]
+    for letter in letters:
+        served = world.model.alive.get(letter.subscription)
+        known = served is None or served.fate(letter.offset).letter in (letter.reason, None)
+        world.require(known, "the dead letter %s of %s was not seen when written", letter.offset, letter.subscription)
+    for timeline in world.model.alive.values():
+        kept = {letter.offset for letter in letters if letter.subscription == timeline.id}
+        for offset, fate in timeline.fates.items():
+            world.require(
+                fate.letter is None or offset in kept, "the dead letter %d of %s is gone", offset, timeline.id
+            )
+
+
+def _judge(world: World, timeline: Timeline, offset: int) -> None:
+    fate = timeline.fate(offset)
+    where = (timeline.id, timeline.number, offset)
+    waits = world.row(timeline.id, offset) is not None
+    if offset < timeline.first:
+        world.require(
+            fate.redriven > 0 or (not fate.acks and not waits), "%s/%d has got offset %d, before its start", *where
+        )
+        return
+    if not fate.claimed and timeline.paused:
+        return
+    world.require(fate.claimed, "%s/%d: offset %d was never claimed", *where)
+    kept = (
+        bool(fate.acks)
+        or fate.letter is not None
+        or (waits and timeline.paused)
+        or _is_claimed(world, timeline, offset)
+    )
+    world.require(not fate.expected or kept, "%s/%d: offset %d is lost", *where)
+
+
+def _is_claimed(world: World, timeline: Timeline, offset: int) -> bool:
+    """Whether it lies in a range of its own reader that somebody has claimed, and it is paused."""
+    return timeline.paused and any(
+        reader.subscription == timeline.id and reader.position <= offset < reader.claimed
+        for reader in world.tables.readers(timeline.bus)
+    )
+
+
+def judge_stop(stage: Stage) -> None:
+    """All processes have stopped by themselves: they have left nothing in anybody's hands."""
+    world = stage.world
+    for session, lease in world.leases.items():
+        if not lease.lost and not lease.host.life.dead:
+            world.require(lease.closed, "%s has ended, and its lease is open", lease.host.name)
+            world.require(not world.claims_of(session), "%s has left claims behind", lease.host.name)

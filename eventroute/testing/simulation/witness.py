@@ -1,0 +1,360 @@
+"""Sees every effect on the storage as it happens, keeps the model up to it, and checks what has to hold at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from eventroute.errors import LeaseLost
+from eventroute.event import Event
+from eventroute.push.outcome import Delivered, Rejected
+from eventroute.storage.base import Advance, Bury, Complete, Reader, Settle, Wait, Waiting
+from eventroute.testing.simulation.model import Timeline
+from eventroute.testing.simulation.world import Ended, Host, Lease, World
+
+__all__ = ["Witness"]
+
+EPSILON = 0.002
+
+
+_Passing = list[tuple[str, int, int | None, list[tuple[Timeline, int, float]]]]
+_Before = tuple[_Passing, dict[tuple[str, int], Waiting | None]]
+
+
+class Witness:
+    """One process's effects. `before_X` and `after_X` are called around the call X."""
+
+    def __init__(self, world: World, host: Host) -> None:
+        self._world = world
+        self._host = host
+
+    # -- the log and the subscriptions -----------------------------------------------------------------------------
+
+    def after_append(
+        self, _: object, offsets: tuple[int, ...], bus: str, events: Sequence[bytes], **given: Any
+    ) -> None:
+        """Events are in the log, and others are to be."""
+        for due, raw in given.get("delayed", ()):
+            self._world.model.delayed[Event.from_log(raw).id] = due
+        wrong = self._world.model.appended(bus, offsets, list(events), self._world.seq)
+        self._world.require(wrong is None, "%s", wrong)
+        self._world.note(self._host.name, "appended to %s: %s", bus, list(offsets))
+
+    def before_fire_timers(self, bus: str, **given: Any) -> int:
+        """Where the log ends."""
+        return self._world.tables.bounds(bus).end  # type: ignore[no-any-return]
+
+    def after_fire_timers(self, end: int, fired: Any, bus: str, **given: Any) -> None:
+        """Delayed events were appended: each once, and none before its time."""
+        world, now = self._world, self._host.clock.time()
+        records = world.tables.read(bus, end, world.tables.bounds(bus).end, 100_000, 1 << 30)
+        wrong = world.model.appended(
+            bus, tuple(one.offset for one in records), [one.event for one in records], world.seq
+        )
+        world.require(wrong is None, "%s", wrong)
+        world.require(len(records) == fired.count, "%d timers fired, %d events came of it", fired.count, len(records))
+        for record in records:
+            name = Event.from_log(record.event).id
+            due = world.model.delayed.get(name)
+            right = due is not None and due <= now + world.jumped_back
+            world.require(right, "%s was appended at %s, and is due at %s", name, now, due)
+        if records:
+            world.fault("delayed")
+            world.note(self._host.name, "timers fired on %s: %s", bus, [record.offset for record in records])
+
+    def after_put_subscription(
+        self, _: object, result: Any, bus: str, name: str, definition: bytes, *, start: Any, **rest: Any
+    ) -> None:
+        """A subscription is there, or has changed."""
+        world, model = self._world, self._world.model
+        number, known = world.definitions[name, definition]
+        timeline = model.alive.get(name)
+        if timeline is None:
+            bounds = world.tables.bounds(bus)
+            if start == "latest":
+                first = bounds.end
+            elif start == "earliest":
+                first = bounds.first
+            else:
+                first = world.tables.offset_at(bus, start) if isinstance(start, float) else max(start, bounds.first)
+            timeline = Timeline(name, number, bus, first, [(world.now(), known)])
+            model.alive[name] = model.timelines[name, number] = timeline
+            world.note(self._host.name, "subscribed %s/%d on %s from %d", name, number, bus, first)
+        elif timeline.current is not known:
+            timeline.versions.append((world.now(), known))
+            world.note(self._host.name, "changed %s/%d: filter %d", name, number, known.filter)
+
+    def after_remove_subscription(self, _: object, __: object, name: str) -> None:
+        """A subscription is gone."""
+        timeline = self._world.model.alive.pop(name)
+        timeline.removed_at = self._world.now()
+        self._world.note(self._host.name, "removed %s/%d", name, timeline.number)
+
+    def after_pause_subscription(self, _: object, __: object, name: str, reason: str) -> None:
+        """A subscription is paused."""
+        timeline = self._world.model.alive[name]
+        if not timeline.paused:
+            timeline.paused, timeline.paused_at = True, self._world.now()
+        self._world.note(self._host.name, "paused %s: %s", name, reason)
+
+    def after_resume_subscription(self, _: object, __: object, name: str) -> None:
+        """A subscription goes on."""
+        timeline = self._world.model.alive[name]
+        timeline.paused, timeline.paused_at = False, self._world.now()
+        self._world.note(self._host.name, "resumed %s", name)
+
+    def after_redrive(self, _: object, count: int, bus: str, letters: Sequence[tuple[str, int]], **rest: Any) -> None:
+        """Dead letters wait again."""
+        for name, offset in letters:
+            timeline = self._world.model.alive.get(name)
+            if timeline is not None:
+                fate = timeline.fate(offset)
+                fate.redriven, fate.letter, fate.expected = self._world.seq, None, True
+        self._world.note(self._host.name, "redrove %d on %s", count, bus)
+
+    # -- sessions and claims ---------------------------------------------------------------------------------------
+
+    def after_open_session(self, _: object, session: Any, ttl: float) -> None:
+        """A lease begins."""
+        self._world.leases[session.id] = Lease(self._host, ttl, self._world.now())
+
+    def after_extend_session(self, _: object, __: object, session: Any) -> None:
+        """A lease goes on."""
+        self._world.leases[session.id].extended = self._world.now()
+
+    def before_close_session(self, session: Any) -> bool:
+        """Whether it holds anything."""
+        return bool(self._world.claims_of(session.id) or self._world.held_rows(session.id))
+
+    def after_close_session(self, held: bool, _: object, session: Any) -> None:
+        """A lease ends. Where it still held something, whatever it did may be done again."""
+        world, lease = self._world, self._world.leases[session.id]
+        lease.closed = True
+        lease.lost = lease.lost or held
+        world.require(
+            not held or lease.lost or not world.calm_for(20.0),
+            "%s has closed its session with claims or rows in hand, and nothing had failed",
+            self._host.name,
+        )
+        world.note(self._host.name, "closed its session%s", " with something in hand" if held else "")
+
+    def lost(self, args: tuple[Any, ...], error: LeaseLost) -> None:
+        """A call was refused, since the lease is over; there has to be a cause."""
+        world = self._world
+        for session in [arg for arg in args if getattr(arg, "id", None) in world.leases]:
+            lease = world.leases[session.id]
+            late = world.now() - lease.extended >= lease.ttl - EPSILON
+            world.require(late or lease.closed, "%s lost its lease, and was not late: %s", self._host.name, error)
+            lease.lost = True
+        world.fault("lease lost")
+        world.note(self._host.name, "lost its lease")
+
+    def before_claim(self, bus: str, reader: str, session: Any, *, limit: int) -> Reader | None:
+        """How far the reader is."""
+        self._host.sessions[bus] = session.id
+        return self._world.tables.reader(bus, reader)  # type: ignore[no-any-return]
+
+    def after_claim(self, before: Reader | None, claim: Any, bus: str, reader: str, *rest: Any, **kwargs: Any) -> None:
+        """A range was claimed: what matches now is what has to be delivered."""
+        if claim is None or before is None:
+            return
+        self._world.note(self._host.name, "claimed %s %s [%d, %d)", bus, reader, claim.start, claim.end)
+        if claim.start < before.claimed:
+            self._world.fault("claim taken over")
+        for timeline, start, until in self._served(bus, reader):
+            for offset in range(max(claim.start, start), int(min(claim.end, until))):
+                if claim.start < before.claimed:
+                    timeline.fate(offset).taken = self._world.seq
+                else:
+                    self._expect(timeline, offset)
+
+    def _expect(self, timeline: Timeline, offset: int) -> None:
+        world, fate = self._world, timeline.fate(offset)
+        where = (timeline.id, timeline.number, offset)
+        world.require(not fate.claimed, "%s/%d: offset %d is claimed a second time", *where)
+        world.require(offset >= timeline.first, "%s/%d: offset %d lies before its start", *where)
+        fate.claimed = True
+        if fate.redriven:  # a dead letter of one that had the same name before: now it is owed twice
+            fate.taken = world.seq
+        else:
+            fate.expected = timeline.current.matches(world.model.facts[timeline.bus, offset])
+
+    def _served(self, bus: str, reader: str) -> list[tuple[Timeline, int, float]]:
+        """Whom a reader serves, from where to where."""
+        return [
+            (timeline, span.start, float("inf") if span.until is None else span.until)
+            for timeline in self._world.model.alive.values()
+            if timeline.bus == bus
+            for span in self._world.tables.spans(timeline.id)
+            if span.reader == reader
+        ]
+
+    def after_claim_waiting(
+        self, _: object, rows: list[Waiting], bus: str, name: str, session: Any, *, now: float, limit: int
+    ) -> None:
+        """Waiting deliveries were taken."""
+        self._host.sessions[bus] = session.id
+        for row in rows:
+            self._world.require(row.due <= now, "%s: offset %d was taken before it was due", name, row.offset)
+        if rows:
+            self._world.note(self._host.name, "took what waits for %s: %s", name, [row.offset for row in rows])
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def before_write(self, bus: str, session: Any, entries: Sequence[Any]) -> _Before:
+        """How far each reader is that will be moved, whom it serves, and what waits so far."""
+        self._host.sessions[bus] = session.id
+        world = self._world
+        passing: _Passing = []
+        for name in {entry.claim.reader: None for entry in entries if isinstance(entry, Advance | Complete)}:
+            reader = world.tables.reader(bus, name)
+            if reader is not None:
+                passing.append((name, reader.position, reader.until, self._served(bus, name)))
+        keys = [_key(entry) for entry in entries if not isinstance(entry, Advance | Complete)]
+        rows = {key: world.row(*key) for key in keys}
+        return passing, {key: None if row is None else row[0] for key, row in rows.items()}
+
+    def after_write(self, before: _Before, _: object, bus: str, session: Any, entries: Sequence[Any]) -> None:
+        """Entries are durable."""
+        passing, rows = before
+        for entry in entries:
+            if isinstance(entry, Advance | Complete):
+                continue
+            key = _key(entry)
+            timeline = self._world.model.alive.get(key[0])
+            if timeline is not None and timeline.bus == bus:
+                self._written(timeline, entry, rows[key])
+            rows[key] = entry.waiting if isinstance(entry, Wait) else None
+        for passed in passing:
+            self._passed(bus, *passed)
+        self._world.note(self._host.name, "wrote %s", [_short(entry) for entry in entries])
+
+    def _passed(
+        self, bus: str, name: str, position: int, until: int | None, served: list[tuple[Timeline, int, float]]
+    ) -> None:
+        """A reader has moved: nothing it leaves behind may be forgotten."""
+        world = self._world
+        reader = world.tables.reader(bus, name)
+        end = until if reader is None else reader.position
+        for timeline, start, stop in served:
+            for offset in range(max(position, start), int(min(position if end is None else end, stop))):
+                fate = timeline.fate(offset)
+                kept = fate.acks or fate.letter is not None or world.row(timeline.id, offset) is not None
+                where = (name, timeline.id, timeline.number, offset)
+                world.require(fate.claimed, "%s passed %s/%d offset %d, and never claimed it", *where)
+                world.require(
+                    not fate.expected or bool(kept),
+                    "%s has passed %s/%d offset %d, which is neither settled nor written down",
+                    *where,
+                )
+
+    def _written(self, timeline: Timeline, entry: Any, row: Waiting | None) -> None:
+        if isinstance(entry, Settle):
+            self._ended(timeline, entry.offset)
+            settled = bool(timeline.fate(entry.offset).acks) or row is None
+            where = (timeline.id, timeline.number, entry.offset)
+            self._world.require(settled, "%s/%d: offset %d was settled, and no sink has it", *where)
+        elif isinstance(entry, Bury):
+            self._buried(timeline, entry, row)
+        elif isinstance(entry, Wait) and entry.waiting != row and entry.waiting.reason:
+            self._put_off(timeline, entry.waiting, row)
+
+    def _ended(self, timeline: Timeline, offset: int) -> Ended | None:
+        """The last attempt of a delivery by this process that is not written down."""
+        return self._host.ended.pop((timeline.id, timeline.number, offset), None)
+
+    def _buried(self, timeline: Timeline, entry: Bury, row: Waiting | None) -> None:
+        world, letter = self._world, entry.letter
+        fact = world.model.facts[timeline.bus, letter.offset]
+        where = (timeline.id, timeline.number, letter.offset)
+        ended = self._ended(timeline, letter.offset)
+        outcome = None if ended is None else ended.outcome
+        timeline.fate(letter.offset).letter = letter.reason
+        if ended is None and timeline.fate(letter.offset).taken:  # two attempts at once came to the same
+            return
+        world.require(letter.event == fact.raw, "%s/%d: the dead letter of offset %d has another event", *where)
+        if letter.reason == "expired":
+            right = fact.expires <= self._host.clock.time() + world.jumped_back + EPSILON
+        elif letter.reason == "transform-error":
+            right = not fact.must
+        elif letter.reason == "retries-exhausted":
+            failed = ended is not None and not isinstance(outcome, Delivered | Rejected)
+            spent = failed and self._is_spent(timeline, letter.attempts, row, ended)
+            right = spent or self._may_fail_before(letter.error)
+        else:
+            right = isinstance(outcome, Rejected) and outcome.reason == letter.reason
+        world.require(right, "%s/%d: offset %d was buried as %s after %s", *where, letter.reason, outcome)
+
+    def _may_fail_before(self, reason: str) -> bool:
+        """Where its process stood still, an attempt may be cut off before it has reached the sink, or reach it late."""
+        return reason.startswith("timeout") and not self._world.calm_for(60.0)
+
+    def _is_spent(self, timeline: Timeline, attempts: int, row: Waiting | None, ended: Ended | None) -> bool:
+        first = (
+            (0.0 if ended is None else ended.began) if row is None or row.first_attempt is None else row.first_attempt
+        )
+        age = self._host.clock.time() - first + self._world.jumped_back
+        return any(
+            (definition.policy.max_attempts is not None and attempts >= definition.policy.max_attempts)
+            or age >= definition.policy.max_age - EPSILON
+            for definition in timeline.since(self._world.now() - 60.0)
+        )
+
+    def _put_off(self, timeline: Timeline, row: Waiting, before: Waiting | None) -> None:
+        """A failed attempt was written down."""
+        world = self._world
+        where = (timeline.id, timeline.number, row.offset)
+        if row.reason == "no-sink":
+            return
+        ended = self._ended(timeline, row.offset)
+        again = bool(timeline.fate(row.offset).taken)  # the range was matched again, and its attempts count from none
+        if ended is None and (again or self._may_fail_before(row.reason)):
+            return
+        if ended is None or isinstance(ended.outcome, Delivered | Rejected):
+            world.violate(f"{where}: an attempt is written down as {row.reason}, and came to {ended}")
+            return
+        count = 0 if before is None else before.attempts
+        world.require(
+            row.attempts == count + 1 or again, "%s/%d: offset %d: attempt %d follows %d", *where, row.attempts, count
+        )
+        after = 0.0 if ended.outcome is None else (ended.outcome.after or 0.0)
+        early = row.due < ended.wall + after - EPSILON - world.jumped_back
+        world.require(not early, "%s/%d: offset %d is due before the sink wants it", *where)
+        policies = [definition.policy for definition in timeline.since(world.now() - 60.0)]
+        longest = max(policy.backoff.ceiling(row.attempts) for policy in policies)
+        late = row.due > self._host.clock.time() + after + longest + EPSILON + world.jumped_back
+        world.require(not late, "%s/%d: offset %d is due later than the backoff allows", *where)
+        bounds = [policy.max_attempts for policy in policies if policy.max_attempts is not None]
+        spent = len(bounds) == len(policies) and row.attempts >= max(bounds)
+        world.require(not spent, "%s/%d: offset %d has had its %d attempts and waits", *where, row.attempts)
+        limit = max_rows(timeline, world)
+        world.require(
+            world.rows(timeline.id) <= limit,
+            "%s: %d rows wait, the bound is %d",
+            timeline.id,
+            world.rows(timeline.id),
+            limit,
+        )
+
+
+def max_rows(timeline: Timeline, world: World) -> int:
+    """The most rows a subscription may have: its bound, and what each worker may have in hand."""
+    return max(definition.policy.max_waiting for definition in timeline.since(-1.0)) + 4 * 1_100
+
+
+def _key(entry: Any) -> tuple[str, int]:
+    if isinstance(entry, Settle):
+        return entry.subscription, entry.offset
+    body = entry.waiting if isinstance(entry, Wait) else entry.letter
+    return body.subscription, body.offset
+
+
+def _short(entry: Any) -> str:
+    if isinstance(entry, Advance | Complete):
+        end = entry.start if isinstance(entry, Advance) else entry.claim.end
+        return f"{type(entry).__name__} {entry.claim.reader} [{entry.claim.start}, {end})"
+    name, offset = _key(entry)
+    if isinstance(entry, Wait):
+        row = entry.waiting
+        return f"Wait {name} {offset} due {row.due:.3f} #{row.attempts} {row.reason}{' held' if entry.held else ''}"
+    return f"{type(entry).__name__} {name} {offset}{f' {entry.letter.reason}' if isinstance(entry, Bury) else ''}"

@@ -1,0 +1,291 @@
+"""The simulator catches what it is there for: the code is broken on purpose, and a few seeds show it each time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from eventroute.push import lane, retrying, scheduler, worker
+from eventroute.push.attempt import entry_after
+from eventroute.push.deadlines import Deadlines
+from eventroute.push.delivery import Delivery, Range
+from eventroute.push.outcome import Delivered, Outcome, Rejected, RetryLater
+from eventroute.push.route import Route
+from eventroute.storage import ledger, placement
+from eventroute.storage.base import LIVE, Bury, Complete, Settle, Wait
+from eventroute.storage.memory_tables import MemoryTables
+from eventroute.storage.memory_timers import MemoryTimers
+from eventroute.testing.simulation.profile import PROFILES
+from eventroute.testing.simulation.run import simulate
+
+WITHIN = 40
+"""So many seeds are tried at most."""
+
+Patch = pytest.MonkeyPatch
+
+
+def complete_early(patch: Patch) -> None:
+    """A range is completed though deliveries of it are pending."""
+    patch.setattr(Range, "done", property(lambda self: self.matched))
+
+
+def drop_retries(patch: Patch) -> None:
+    """A failed attempt is not written down."""
+    _entries(patch, lambda entry, delivery: None if isinstance(entry, Wait) else entry)
+
+
+def forget_pending(patch: Patch) -> None:
+    """What is pending is let go without a row."""
+
+    def record(self: worker.Worker, lane: object, delivery: Delivery, *, held: bool) -> None:
+        self._release(delivery)
+
+    patch.setattr(worker.Worker, "_record", record)
+
+
+def let_go_without_rows(patch: Patch) -> None:
+    """A stop completes the ranges, and forgets what has not begun."""
+
+    def let_go(self: worker.Worker) -> None:
+        for claimed in list(self._ranges):
+            self.journal.add(Complete(claimed.claim))
+
+    patch.setattr(worker.Worker, "let_go", let_go)
+
+
+def ignore_retry_after(patch: Patch) -> None:
+    """The sink asks for time, and gets none."""
+    real = entry_after
+
+    def entry(delivery: Delivery, outcome: Outcome, *args: Any, **kwargs: Any) -> Any:
+        return real(delivery, _hasty(outcome), *args, **kwargs)
+
+    patch.setattr(worker, "entry_after", entry)
+
+
+def ignore_hold(patch: Patch) -> None:
+    """The sink asks for time for the whole lane, and gets it for one event."""
+    real = worker.Worker._hold
+
+    def hold(self: worker.Worker, lane: lane.Lane, outcome: RetryLater) -> None:
+        real(self, lane, evolve(outcome, hold_lane=False))
+
+    patch.setattr(worker.Worker, "_hold", hold)
+
+
+def one_too_many(patch: Patch) -> None:
+    """One attempt more than allowed is in flight."""
+    real = lane.Lane._most.fget  # type: ignore[attr-defined]
+    patch.setattr(lane.Lane, "_most", property(lambda self: real(self) + 1))
+
+
+def old_definition(patch: Patch) -> None:
+    """A change of the filter comes into force for nothing that is in the log's span already."""
+    patch.setattr(placement, "_parted", lambda tables, bus, span, before: [evolve(span, definition=before)])
+
+
+def new_definition_for_what_is_claimed(patch: Patch) -> None:
+    """A change of the filter applies to what others have matched already."""
+    patch.setattr(placement, "_parted", lambda tables, bus, span, before: [span])
+
+
+def repeat_after_delivery(patch: Patch) -> None:
+    """What was delivered stays pending, and gets a row at the next sweep or stop."""
+    real = worker.Worker._release
+
+    def release(self: worker.Worker, delivery: Delivery) -> None:
+        if delivery.recorded or not delivery.begun:
+            real(self, delivery)
+
+    patch.setattr(worker.Worker, "_release", release)
+
+
+def no_takeover(patch: Patch) -> None:
+    """What a process that died had claimed stays claimed."""
+    patch.setattr(MemoryTables, "free_claim", lambda self, bus, reader: None)
+
+
+def rows_stay_held(patch: Patch) -> None:
+    """Waiting deliveries that a process that died had in hand are not given to others."""
+
+    def free(self: MemoryTables, subscription: str, now: float, limit: int) -> list[Any]:
+        rows = self._waiting.get(subscription, {}).values()
+        return [row.waiting for row in rows if row.waiting.due <= now and row.session is None][:limit]
+
+    patch.setattr(MemoryTables, "free_waiting", free)
+
+
+def take_what_is_not_due(patch: Patch) -> None:
+    """Waiting deliveries are taken before they are due."""
+    real = MemoryTables.free_waiting
+    patch.setattr(MemoryTables, "free_waiting", lambda self, name, now, limit: real(self, name, now + 1.0, limit))
+
+
+def attempts_do_not_count(patch: Patch) -> None:
+    """A failed attempt is not counted."""
+
+    def entry(entry: Any, delivery: Delivery) -> Any:
+        if isinstance(entry, Wait):
+            return evolve(entry, waiting=evolve(entry.waiting, attempts=max(entry.waiting.attempts - 1, 0)))
+        return entry
+
+    _entries(patch, entry)
+
+
+def wrong_reason(patch: Patch) -> None:
+    """What is given up after its attempts is said to be rejected."""
+    _entries(
+        patch,
+        lambda entry, delivery: (
+            evolve(entry, letter=evolve(entry.letter, reason="rejected"))
+            if isinstance(entry, Bury) and entry.letter.reason == "retries-exhausted"
+            else entry
+        ),
+    )
+
+
+def bury_nothing(patch: Patch) -> None:
+    """What a sink rejects is taken for delivered."""
+    _entries(patch, lambda entry, delivery: Settle(delivery.subscription, delivery.offset) if _buried(entry) else entry)
+
+
+def pause_is_ignored(patch: Patch) -> None:
+    """Attempts go on while a subscription is paused."""
+    patch.setattr(Route, "held", property(lambda self: self.sink is None))
+
+
+def no_timeout(patch: Patch) -> None:
+    """Attempts may take for ever."""
+    patch.setattr(Deadlines, "begin", lambda self, watched, seconds: None)
+
+
+def gap_on_leaving(patch: Patch) -> None:
+    """A subscription that leaves the shared reader misses an offset."""
+    real = placement._leave
+
+    def leave(tables: MemoryTables, stored: Any) -> None:
+        real(tables, stored)
+        name = tables.subscription(stored.id).reader  # type: ignore[union-attr]
+        reader = tables.reader(stored.bus, name)
+        assert reader is not None
+        tables.put_reader(evolve(reader, position=reader.position + 1, claimed=reader.claimed + 1))
+
+    patch.setattr(placement, "_leave", leave)
+
+
+def overlap_on_joining(patch: Patch) -> None:
+    """A subscription that joins the shared reader goes on with its own reader for one offset."""
+    real = placement.join_live
+
+    def join(tables: MemoryTables, subscription: str, within: int) -> bool:
+        joined = real(tables, subscription, within)
+        spans = tables.spans(subscription)
+        moved = [
+            evolve(span, start=span.start - 1) if span.reader == LIVE and span.until is None else span for span in spans
+        ]
+        tables.put_spans(subscription, moved)
+        return joined
+
+    patch.setattr(placement, "join_live", join)
+
+
+def no_fence(patch: Patch) -> None:
+    """A process whose lease has lapsed may go on writing."""
+    patch.setattr(ledger, "_there", lambda tables, session: None)
+    patch.setattr(ledger, "_check", lambda tables, bus, done, session: None)
+
+
+def timers_stay(patch: Patch) -> None:
+    """A delayed event is appended, and its timer fires again."""
+    patch.setattr(MemoryTimers, "drop", lambda self, count: None)
+
+
+def no_recount(patch: Patch) -> None:
+    """A process goes on counting rows that another one has settled."""
+    real = worker.Worker.recount
+    patch.setattr(worker.Worker, "recount", lambda self, lane, waiting: real(self, lane, waiting) if waiting else None)
+
+
+def no_survey(patch: Patch) -> None:
+    """A process looks only after what it has written itself."""
+
+    async def survey(self: retrying.Retrying) -> None:
+        self._worker.resurvey = False
+        self._next_survey = self._worker.clock.monotonic() + 1.0
+
+    patch.setattr(retrying.Retrying, "_survey", survey)
+
+
+def lease_is_not_kept(patch: Patch) -> None:
+    """A process lets its lease lapse."""
+
+    async def keep(self: scheduler.Scheduler, session: Any) -> None:
+        await self._clock.sleep(1e9)
+
+    patch.setattr(scheduler.Scheduler, "_keep_lease", keep)
+
+
+MUTATIONS: dict[Callable[[Patch], None], tuple[str, ...]] = {
+    complete_early: ("calm",),
+    drop_retries: ("sinks",),
+    forget_pending: ("calm",),
+    let_go_without_rows: ("calm", "crashes"),
+    ignore_retry_after: ("sinks",),
+    ignore_hold: ("sinks",),
+    one_too_many: ("calm",),
+    old_definition: ("changes",),
+    new_definition_for_what_is_claimed: ("changes", "storm"),
+    repeat_after_delivery: ("calm",),
+    no_takeover: ("crashes",),
+    rows_stay_held: ("crashes",),
+    take_what_is_not_due: ("sinks",),
+    attempts_do_not_count: ("sinks",),
+    wrong_reason: ("sinks",),
+    bury_nothing: ("sinks",),
+    pause_is_ignored: ("changes",),
+    no_timeout: ("sinks",),
+    gap_on_leaving: ("sinks", "changes"),
+    overlap_on_joining: ("sinks", "changes"),
+    no_fence: ("crashes", "storage"),
+    timers_stay: ("calm",),
+    no_recount: ("calm",),
+    no_survey: ("crashes", "calm"),
+    lease_is_not_kept: ("calm",),
+}
+"""How the code is broken, and the profiles that have to show it."""
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.__name__)
+def test_it_is_caught(mutation: Callable[[Patch], None], monkeypatch: Patch) -> None:
+    mutation(monkeypatch)
+    profiles = MUTATIONS[mutation]
+    for seed in range(WITHIN):
+        report = simulate(seed, PROFILES[profiles[seed % len(profiles)]])
+        if report.violation is not None:
+            return
+    raise AssertionError(f"{WITHIN} seeds of {profiles} have not shown that: {mutation.__doc__}")
+
+
+def test_whole_code_is_not_caught() -> None:
+    for name in {profile for profiles in MUTATIONS.values() for profile in profiles}:
+        assert simulate(0, PROFILES[name]).violation is None
+
+
+def _entries(patch: Patch, change: Callable[[Any, Delivery], Any]) -> None:
+    """Change what is written after an attempt."""
+
+    def entry(delivery: Delivery, *args: Any, **kwargs: Any) -> Any:
+        return change(entry_after(delivery, *args, **kwargs), delivery)
+
+    patch.setattr(worker, "entry_after", entry)
+
+
+def _hasty(outcome: Outcome) -> Outcome:
+    return outcome if isinstance(outcome, Delivered | Rejected) else evolve(outcome, after=None)
+
+
+def _buried(entry: Any) -> bool:
+    return isinstance(entry, Bury)
