@@ -52,7 +52,7 @@ class FaultyStorage(Storage):
     """The one that does the work."""
     clock: Clock
     delay: float
-    _lot: _Lot
+    _draw: Callable[[str], Fault | None]
     happened: list[tuple[str, Fault]] = Factory(list)
     _script: dict[str, deque[Fault]] = Factory(dict)
 
@@ -75,7 +75,7 @@ class FaultyStorage(Storage):
         if not 0 <= rate <= 1 or not faults or not delay >= 0:
             raise ValueError("a rate is 0 to 1, a delay is 0 seconds or more, and there must be some fault")
         lot = _Lot(random.Random(seed), rate, tuple(faults), calls)  # noqa: S311 - no secret is drawn
-        return cls(storage, SystemClock() if clock is None else clock, delay, lot)
+        return cls(storage, SystemClock() if clock is None else clock, delay, lot.draw)
 
     def fail(self, call: str, *faults: Fault) -> None:
         """The next call of this name fails in the first of these ways, the one after it in the second, and so on;
@@ -87,7 +87,7 @@ class FaultyStorage(Storage):
 
     async def _pass_on(self, call: str, act: Callable[[], Awaitable[Any]]) -> Any:
         script = self._script.get(call)
-        fault = script.popleft() if script else self._lot.draw(call)
+        fault = script.popleft() if script else self._draw(call)
         if fault is None:
             return await act()
         self.happened.append((call, fault))

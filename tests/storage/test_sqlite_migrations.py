@@ -118,3 +118,17 @@ def test_at_the_newest_version_there_is_nothing_to_do(path: Path) -> None:
         before = connection.total_changes
         assert migrate(connection) == SCHEMA_VERSION
         assert connection.total_changes == before
+
+
+def test_the_reference_tells_of_each_table_and_column(path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        while migrate(connection) < SCHEMA_VERSION:
+            pass
+        columns = connection.execute(
+            "SELECT m.name, c.name FROM sqlite_master AS m, pragma_table_info(m.name) AS c"
+            " WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%'"
+        ).fetchall()
+    page = Path(__file__).parents[2].joinpath("docs/reference/storage-sqlite.md").read_text(encoding="utf-8")
+    told = {text.partition("**")[0]: text.partition("\n\n")[0] for text in page.split("\n\n**")[1:]}
+    assert [f"{table}.{column}" for table, column in columns if f"`{column}`" not in told.get(table, "")] == []
+    assert set(told) == {table for table, _ in columns}
