@@ -30,6 +30,7 @@ from eventroute.filters.syntax import (
     Truth,
     Value,
     children,
+    extent,
 )
 from eventroute.paths import MISSING, Field
 from eventroute.paths.syntax import Steps
@@ -37,7 +38,9 @@ from eventroute.paths.syntax import Steps
 __all__ = ["MAX_ELEMENTS", "Reason", "elements", "reason"]
 
 MAX_ELEMENTS: Final = 100
-"""How many elements of an array are looked at, to tell which one decided."""
+"""How many elements of an array are looked at, to tell which one decided; fewer if the condition is large."""
+
+_MAX_CLAUSES: Final = 1_000  # of these elements' conditions together; each is compiled by itself
 
 _LONGEST: Final = 60
 _VERDICTS: Final = {
@@ -172,7 +175,8 @@ def elements(node: Quantified, event: Event) -> Iterator[Node]:
     """The condition for each of the first elements of the array, by its index."""
     value = _array(node, event)[1]
     [steps] = node.array
-    for index in range(min(len(value), MAX_ELEMENTS) if isinstance(value, list) else 0):
+    most = min(MAX_ELEMENTS, 1 + _MAX_CLAUSES // extent(node.condition)[1])
+    for index in range(min(len(value), most) if isinstance(value, list) else 0):
         yield _of_element(node.condition, (*steps, index))
 
 
