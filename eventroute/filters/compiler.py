@@ -11,7 +11,7 @@ its value, where the event itself stands under EVENT.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from types import CodeType, FunctionType
 from typing import Any, Final, TypeAlias
@@ -19,12 +19,17 @@ from typing import Any, Final, TypeAlias
 from eventroute.filters.cesql.runtime import NAMES as SQL_NAMES
 from eventroute.filters.cesql.source import Names, write
 from eventroute.filters.expr.writer import INLINE, NAMES, ConditionWriter, below
+from eventroute.filters.pattern.tree import parts
+from eventroute.filters.pattern.writer import NAMES as PATTERN_NAMES
+from eventroute.filters.pattern.writer import PatternWriter
 from eventroute.filters.syntax import (
     AllOf,
     AnyOf,
     Comparator,
     Compare,
     Composed,
+    Condition,
+    EventPattern,
     Function,
     In,
     Literal,
@@ -79,6 +84,7 @@ _shared = lru_cache(maxsize=SHAPES)(_make)
 # All that the code may use.
 _NAMES: Final[dict[str, Any]] = {
     **NAMES,
+    **PATTERN_NAMES,
     **SQL_NAMES,
     "__builtins__": {},
     "among": among,
@@ -90,7 +96,15 @@ _NAMES: Final[dict[str, Any]] = {
 }
 
 
-class _Writer(ConditionWriter):
+def _conjuncts(operands: Iterable[Node]) -> Iterator[Node]:
+    for operand in operands:
+        if isinstance(operand, EventPattern):
+            yield from map(EventPattern, parts(operand.tree))
+        else:
+            yield operand
+
+
+class _Writer(ConditionWriter, PatternWriter):
     """Writes one function. `v` is the value in hand, `p` the literals."""
 
     _getter: str
@@ -103,7 +117,7 @@ class _Writer(ConditionWriter):
         # Each operand of the outermost conjunction is a statement, so that data is read only when it comes to that.
         operands = node.operands if isinstance(node, AllOf) and node.operands else (node,)
         lines: list[str] = []
-        for operand in operands:
+        for operand in _conjuncts(operands):
             clause = self._clause(operand)
             lines += [*self._preparation(), f"if not {clause}: return False"]
         source = "\n    ".join([self._head(), *lines, "return True\n"])
@@ -141,8 +155,15 @@ class _Writer(ConditionWriter):
                 return self._clause(meaning)
             case Function(_, _, test):
                 return f"(True if {self._literal(test)}({self._event()}) else False)"
+            case _:
+                return self._leaf_clause(node)
+
+    def _leaf_clause(self, node: Sql | EventPattern | Condition) -> str:
+        match node:
             case Sql(expression):
                 return write(expression, Names(self._getter, self._literal))
+            case EventPattern(tree):
+                return f"({self._pattern(tree)})"
             case _:
                 return self._condition(node)
 
@@ -203,9 +224,12 @@ class _EventWriter(_Writer):
     def _event(self) -> str:
         return "event"
 
+    def _attribute(self, name: str) -> str:
+        return f"a.get({name!r})"
+
     def _value(self, field: Field) -> str:
         if field.attribute is not None:
-            return f"a.get({field.attribute!r})"
+            return self._attribute(field.attribute)
         names = [step for step in field.segments if isinstance(step, str)]
         if len(names) < len(field.segments) or len(names) > INLINE:
             return f"{self._literal(field)}(event)"
@@ -234,6 +258,9 @@ class _RowWriter(_Writer):
 
     def _event(self) -> str:
         return f"get({EVENT!r})"
+
+    def _attribute(self, name: str) -> str:
+        return f"get({name!r})"
 
     def _value(self, field: Field) -> str:
         return f"get({str(field)!r})"

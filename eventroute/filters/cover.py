@@ -13,9 +13,22 @@ from typing import Final
 from attrs import evolve, frozen
 
 from eventroute.filters.cesql.requirement import requirement
-from eventroute.filters.expr.covers import condition_cover, joint_spans
+from eventroute.filters.expr.covers import Found, condition_cover, joint_spans
+from eventroute.filters.pattern.covers import pattern_cover
+from eventroute.filters.pattern.tree import parts
 from eventroute.filters.predicates import Predicate
-from eventroute.filters.syntax import AllOf, AnyOf, Composed, Condition, Exclusive, Node, Relation, Sql, Text
+from eventroute.filters.syntax import (
+    AllOf,
+    AnyOf,
+    Composed,
+    Condition,
+    EventPattern,
+    Exclusive,
+    Node,
+    Relation,
+    Sql,
+    Text,
+)
 
 __all__ = ["LONGEST_AFFIX", "Cover", "cover"]
 
@@ -49,12 +62,25 @@ def cover(node: Node, cost: Callable[[Predicate], float]) -> Cover | None:
             return cover(meaning, cost)
         case Exclusive(operands):
             return _union(node, operands, cost, decides=False)
-        case _ if isinstance(node, Sql | Condition):
-            return _sql_cover(node, cost) if isinstance(node, Sql) else _condition_cover(node, cost)
+        case _ if isinstance(node, Sql | EventPattern | Condition):
+            return _leaf_cover(node, cost)
     return None
 
 
-def _cheapest(node: AllOf, operands: tuple[Node, ...], cost: Callable[[Predicate], float]) -> Cover | None:
+def _leaf_cover(node: Sql | EventPattern | Condition, cost: Callable[[Predicate], float]) -> Cover | None:
+    match node:
+        case Sql():
+            return _sql_cover(node, cost)
+        case EventPattern(tree):
+            operands = tuple(map(EventPattern, parts(tree)))
+            if len(operands) > 1:
+                return _cheapest(node, operands, cost)
+            return _found(node, pattern_cover(tree, cost), cost)
+        case _:
+            return _found(node, condition_cover(node), cost)
+
+
+def _cheapest(node: Node, operands: tuple[Node, ...], cost: Callable[[Predicate], float]) -> Cover | None:
     best, place = None, 0
     for at, operand in enumerate(operands):
         found = cover(operand, cost)
@@ -85,8 +111,7 @@ def _union(
     return Cover(tuple(predicates), None if decides else node, total)
 
 
-def _condition_cover(node: Condition, cost: Callable[[Predicate], float]) -> Cover | None:
-    known = condition_cover(node)
+def _found(node: Node, known: Found | None, cost: Callable[[Predicate], float]) -> Cover | None:
     if known is None:
         return None
     found, decides = known

@@ -12,6 +12,7 @@ from typing import Final, TypeAlias, TypeGuard
 from eventroute.errors import InvalidFilter, InvalidPath
 from eventroute.filters.cesql.expression import parse_predicate
 from eventroute.filters.expr.parser import parse_expression
+from eventroute.filters.pattern.parser import parse_pattern
 from eventroute.filters.syntax import (
     MAX_CLAUSES,
     MAX_DEPTH,
@@ -44,7 +45,7 @@ _LANGUAGES: Final[Mapping[str, NodeParser]] = {
     "expr": parse_expression,
     **dict.fromkeys(("sql", "cesql", "ce_sql"), _sql),
 }
-BUILT_IN: Final = frozenset({*_RELATIONS, *_LANGUAGES, "all", "any", "not"})
+BUILT_IN: Final = frozenset({*_RELATIONS, *_LANGUAGES, "all", "any", "not", "pattern"})
 
 _EXAMPLE: Final = "{'exact': {'type': 'com.example.made'}}"
 _LONGEST_NAME: Final = 64  # comparing names takes quadratic time
@@ -85,6 +86,8 @@ class _Reader:
             return self._adopt(name, value, where, depth)
         if name in _LANGUAGES:
             return self._expression(_LANGUAGES[name], value, where, depth)
+        if name == "pattern":
+            return self._counted(parse_pattern(value, where), where, depth)
         self.count(where, depth)
         if name in _RELATIONS:
             return self._text(_RELATIONS[name], value, where, depth)

@@ -13,12 +13,14 @@ from eventroute.filters.cesql.trace import Trace, trace
 from eventroute.filters.compiler import for_event
 from eventroute.filters.expr.printing import expression_text
 from eventroute.filters.expr.reasons import elements, reason
+from eventroute.filters.pattern.reasons import Told, tell
 from eventroute.filters.printing import json_text
 from eventroute.filters.syntax import (
     AllOf,
     AnyOf,
     Composed,
     Condition,
+    EventPattern,
     Exclusive,
     Function,
     Node,
@@ -97,11 +99,21 @@ def explain(node: Node, event: Event) -> Explanation:
             parts = tuple(explain(operand, event) for operand in operands)
             return Explanation("xor", sum(part.matched for part in parts) % 2 == 1, _count(parts), parts=parts)
         case _:
-            return _explain_sql(node, event) if isinstance(node, Sql) else _explain_condition(node, event)
+            return _explain_leaf(node, event)
 
 
-def _explain_sql(node: Sql, event: Event) -> Explanation:
-    return _explain_trace(trace(node.expression, event.attributes.get))
+def _explain_leaf(node: Sql | EventPattern | Condition, event: Event) -> Explanation:
+    match node:
+        case Sql(expression):
+            return _explain_trace(trace(expression, event.attributes.get))
+        case EventPattern(tree):
+            return _explain_told(tell(tree, event))
+        case _:
+            return _explain_condition(node, event)
+
+
+def _explain_told(one: Told) -> Explanation:
+    return Explanation(one.clause, one.matched, one.why, one.value, tuple(map(_explain_told, one.parts)))
 
 
 def _explain_trace(one: Trace) -> Explanation:

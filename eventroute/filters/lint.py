@@ -5,7 +5,8 @@ from __future__ import annotations
 from eventroute.filters.cesql.lint import lint as lint_sql
 from eventroute.filters.expr.lint import lint as lint_expression
 from eventroute.filters.oddity import Oddity
-from eventroute.filters.syntax import Node, Sql, leaves
+from eventroute.filters.pattern.lint import lint as lint_pattern
+from eventroute.filters.syntax import EventPattern, Node, Sql, leaves
 
 __all__ = ["lint"]
 
@@ -16,5 +17,7 @@ def lint(node: Node) -> tuple[Oddity, ...]:
     for leaf in leaves(node):
         if isinstance(leaf, Sql):
             found.update(dict.fromkeys(lint_sql(leaf.expression)))
+        elif isinstance(leaf, EventPattern):
+            found.update(dict.fromkeys(lint_pattern(leaf.tree)))
     found.update(dict.fromkeys(lint_expression(node)))
     return tuple(found)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from eventroute.filters.expr.printing import expression_text, is_expression
 from eventroute.filters.faults import MAX_EXPRESSION
-from eventroute.filters.syntax import AllOf, AnyOf, Composed, Condition, Function, Node, Not, Sql, Text
+from eventroute.filters.pattern.printing import pattern_text
+from eventroute.filters.syntax import AllOf, AnyOf, Composed, Condition, EventPattern, Function, Node, Not, Sql, Text
 from eventroute.jsontext import encode_json
 
 __all__ = ["json_text"]
@@ -29,9 +30,15 @@ def json_text(node: Node) -> str:
             return _member("not", json_text(operand))
         case Composed(dialect, value, _) | Function(dialect, value, _):
             return _member(dialect, value)
-        case Sql(expression):
-            return _member("sql", encode_json(str(expression)).decode())
+        case Sql() | EventPattern():
+            return _language(node)
     raise AssertionError(node)
+
+
+def _language(node: Sql | EventPattern) -> str:
+    if isinstance(node, EventPattern):
+        return _member("pattern", pattern_text(node.tree))
+    return _member("sql", encode_json(str(node.expression)).decode())
 
 
 def _terms(operands: tuple[Node, ...]) -> tuple[Text, ...]:

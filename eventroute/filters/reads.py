@@ -6,7 +6,8 @@ from typing import Any
 
 from attrs import frozen
 
-from eventroute.filters.syntax import Exists, Function, Node, Quantified, Sql, Text, children
+from eventroute.filters.pattern.tree import DATA, leaves
+from eventroute.filters.syntax import EventPattern, Exists, Function, Node, Quantified, Sql, Text, children
 from eventroute.paths import Field
 
 __all__ = ["Reads", "reads"]
@@ -43,6 +44,10 @@ def reads(node: Node) -> Reads:
                 whole = True  # the data itself is no field: `data` is its text
             case Quantified(_, [steps]):
                 fields.add(Field(None, steps))
+            case EventPattern(tree):
+                names = {path[0] for path, _ in leaves(tree)}
+                fields |= {Field(name) for name in names if name != DATA}
+                whole |= DATA in names
             case Function():
                 whole = True
     return Reads(frozenset(fields), frozenset(nulls), whole)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from attrs import field, frozen
 
 from eventroute.filters.cesql.expression import Expression
+from eventroute.filters.pattern.tree import Object
+from eventroute.filters.pattern.tree import extent as extent_of_pattern
 from eventroute.paths import Field
 from eventroute.paths.syntax import Steps
 
@@ -33,6 +35,7 @@ __all__ = [
     "Composed",
     "Condition",
     "Each",
+    "EventPattern",
     "EventTest",
     "Exclusive",
     "Exists",
@@ -139,6 +142,13 @@ class Sql:
     """A CESQL expression: its value is true, and nothing in it is an error."""
 
     expression: Expression
+
+
+@frozen
+class EventPattern:
+    """An event pattern: the event looks as the object says. Its tree is one of its own."""
+
+    tree: Object
 
 
 # What the text language `expr` says beyond that. A missing value and null are alike, but for Exists.
@@ -319,7 +329,7 @@ class Quantified:
 Condition: TypeAlias = Compare | In | Between | Like | Includes | Exists | IsNull | Truth | Exclusive | Quantified
 """What only `expr` says."""
 
-Node: TypeAlias = Text | AllOf | AnyOf | Not | Composed | Function | Sql | Condition
+Node: TypeAlias = Text | AllOf | AnyOf | Not | Composed | Function | Sql | EventPattern | Condition
 
 # From a class to what a tree of that class is made of.
 _CHILDREN: Final[dict[type, Callable[[Any], tuple[Any, ...]]]] = {
@@ -352,6 +362,8 @@ def extent(node: Node | Value) -> tuple[int, int]:
     """The depth of a tree and the number of its clauses; a clause is as deep as the values in it."""
     if isinstance(node, Sql):
         return node.expression.depth, 1 + node.expression.size
+    if isinstance(node, EventPattern):
+        return extent_of_pattern(node.tree)
     depth, clauses = 0, 0
     for child in children(node):
         below, number = extent(child)

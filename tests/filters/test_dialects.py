@@ -79,9 +79,9 @@ def test_what_cannot_be_understood_is_refused_with_its_place(spec: Any, where: s
     refused(spec, where, word)
 
 
-@pytest.mark.parametrize("name", ["pattern", "x", "", "x" * 100_000])
+@pytest.mark.parametrize("name", ["patern", "x", "", "x" * 100_000])
 def test_an_unknown_dialect_is_told_which_are_known(name: str) -> None:
-    known = "all, any, ce_sql, cesql, exact, expr, not, prefix, sql, suffix"
+    known = "all, any, ce_sql, cesql, exact, expr, not, pattern, prefix, sql, suffix"
     refused({name: T}, "", "unknown dialect", f"known are {known}")
 
 

@@ -38,7 +38,7 @@ from eventroute.filters.syntax import (
 )
 from eventroute.paths import Field
 
-__all__ = ["EXTENSIONS", "lint"]
+__all__ = ["EXTENSIONS", "known", "lint"]
 
 EXTENSIONS: Final = frozenset(
     {
@@ -83,7 +83,7 @@ def _joint(one: AllOf | AnyOf) -> str:
 def _reasons(one: Any) -> Iterator[str]:
     match one:
         case Text(_, field) | (Field() as field):
-            yield from _known(field)
+            yield from known(field)
         case AllOf(operands):
             yield from _never(operands)
         case AnyOf(operands):
@@ -95,7 +95,8 @@ def _reasons(one: Any) -> Iterator[str]:
                 yield f"each event has {value}"
 
 
-def _known(field: Field) -> Iterator[str]:
+def known(field: Field) -> Iterator[str]:
+    """What is odd about an attribute that CloudEvents does not know."""
     name = field.attribute
     if name is None or name in CORE or name in EXTENSIONS:
         return

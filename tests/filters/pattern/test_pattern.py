@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from eventroute.event import Event
+from eventroute.filters import Filter, FilterIndex
+from eventroute.filters.explain import Explanation
+from eventroute.filters.pattern.evaluation import pattern_holds
+from eventroute.filters.syntax import EventPattern
+from tests.filters import interpreter as objects
+from tests.filters.pattern.interpreter import events, made_for, matches, patterns, raws
+
+quick = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+
+
+def parsed(pattern: Any) -> Filter:
+    return Filter.parse({"pattern": pattern})
+
+
+@quick
+@given(patterns(), events())
+@example({"data": {"a": [5]}}, Event.create(type="t", source="/", data={"a": True}))
+@example({"data": {"a": [True]}}, Event.create(type="t", source="/", data={"a": 1}))
+@example({"data": {"a": [None]}}, Event.create(type="t", source="/", data={}))
+@example({"data": [{"exists": False}]}, Event.create(type="t", source="/"))
+def test_a_compiled_pattern_is_the_naive_reading(pattern: Any, event: Event) -> None:
+    rule = parsed(pattern)
+    assert rule(event) is matches(pattern, event)
+    assert isinstance(rule.syntax, EventPattern)
+    assert pattern_holds(rule.syntax.tree, event) is matches(pattern, event)
+
+
+@quick
+@given(st.data(), patterns())
+def test_a_pattern_matches_what_is_made_for_it(data: st.DataObject, pattern: Any) -> None:
+    event = Event.from_json(data.draw(made_for(pattern)))
+    assert parsed(pattern)(event) is matches(pattern, event)
+
+
+@quick
+@given(patterns())
+def test_parse_and_print_are_inverse(pattern: Any) -> None:
+    rule = parsed(pattern)
+    for again in (Filter.parse(str(rule)), Filter.parse(rule.to_dict())):
+        assert again == rule
+        assert hash(again) == hash(rule)
+        assert str(again) == str(rule)
+
+
+def _joint(name: str, inner: Any) -> Any:
+    """A list of filters, each with its meaning, under a dialect."""
+    some = st.lists(inner, min_size=1, max_size=3)
+    return some.map(lambda of: ({name: [spec for spec, _ in of]}, (name, [meaning for _, meaning in of])))
+
+
+mixed = st.recursive(
+    st.one_of(
+        patterns().map(lambda pattern: ({"pattern": pattern}, ("pattern", pattern))),
+        objects.specs().map(lambda spec: (spec, ("object", spec))),
+    ),
+    lambda inner: st.one_of(
+        _joint("all", inner),
+        _joint("any", inner),
+        inner.map(lambda of: ({"not": of[0]}, ("not", of[1]))),
+    ),
+    max_leaves=3,
+)
+
+
+def means(meaning: Any, event: Event) -> bool:
+    match meaning:
+        case ("pattern", pattern):
+            return matches(pattern, event)
+        case ("object", spec):
+            return objects.matches(spec, event)
+        case ("not", operand):
+            return not means(operand, event)
+        case (joint, operands):
+            return (all if joint == "all" else any)(means(operand, event) for operand in operands)
+    raise AssertionError(meaning)
+
+
+@quick
+@given(mixed, events())
+def test_patterns_stand_wherever_filters_do(filters: Any, event: Event) -> None:
+    spec, meaning = filters
+    rule = Filter.parse(spec)
+    assert rule(event) is means(meaning, event)
+    assert Filter.parse(str(rule)) == rule
+
+
+@quick
+@given(st.lists(mixed, max_size=8), st.lists(raws(), min_size=1, max_size=2))
+def test_the_index_is_brute_force(filters: list[Any], some: list[str]) -> None:
+    index: FilterIndex[int] = FilterIndex()
+    for key, (spec, _) in enumerate(filters):
+        index.add(key, Filter.parse(spec))
+    for raw in some:
+        event = Event.from_json(raw)
+        expected = {key for key, (_, meaning) in enumerate(filters) if means(meaning, event)}
+        assert index.match(event) == expected
+        assert index.match_json(raw) == expected
+    for key in range(len(filters)):
+        index.discard(key)
+    assert not index._columns
+    assert not index._always
+
+
+@quick
+@given(st.data(), st.lists(patterns(), min_size=1, max_size=8))
+def test_patterns_alone_are_found(data: st.DataObject, some: list[Any]) -> None:
+    index: FilterIndex[int] = FilterIndex()
+    for key, pattern in enumerate(some):
+        index.add(key, parsed(pattern))
+    raw = data.draw(made_for(data.draw(st.sampled_from(some))))
+    event = Event.from_json(raw)
+    expected = {key for key, pattern in enumerate(some) if matches(pattern, event)}
+    assert index.match(event) == expected
+    assert index.match_json(raw) == expected
+
+
+@quick
+@given(st.data(), patterns())
+def test_an_explanation_agrees_with_the_match(data: st.DataObject, pattern: Any) -> None:
+    event = Event.from_json(data.draw(made_for(pattern)))
+    explanation = parsed(pattern).explain(event)
+    assert explanation.matched is matches(pattern, event)
+    assert str(explanation).isprintable() or "\n" in str(explanation)
+    for part in parts(explanation):
+        assert part.why
+        assert part.to_dict()["matched"] is part.matched
+
+
+def parts(explanation: Explanation) -> list[Explanation]:
+    return [explanation, *(below for part in explanation.parts for below in parts(part))]
