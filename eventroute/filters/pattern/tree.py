@@ -166,9 +166,9 @@ def leaves(one: Object | Leaf, path: Path = ()) -> Iterator[tuple[Path, Leaf]]:
 
 
 def extent(one: Object | Leaf) -> tuple[int, int]:
-    """The depth of a tree and the number of its clauses: objects and tests."""
+    """How deep objects nest in one another, and the number of clauses: objects and tests."""
     if isinstance(one, Leaf):
-        return 1, sum(len(test.tests) if isinstance(test, AnythingBut) else 1 for test in one.tests)
+        return 0, sum(len(test.tests) if isinstance(test, AnythingBut) else 1 for test in one.tests)
     below = [extent(part) for part in (*(part for _, part in one.members), *one.choices)]
     return 1 + max(depth for depth, _ in below), 1 + sum(clauses for _, clauses in below)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from ipaddress import ip_address
@@ -110,14 +111,15 @@ def others(of: Any) -> list[Any]:
 def same(one: Any, other: Any) -> bool:
     if number(one) is not None:
         return number(one) == number(other)
-    return type(one) is type(other) and one == other
+    return type(one) is type(other) and bool(one == other)
 
 
 def compares(value: Any, sign: str, limit: Any) -> bool:
     one, other = number(value), number(limit)
     assert one is not None
     assert other is not None
-    return {"=": one == other, "<": one < other, "<=": one <= other, ">": one > other, ">=": one >= other}[sign]
+    tests = {"=": one == other, "<": one < other, "<=": one <= other, ">": one > other, ">=": one >= other}
+    return bool(tests[sign])
 
 
 def number(value: Any) -> Fraction | None:
@@ -132,12 +134,12 @@ def fits(operator: str, of: Any, text: str) -> bool:
     if isinstance(of, dict):
         text, of = text.casefold(), of["equals-ignore-case"].casefold()
     if operator == "equals-ignore-case":
-        return text.casefold() == of.casefold()
+        return text.casefold() == str(of).casefold()
     if operator == "wildcard":
         return re.fullmatch(regular(of), text, re.DOTALL) is not None
     if operator == "cidr":
         return within(of, text)
-    return text.startswith(of) if operator == "prefix" else text.endswith(of)
+    return bool(text.startswith(of) if operator == "prefix" else text.endswith(of))
 
 
 def regular(pattern: str) -> str:
@@ -327,7 +329,7 @@ def _passing(draw: st.DrawFn, asked: list[Any]) -> Any:
     [(operator, of)] = asked_for.items()
     if isinstance(of, dict) and operator != "anything-but":
         of = str(of["equals-ignore-case"]).swapcase()
-    tries = {
+    tries: dict[str, Callable[[], Any]] = {
         "prefix": lambda: of + draw(_texts),
         "suffix": lambda: draw(_texts) + of,
         "equals-ignore-case": lambda: str(of).swapcase(),
