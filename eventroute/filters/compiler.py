@@ -19,7 +19,7 @@ from typing import Any, Final, TypeAlias
 from eventroute.filters.cesql.runtime import NAMES as SQL_NAMES
 from eventroute.filters.cesql.source import Names, write
 from eventroute.filters.expr.writer import INLINE, NAMES, ConditionWriter, below
-from eventroute.filters.pattern.tree import parts
+from eventroute.filters.pattern.tree import Object, parts
 from eventroute.filters.pattern.writer import NAMES as PATTERN_NAMES
 from eventroute.filters.pattern.writer import PatternWriter
 from eventroute.filters.syntax import (
@@ -261,6 +261,9 @@ class _RowWriter(_Writer):
 
     def _attribute(self, name: str) -> str:
         return f"get({name!r})"
+
+    def _data_object(self, one: Object) -> str:
+        return self._in_row(one)
 
     def _value(self, field: Field) -> str:
         return f"get({str(field)!r})"

@@ -9,6 +9,7 @@ from typing import Any, Final, Generic, TypeAlias, TypedDict, TypeVar
 import msgspec
 
 from eventroute.event import Event
+from eventroute.filters.pattern.places import Throughout, array_key
 from eventroute.filters.tables import Column
 from eventroute.filters.walk import MAX_COMPILED, Branch, Walk, compile_walk, walk
 from eventroute.jsontext import decode_json
@@ -21,8 +22,9 @@ MAX_NAMES: Final = 64
 
 E = TypeVar("E")
 
-# What an object's place may hold instead of one; the elements of arrays, which no filter reads there, stay undecoded.
+# What an object's place may hold instead of one; the elements of arrays stay undecoded where no filter reads them.
 _Other: TypeAlias = list[msgspec.Raw] | str | int | float | bool | None
+_Elements: TypeAlias = list[Any] | str | int | float | bool | None
 
 
 class Plan(Generic[E]):
@@ -40,7 +42,9 @@ class Plan(Generic[E]):
                 branch = top.below(field.attribute)
             elif field.segments:
                 branch = top.below("data")
-                for step in field.segments:
+                for at, step in enumerate(field.segments):
+                    if isinstance(field, Throughout):
+                        branch.arrays = array_key(field.segments[:at])
                     branch = branch.below(step)
             branch.end(field, column)
         self._reads_data = "data" in top.names
@@ -75,11 +79,12 @@ def _number(text: str) -> Any:
 
 def _shape(branch: Branch[Any]) -> Any:
     """The type as which msgspec decodes what stands at a branch."""
-    if branch.column is not None or branch.indexes or len(branch.names) > MAX_NAMES:
+    if branch.columns or branch.indexes or len(branch.names) > MAX_NAMES:
         return Any
     if not all(map(str.isascii, branch.names)):
         return Any  # msgspec 0.22 does not find other names in a TypedDict
-    return _object({name: _shape(below) for name, below in branch.names.items()}) | _Other
+    other = _Elements if branch.arrays else _Other
+    return _object({name: _shape(below) for name, below in branch.names.items()}) | other
 
 
 def _object(members: dict[str, Any]) -> Any:

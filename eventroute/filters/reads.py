@@ -6,7 +6,8 @@ from typing import Any
 
 from attrs import frozen
 
-from eventroute.filters.pattern.tree import DATA, leaves
+from eventroute.filters.pattern.places import place
+from eventroute.filters.pattern.tree import Object, leaves, tells_null
 from eventroute.filters.syntax import EventPattern, Exists, Function, Node, Quantified, Sql, Text, children
 from eventroute.paths import Field
 
@@ -45,9 +46,17 @@ def reads(node: Node) -> Reads:
             case Quantified(_, [steps]):
                 fields.add(Field(None, steps))
             case EventPattern(tree):
-                names = {path[0] for path, _ in leaves(tree)}
-                fields |= {Field(name) for name in names if name != DATA}
-                whole |= DATA in names
+                read = _of_pattern(tree)
+                fields |= read.fields
+                nulls |= read.nulls
+                whole |= read.whole
             case Function():
                 whole = True
     return Reads(frozenset(fields), frozenset(nulls), whole)
+
+
+def _of_pattern(tree: Object) -> Reads:
+    read = [(place(path), leaf) for path, leaf in leaves(tree)]
+    fields = frozenset(field for field, _ in read if field is not None)
+    nulls = frozenset(field for field, leaf in read if field is not None and tells_null(leaf))
+    return Reads(fields, nulls, any(field is None for field, _ in read))

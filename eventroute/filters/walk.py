@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
+from eventroute.filters.pattern.places import ARRAYS, Throughout
 from eventroute.filters.tables import Column
 from eventroute.paths import Field
 
@@ -32,10 +33,14 @@ Walk: TypeAlias = Callable[[Mapping[Any, Any], Row, list[E]], None]
 class Branch(Generic[E]):
     """A place in events that filters read, or that lies on the way to one."""
 
-    __slots__ = ("column", "indexes", "key", "names", "nullable")
+    __slots__ = ("arrays", "column", "indexes", "key", "names", "nullable", "throughout")
 
     def __init__(self) -> None:
         self.column: Column[E] | None = None
+        self.throughout: Column[E] | None = None
+        """What is held about the place as it is reached through arrays, too."""
+        self.arrays = ""
+        """The row's key for an array that stands here on the way to such a place, if there is any below."""
         self.key = ""
         """The field's text."""
         self.nullable = False
@@ -45,14 +50,55 @@ class Branch(Generic[E]):
 
     def end(self, field: Field, column: Column[E]) -> None:
         """Make this the place of a field."""
-        self.key, self.column = str(field), column
-        self.nullable = column.nulls and field.attribute is None
+        self.key = str(field)
+        if isinstance(field, Throughout):
+            self.throughout = column
+        else:
+            self.column = column
+        self.nullable |= column.nulls and field.attribute is None
+
+    @property
+    def columns(self) -> list[Column[E]]:
+        """All that is held about the place."""
+        return [column for column in (self.column, self.throughout) if column is not None]
 
     def null(self, row: Row, found: list[E]) -> None:
         """Note that the field is there, and null."""
         row[self.key] = None
+        for column in self.columns:
+            column.look_up_null(found)
+
+    def look_up(self, value: object, row: Row, found: list[E]) -> None:
+        """Note the value of the field, and look it up."""
+        if self.columns:
+            row[self.key] = value
         if self.column is not None:
-            self.column.look_up_null(found)
+            self.column.look_up(value, found)
+        if isinstance(value, list):
+            self.spread(value, row, found)
+        elif self.throughout is not None:
+            self.throughout.look_up(value, found)
+
+    def spread(self, values: list[Any], row: Row, found: list[E]) -> None:
+        """Look up what stands in the elements of an array at this place, and below them."""
+        if self.arrays:
+            row[ARRAYS] = True
+            row[self.arrays] = values
+        elif self.throughout is None:
+            return
+        several: set[E] = set()  # each element may find the same
+        waiting: list[tuple[Branch[E], Any]] = [(self, values)]
+        while waiting:
+            branch, value = waiting.pop()
+            if isinstance(value, list):
+                waiting.extend((branch, element) for element in value)
+            elif isinstance(value, dict):
+                names = branch.names
+                common = names if len(names) <= len(value) else value
+                waiting.extend((names[name], value[name]) for name in common if name in names and name in value)
+            elif branch.throughout is not None:
+                several.update(_found(branch.throughout, value))
+        found += several
 
     def below(self, step: str | int) -> Branch[E]:
         """The branch for one step further."""
@@ -73,13 +119,21 @@ def walk(tree: Mapping[Any, Branch[E]], event: Mapping[Any, Any], row: Row, foun
                 if branch.nullable and name in values:
                     branch.null(row, found)
                 continue
-            if branch.column is not None:
-                row[branch.key] = value
-                branch.column.look_up(value, found)
+            branch.look_up(value, row, found)
             if isinstance(value, dict) and branch.names:
                 places.append((branch.names, value))
             elif isinstance(value, list) and branch.indexes:
                 places.append((branch.indexes, _elements(value, branch.indexes)))
+
+
+def _found(column: Column[E], value: object) -> list[E]:
+    """What a column finds for a value that is neither array nor object."""
+    found: list[E] = []
+    if value is None:
+        column.look_up_null(found)
+    else:
+        column.look_up(value, found)
+    return found
 
 
 def _elements(values: list[Any], indexes: Mapping[int, object]) -> dict[int, Any]:
@@ -116,20 +170,32 @@ class _Writer:
             if branch.indexes or depth == MAX_INLINE:
                 yield f"{indent}walk({self._bound({name: branch})}, {{{name!r}: v}}, row, found)"
                 continue
-            if branch.column is not None:
-                yield from self._field(branch.key, branch.column, indent)
+            if branch.columns:
+                yield from self._field(branch, indent)
                 if branch.nullable:
                     yield f"{indent}elif {name!r} in d{depth}: {self._bound(branch.null)}(row, found)"
             if branch.names:
                 yield f"{indent}if v.__class__ is dict:"
                 yield f"{indent}    d{depth + 1} = v"
                 yield from self.members(branch.names, depth + 1)
+                if branch.arrays and branch.throughout is None:
+                    yield f"{indent}elif v.__class__ is list: {self._bound(branch.spread)}(v, row, found)"
 
-    def _field(self, key: str, column: Column[Any], indent: str) -> Iterator[str]:
-        bound = self._bound(column)
+    def _field(self, branch: Branch[Any], indent: str) -> Iterator[str]:
+        bound = {self._bound(column): column for column in branch.columns}
         yield f"{indent}if v is not None:"
-        yield f"{indent}    row[{key!r}] = v"
+        yield f"{indent}    row[{branch.key!r}] = v"
         yield f"{indent}    if v.__class__ is str:"
+        for name, column in bound.items():
+            yield from self._text(name, column, indent)
+        wholes = "; ".join(f"{name}.look_up_whole(v, found)" for name in bound)
+        yield f"{indent}    elif v.__class__ is int: {wholes}"
+        if branch.throughout is None:
+            yield f"{indent}    else: {''.join(bound)}.look_up(v, found)"
+        else:
+            yield f"{indent}    else: {self._bound(branch.look_up)}(v, row, found)"
+
+    def _text(self, bound: str, column: Column[Any], indent: str) -> Iterator[str]:
         yield f"{indent}        if {bound}.affixes:"
         yield f"{indent}            recent = {bound}.recent"
         yield f"{indent}            b = recent.get(v)"
@@ -137,5 +203,3 @@ class _Writer:
         yield f"{indent}        else:"
         yield f"{indent}            b = {self._bound(column.exact.get)}(v)"
         yield f"{indent}            if b is not None: found += b"
-        yield f"{indent}    elif v.__class__ is int: {bound}.look_up_whole(v, found)"
-        yield f"{indent}    else: {bound}.look_up(v, found)"

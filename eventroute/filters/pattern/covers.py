@@ -14,8 +14,8 @@ from ipaddress import IPv4Network, ip_network
 from typing import Final, TypeAlias
 
 from eventroute.filters.expr.places import CORE
+from eventroute.filters.pattern.places import place
 from eventroute.filters.pattern.tree import (
-    DATA,
     Affix,
     AnythingBut,
     Cidr,
@@ -54,7 +54,7 @@ _RELATIONS: Final = {Edge.PREFIX: Relation.PREFIX, Edge.SUFFIX: Relation.SUFFIX}
 def pattern_cover(one: Object | Leaf, cost: Callable[[Predicate], float], path: Path = ()) -> Found | None:
     """What the pattern is found by, or None where it must be evaluated always."""
     if isinstance(one, Leaf):
-        return _leaf(_field(path), one)
+        return _leaf(place(path), one)
     options = [pattern_cover(below, cost, (*path, name)) for name, below in one.members]
     if one.choices:
         options.append(_union([pattern_cover(choice, cost, path) for choice in one.choices]))
@@ -63,10 +63,6 @@ def pattern_cover(one: Object | Leaf, cost: Callable[[Predicate], float], path: 
         return None
     predicates, decides = min(known, key=lambda option: sum(map(cost, option[0])))
     return predicates, decides and len(options) == 1
-
-
-def _field(path: Path) -> Field | None:
-    return None if path[0] == DATA else Field(path[0])
 
 
 def _union(options: list[Found | None]) -> Found | None:

@@ -10,13 +10,14 @@ Each part of a pattern meets each value of the event at most once, so the time i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, Final
 
 from eventroute.event import Event
 from eventroute.filters.expr.values import order, same
+from eventroute.filters.pattern.places import array_key
 from eventroute.filters.pattern.tree import (
     DATA,
     Affix,
@@ -29,11 +30,12 @@ from eventroute.filters.pattern.tree import (
     Leaf,
     Numeric,
     Object,
+    Path,
     Test,
     Wildcard,
 )
 from eventroute.filters.pattern.wildcard import pieces
-from eventroute.paths import MISSING
+from eventroute.paths import MISSING, Field
 
 __all__ = [
     "data_holds",
@@ -45,6 +47,7 @@ __all__ = [
     "object_holds",
     "passes",
     "pattern_holds",
+    "row_holds",
     "scalars",
 ]
 
@@ -58,6 +61,24 @@ def pattern_holds(tree: Object, event: Event) -> bool:
         if not holds(below, value):
             return False
     return not tree.choices or any(pattern_holds(choice, event) for choice in tree.choices)
+
+
+def row_holds(one: Object | Leaf, path: Path, row: Mapping[str, Any]) -> bool:
+    """Whether what a pattern says of a place in data holds for a row, which has arrays on the way to places."""
+    if isinstance(one, Leaf):
+        return leaf_holds(one, row.get(_key(path), MISSING))
+    array = row.get(array_key(path))
+    if array:
+        return object_holds(one, array)
+    for name, below in one.members:
+        if not row_holds(below, (*path, name), row):
+            return False
+    return not one.choices or any(row_holds(choice, path, row) for choice in one.choices)
+
+
+@lru_cache(maxsize=4096)  # many filters read few places
+def _key(path: Path) -> str:
+    return str(Field(None, path))
 
 
 def data_holds(leaf: Leaf, event: Event) -> bool:

@@ -19,7 +19,9 @@ from eventroute.filters.pattern.evaluation import (
     leaf_holds,
     object_holds,
     pattern_holds,
+    row_holds,
 )
+from eventroute.filters.pattern.places import ARRAYS
 from eventroute.filters.pattern.tree import (
     DATA,
     Affix,
@@ -33,12 +35,14 @@ from eventroute.filters.pattern.tree import (
     Limit,
     Numeric,
     Object,
+    Path,
     Test,
     Wildcard,
     can_miss,
     tells_null,
 )
 from eventroute.filters.pattern.wildcard import pieces
+from eventroute.paths import Field
 
 __all__ = ["NAMES", "PatternWriter"]
 
@@ -52,6 +56,7 @@ NAMES: Final[dict[str, Any]] = {
     "leaf_holds": leaf_holds,
     "object_holds": object_holds,
     "pattern_holds": pattern_holds,
+    "row_holds": row_holds,
 }
 """All that the source may use beside what the compiler's has anyway."""
 
@@ -117,6 +122,29 @@ class PatternWriter(ABC):
         elif one.choices:
             clauses.append(_either(self._members(choice, name, level + 1) for choice in one.choices))
         return " and ".join(clauses)
+
+    # -- a row, which has values by the texts of their fields
+
+    def _in_row(self, one: Object) -> str:
+        slow = f"row_holds({self._literal(one)}, (), row)"
+        return f"({self._at(one, (), 0)} if {ARRAYS!r} not in row else {slow})"
+
+    def _at(self, one: Object, path: Path, level: int) -> str:
+        """What an object says of a place, where no arrays are on the way."""
+        clauses = list[str]()
+        for name, below in one.members:
+            if isinstance(below, Object):
+                clauses.append(self._at(below, (*path, name), level))
+            else:
+                default = ", MISSING" if tells_null(below) else ""
+                clauses.append(self._leaf(below, f"get({str(Field(None, (*path, name)))!r}{default})"))
+        if one.choices and level > _INLINE:
+            clauses.append(f"row_holds({self._literal(Object((), one.choices))}, {self._literal(path)}, row)")
+        elif one.choices:
+            clauses.append(_either(self._at(choice, path, level + 1) for choice in one.choices))
+        return " and ".join(clauses)
+
+    # -- a leaf
 
     def _of_attribute(self, leaf: Leaf, value: str) -> str:
         """An attribute is never an array, nor null."""

@@ -13,8 +13,8 @@ from eventroute.errors import InvalidFilter
 from eventroute.filters import Filter
 from eventroute.filters.pattern.operators import OPERATORS
 from eventroute.filters.syntax import MAX_CLAUSES, MAX_DEPTH, MAX_LITERAL
+from eventroute.testing.strategies import json_values
 from tests.filters.pattern.interpreter import patterns
-from tests.strategies import json_values
 
 
 def parsed(pattern: Any) -> Filter:
