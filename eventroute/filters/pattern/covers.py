@@ -93,7 +93,9 @@ def _leaf(field: Field | None, leaf: Leaf) -> Found | None:
 
 def _is_whole(test: Test) -> bool:
     """Whether the predicate of a text says all of the test."""
-    return isinstance(test, Equal) or (isinstance(test, Affix) and not test.ignore_case)
+    if isinstance(test, Equal):
+        return isinstance(test.value, str)
+    return isinstance(test, Affix) and not test.ignore_case
 
 
 def _precise(field: Field, test: Test) -> list[Predicate]:

@@ -144,6 +144,7 @@ def test_attributes() -> None:
     assert matches({"count": [5]}, count=5)
     assert matches({"flag": [True]}, flag=True)
     assert not matches({"flag": [1]}, flag=True)
+    assert not matches({"subject": [True]}, subject="true")
     assert matches({"time": [{"prefix": "2026-11-23"}]}, time="2026-11-23T12:00:00Z")
 
 
