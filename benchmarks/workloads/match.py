@@ -62,6 +62,13 @@ EXPRESSION = (
     "type = 'com.github.star.created' AND source LIKE 'https://github.com/%' AND data.repository.stargazers_count > 100"
 )
 
+PATTERN = {
+    "type": ["com.github.star.created"],
+    "source": [{"prefix": "https://github.com/"}],
+    "data": {"repository": {"stargazers_count": [{"numeric": [">", 100]}]}},
+}
+"""The same as an event pattern."""
+
 
 def _expression_by_hand(event: Event) -> bool:
     """What EXPRESSION says, for any event."""
@@ -196,7 +203,10 @@ WORKLOAD = Workload(
         Comparison(
             "one expression, decoded event",
             Contender("by hand", each(_expression_by_hand, [MATCHING])),
-            (Contender("Filter", each(Filter.parse(EXPRESSION), [MATCHING])),),
+            (
+                Contender("Filter", each(Filter.parse(EXPRESSION), [MATCHING])),
+                Contender("pattern", each(Filter.parse({"pattern": PATTERN}), [MATCHING])),
+            ),
             size=200_000,
             tiny=10,
         ),

@@ -69,23 +69,21 @@ class Branch(Generic[E]):
             column.look_up_null(found)
 
     def look_up(self, value: object, row: Row, found: list[E]) -> None:
-        """Note the value of the field, and look it up."""
-        if self.columns:
-            row[self.key] = value
+        """Note the value of the field, which is not null, and look it up."""
+        row[self.key] = value
         if self.column is not None:
             self.column.look_up(value, found)
-        if isinstance(value, list):
-            self.spread(value, row, found)
-        elif self.throughout is not None:
-            self.throughout.look_up(value, found)
+        if self.throughout is not None:
+            if isinstance(value, list):
+                self.spread(value, row, found)
+            else:
+                self.throughout.look_up(value, found)
 
     def spread(self, values: list[Any], row: Row, found: list[E]) -> None:
         """Look up what stands in the elements of an array at this place, and below them."""
         if self.arrays:
             row[ARRAYS] = True
             row[self.arrays] = values
-        elif self.throughout is None:
-            return
         several: set[E] = set()  # each element may find the same
         waiting: list[tuple[Branch[E], Any]] = [(self, values)]
         while waiting:
@@ -119,10 +117,13 @@ def walk(tree: Mapping[Any, Branch[E]], event: Mapping[Any, Any], row: Row, foun
                 if branch.nullable and name in values:
                     branch.null(row, found)
                 continue
-            branch.look_up(value, row, found)
+            if branch.column is not None or branch.throughout is not None:
+                branch.look_up(value, row, found)
             if isinstance(value, dict) and branch.names:
                 places.append((branch.names, value))
-            elif isinstance(value, list) and branch.indexes:
+            elif isinstance(value, list):
+                if branch.arrays and branch.throughout is None:
+                    branch.spread(value, row, found)
                 places.append((branch.indexes, _elements(value, branch.indexes)))
 
 

@@ -25,6 +25,7 @@ class Throughout(Field):
     """A place in data, and in each element of the arrays on the way to it."""
 
 
+@lru_cache(maxsize=4096)  # many filters read few places
 def place(path: Path) -> Field | None:
     """What stands at a path from the top of an event; None for the data as a whole, which is no field."""
     if path[0] != DATA:
@@ -32,7 +33,7 @@ def place(path: Path) -> Field | None:
     return Throughout(None, path[1:]) if len(path) > 1 else None
 
 
-@lru_cache(maxsize=4096)  # many filters read few places
+@lru_cache(maxsize=4096)
 def array_key(names: Path) -> str:
     """The key in a row of an array that stands in data where names lead, on the way to a place."""
     return f"{Field(None, names)}[]"
