@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 from pathlib import Path
@@ -16,7 +17,8 @@ from eventroute.storage.base import DeadLetter
 from eventroute.storage.sqlite import SQLiteStorage
 from tests.cli.serving import Receiver, Sender, configure, receiving, serve
 
-ROUNDS = 20
+ROUNDS = int(os.environ.get("KILL_ROUNDS", "20"))
+"""How often it is killed; `KILL_ROUNDS=200 pytest tests/cli/test_serve_kill.py` is the long run."""
 
 
 async def settled(folder: Path) -> list[DeadLetter]:

@@ -53,7 +53,8 @@ def undone(world: World) -> str:
 def held(world: World) -> int:
     """How many deliveries are held back, since their subscriptions are paused."""
     return sum(
-        _is_owed(timeline.fate(fact.offset), timeline, timeline.current.matches(fact))
+        _is_owed(timeline.fate(fact.offset), timeline.current.matches(fact))
+        or world.row(timeline.id, fact.offset) is not None
         for timeline in world.model.alive.values()
         if timeline.paused
         for fact in world.model.of_bus(timeline.bus)
@@ -74,7 +75,7 @@ def _in_hand(world: World) -> int:
     )
 
 
-def _is_owed(fate: Fate, timeline: Timeline, matches: bool) -> bool:
+def _is_owed(fate: Fate, matches: bool) -> bool:
     if fate.letter is not None:
         return False
     acked = any(ack.seq > fate.redriven for ack in fate.acks)
