@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from contextlib import aclosing, suppress
-from datetime import datetime
+from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, Unpack
+from typing import TYPE_CHECKING, Self
 
 import anyio
 from anyio.abc import TaskGroup
 
 from eventroute.buses import Buses
 from eventroute.clock import Clock, SystemClock
-from eventroute.deadletters import Selection, Which, select
 from eventroute.errors import StorageClosed, StorageError, UnknownBus
 from eventroute.event import Event
 from eventroute.filters.explain import Explanation
 from eventroute.filters.filter import DialectParser
 from eventroute.hooks import Hook, Hooks, Paused
 from eventroute.idle import IdleWatch
+from eventroute.keeping import Keeping, start_of
 from eventroute.publishing import MAX_EVENT_BYTES, Publishing
 from eventroute.push.scheduler import Scheduler
 from eventroute.push.sinks.base import SinkProvider
@@ -32,7 +31,7 @@ from eventroute.push.sinks.registry import SinkRegistry
 from eventroute.retaining import Retaining
 from eventroute.routing import Table, Vocabulary, compile_subscription, definition_of
 from eventroute.stats import Lag, SubscriptionStats, subscription_stats
-from eventroute.storage.base import DeadLetter, Start, Storage, StoredSubscription, Timer
+from eventroute.storage.base import Storage, StoredSubscription
 from eventroute.subscription import Subscription
 from eventroute.transform import Command
 
@@ -47,7 +46,7 @@ LOOK_EVERY = 1.0
 """How often a router looks for buses that others have made, in seconds."""
 
 
-class Router(Buses):
+class Router(Buses, Keeping):
     """Keeps events and pushes them to their subscriptions while its `async with` block is open.
 
     Leaving the block stops claiming, lets attempts in flight end within `grace` seconds (default: the largest timeout
@@ -204,25 +203,6 @@ class Router(Buses):
             self._schedulers[bus].firing.look()
         return offsets
 
-    async def timers(
-        self, bus: str = "default", *, after: tuple[float, str] | None = None, limit: int = 100
-    ) -> list[Timer]:
-        """The delayed events of a bus that are not due yet, the first due first: at most `limit`, those behind `after`
-        (the `due` and `id` of one). Raises UnknownBus.
-        """
-        self._check_open()
-        return await self.storage.timers(bus, after=after, limit=limit)
-
-    async def count_timers(self, bus: str = "default") -> int:
-        """How many delayed events of a bus are not due yet. Raises UnknownBus."""
-        self._check_open()
-        return await self.storage.count_timers(bus)
-
-    async def cancel_timer(self, timer: str, bus: str = "default") -> bool:
-        """Take a delayed event back, by the id of its timer. False: there is no such timer (any more)."""
-        self._check_open()
-        return await self.storage.cancel_timer(bus, timer)
-
     # -- subscriptions ---------------------------------------------------------------------------------------------
 
     async def subscribe(self, subscription: Subscription) -> StoredSubscription:
@@ -241,7 +221,7 @@ class Router(Buses):
             subscription.bus,
             subscription.id,
             definition_of(subscription),
-            start=_start_of(subscription.start),
+            start=start_of(subscription.start),
         )
         if not isinstance(subscription.sink, str):  # not before: a subscription that is refused must change nothing
             self._functions.hold(subscription.address, subscription.sink)
@@ -350,66 +330,6 @@ class Router(Buses):
         ready = Event.from_cloudevent(event)
         return {subscription: chosen.explain(ready) for subscription, chosen in sorted(table.filters().items())}
 
-    async def deadletters(
-        self,
-        bus: str = "default",
-        *,
-        after: tuple[str, int] | None = None,
-        limit: int = 100,
-        **which: Unpack[Which],
-    ) -> list[DeadLetter]:
-        """Dead letters in the order of (subscription, offset), at most `limit`, those behind `after`.
-
-        `which` ones: by subscription, reason, offset or time; see `Which`.
-        """
-        self._check_open()
-        found: list[DeadLetter] = []
-        async with aclosing(select(self.storage, bus, Selection(**which), after)) as pages:
-            async for page in pages:
-                found += page
-                if len(found) >= limit:
-                    break
-        return found[:limit]
-
-    async def count_deadletters(self, bus: str = "default") -> dict[tuple[str, str], int]:
-        """How many dead letters there are, by (subscription, reason)."""
-        self._check_open()
-        return await self.storage.count_dead_letters(bus)
-
-    async def redrive(self, bus: str = "default", **which: Unpack[Which]) -> int:
-        """Deliver dead letters again, all or those that are meant; their attempts count from none.
-
-        Returns how many. They use the sink, the transformer and the policy in force then.
-        """
-        self._check_open()
-        due = self._clock.time()
-        redriven = 0
-        async for page in select(self.storage, bus, Selection(**which)):
-            redriven += await self.storage.redrive(bus, _names(page), due=due)
-        if bus in self._schedulers:
-            self._schedulers[bus].look()
-        return redriven
-
-    async def purge(self, bus: str = "default", **which: Unpack[Which]) -> int:
-        """Remove dead letters for good, all or those that are meant. Returns how many."""
-        self._check_open()
-        purged = 0
-        async for page in select(self.storage, bus, Selection(**which)):
-            purged += await self.storage.purge(bus, _names(page))
-        return purged
-
     def _check_open(self) -> None:
         if self._tasks is None:
             raise StorageClosed("this router is not open: use it as `async with Router(storage) as router:`")
-
-
-def _names(letters: Iterable[DeadLetter]) -> list[tuple[str, int]]:
-    return [(letter.subscription, letter.offset) for letter in letters]
-
-
-def _start_of(start: str | int | datetime) -> Start:
-    if isinstance(start, datetime):
-        return start.timestamp()
-    if isinstance(start, int):
-        return start
-    return "earliest" if start == "earliest" else "latest"

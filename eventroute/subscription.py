@@ -52,14 +52,19 @@ def _check_named(_instance: object, attribute: attrs.Attribute[Any], value: obje
     check_name(value, attribute.name)
 
 
-def _check_start(_instance: object, _attribute: object, start: object) -> None:
-    if isinstance(start, datetime):
-        if start.tzinfo is None:
-            raise InvalidSubscription("a start time needs its time zone, for example datetime.now(UTC)", where="start")
-    elif isinstance(start, bool) or not (start in ("latest", "earliest") or (isinstance(start, int) and start >= 0)):
+def check_place(place: object, where: str) -> None:
+    """A place in a log: `latest`, `earliest`, an offset, or a time. Raises InvalidSubscription."""
+    if isinstance(place, datetime):
+        if place.tzinfo is None:
+            raise InvalidSubscription("a time needs its time zone, for example datetime.now(UTC)", where=where)
+    elif isinstance(place, bool) or not (place in ("latest", "earliest") or (isinstance(place, int) and place >= 0)):
         raise InvalidSubscription(
-            f"{start!r} is none of 'latest', 'earliest', an offset (0 or more), a datetime", where="start"
+            f"{place!r} is none of 'latest', 'earliest', an offset (0 or more), a datetime", where=where
         )
+
+
+def _check_start(_instance: object, attribute: attrs.Attribute[Any], start: object) -> None:
+    check_place(start, attribute.name)
 
 
 def _check_text(_instance: object, attribute: attrs.Attribute[Any], value: object) -> None:

@@ -28,6 +28,9 @@ __all__ = ["Lane", "Load"]
 QUEUE_EVENTS = 1_000
 """The most deliveries that a lane keeps in memory, waiting for their attempt."""
 
+REPLAY_SHARE = 250
+"""How many of them may be queued while a replay claims more: most of the room is left to what is new."""
+
 QUEUE_BYTES = 16 * 1_048_576
 """The most bytes of events that a lane keeps in memory; one event is always taken."""
 
@@ -106,6 +109,12 @@ class Lane:
     def room(self) -> int:
         """How many more deliveries the lane takes before it reads no further."""
         return min(self.queue_room, self.route.policy.max_waiting - self.waiting)
+
+    @property
+    def replay_room(self) -> int:
+        """As `room`, for a replay; none before half of its share has gone, so that it does not claim in crumbs."""
+        queued = len(self._queue)
+        return min(self.room, REPLAY_SHARE - queued) if queued <= REPLAY_SHARE // 2 else 0
 
     @property
     def queue_room(self) -> int:

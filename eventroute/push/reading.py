@@ -7,7 +7,7 @@ from eventroute.hooks import Matched
 from eventroute.push.delivery import Delivery, Range
 from eventroute.push.patience import patiently
 from eventroute.push.worker import RECORD_AFTER, Worker
-from eventroute.storage.base import Claim
+from eventroute.storage.base import Claim, Reader
 
 __all__ = ["Reading"]
 
@@ -25,16 +25,17 @@ JOIN_WITHIN = 1_000
 
 
 class Reading:
-    """Reads for one reader: `live`, or the own reader of one subscription, by the same code.
+    """Reads for one reader: `live`, or an own reader of one subscription, by the same code.
 
-    The own reader waits for room in its lane; the shared one waits for nobody: what a lane has no room for goes to the
+    An own reader waits for room in its lane; the shared one waits for nobody: what a lane has no room for goes to the
     ledger, and a subscription of which too much waits there leaves.
     """
 
-    def __init__(self, worker: Worker, reader: str, subscription: str | None) -> None:
-        self.reader = reader
+    def __init__(self, worker: Worker, reader: Reader) -> None:
+        self.reader = reader.name
         self._worker = worker
-        self._subscription = subscription
+        self._subscription = reader.subscription
+        self._replays = reader.replayed_from is not None
         self._seen_end = 0
 
     async def run(self) -> None:
@@ -70,8 +71,9 @@ class Reading:
         lane = self._worker.lane(self._subscription)
         if lane is None:
             return 0
-        if lane.room > 0:
-            return min(lane.room, CLAIM)
+        room = lane.replay_room if self._replays else lane.room
+        if room > 0:
+            return min(room, CLAIM)
         await self._worker.rest(self._subscription, lane.settled.wait)
         return 0
 
@@ -135,7 +137,7 @@ class Reading:
         await worker.refresh()  # else `watch` returns at once, again and again, since there is a newer version
         if self._subscription is not None:
             lane = worker.lane(self._subscription)
-            if lane is not None and lane.calm:
+            if lane is not None and lane.calm and not self._replays:
                 await self._join(self._subscription)
             readers = await patiently(worker.clock, worker.storage.readers, worker.bus)
             if self.reader not in {reader.name for reader in readers}:

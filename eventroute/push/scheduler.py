@@ -148,7 +148,7 @@ class Scheduler:
             for reader in readers:
                 if reader.name not in reading and self._is_served(reader):
                     reading.add(reader.name)
-                    tasks.start_soon(read, Reading(worker, reader.name, reader.subscription))
+                    tasks.start_soon(read, Reading(worker, reader))
             await worker.changed.wait()
 
     def _is_served(self, reader: Reader) -> bool:

@@ -14,6 +14,7 @@ reader      A durable named position in a bus's log, shared by any number of wor
 span        "This reader serves this subscription from this offset to that one, by this definition."
 claim       A range of offsets that one session works on, for one reader.
 waiting     A delivery that was matched, is not settled, and lies behind its reader's position.
+replay      A reader that serves one subscription a part of the log a second time, beside its own place.
 timer       An event that was accepted and is appended to the log only when it is due.
 
 A backend is thread-safe and may be used from several event loops, asyncio or trio, at once. Every call either has its
@@ -25,13 +26,14 @@ the storage fails. Nothing here knows filters or sinks: a definition is bytes.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
 from eventroute.storage.buses import BusInfo, BusSettings, Lost, Trimmed
 from eventroute.storage.retention import Retention
+from eventroute.storage.timers import Timers
 from eventroute.storage.values import (
     DEFAULT_BUS,
     LIVE,
@@ -93,7 +95,7 @@ __all__ = [
 ]
 
 
-class Storage(ABC):
+class Storage(Timers):
     """A log and a ledger. `async with storage:` opens and closes it; openings nest and are counted."""
 
     # -- lifecycle -------------------------------------------------------------------------------------------------
@@ -218,33 +220,6 @@ class Storage(ABC):
         across processes. Other tasks get their turn even where it returns at once.
         """
 
-    # -- timers ----------------------------------------------------------------------------------------------------
-
-    @abstractmethod
-    async def fire_timers(self, bus: str, *, now: float, limit: int) -> Fired:
-        """Append the events of at most `limit` timers that are due (`due` <= `now`), in the order of (due, put), and
-        take these timers away. A backend may leave some that would fit, but not all, for the next call.
-
-        Each event is appended once: together with the end of its timer, or under an append id that is the timer's own,
-        so that a call which was interrupted between the two doubles nothing when it is repeated.
-        """
-
-    @abstractmethod
-    async def next_timer(self, bus: str) -> float | None:
-        """When the earliest timer is due, or None where there is none. Asked often: it must cost little."""
-
-    @abstractmethod
-    async def timers(self, bus: str, *, after: tuple[float, str] | None = None, limit: int = 100) -> list[Timer]:
-        """Timers in the order in which they fire, those behind `after` (a timer's `due` and `id`), at most `limit`."""
-
-    @abstractmethod
-    async def count_timers(self, bus: str) -> int:
-        """How many there are."""
-
-    @abstractmethod
-    async def cancel_timer(self, bus: str, timer: str) -> bool:
-        """Take a timer away, by its id, so that its event is never appended. False: it is not there (any more)."""
-
     # -- sessions --------------------------------------------------------------------------------------------------
 
     @abstractmethod
@@ -323,6 +298,29 @@ class Storage(ABC):
     @abstractmethod
     async def subscription(self, subscription: str) -> StoredSubscription:
         """One subscription as it is now. Raises UnknownSubscription."""
+
+    @abstractmethod
+    async def start_replay(self, subscription: str, *, start: Start, end: int | float | None) -> Reader:
+        """Serve a subscription the events from `start` to `end` (an offset, not included; or a time) by a second
+        reader, by its present definition; its own place does not move. Returns that reader.
+
+        Without `end` it ends at the subscription's own place: the first unclaimed offset, from which on it gets the
+        events anyway. It never ends above the end of the log at the call. Where nothing lies between, the reader
+        returned is at its end, and not kept.
+
+        A change of its definition, a pause and its removal reach a replay as they do any reader of its own; leaving and
+        joining the live reader do not touch it. A delivery of it that waits is the same as one of the subscription's
+        own at that offset.
+
+        Raises UnknownSubscription, StorageConflict where 10 replays of it are under way, and OffsetTrimmed where
+        `start` is an offset or time that lies before what is left of a log that was trimmed.
+        """
+
+    @abstractmethod
+    async def cancel_replay(self, subscription: str, reader: str) -> bool:
+        """Take a replay away, by its reader's name. False: it is not there (any more). What is claimed already may
+        still be completed. Raises UnknownSubscription.
+        """
 
     @abstractmethod
     async def changes(self, bus: str, after: int) -> Changes:

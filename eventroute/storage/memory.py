@@ -258,6 +258,16 @@ class MemoryStorage(Storage):
         with self._open() as tables:
             return placement.find(tables, subscription)
 
+    async def start_replay(self, subscription: str, *, start: Start, end: int | float | None) -> Reader:
+        """See `Storage.start_replay`."""
+        with self._open() as tables:
+            return placement.start_replay(tables, subscription, start, end)
+
+    async def cancel_replay(self, subscription: str, reader: str) -> bool:
+        """See `Storage.cancel_replay`."""
+        with self._open() as tables:
+            return placement.cancel_replay(tables, subscription, reader)
+
     async def changes(self, bus: str, after: int) -> Changes:
         """See `Storage.changes`."""
         with self._open() as tables:

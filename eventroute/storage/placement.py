@@ -8,11 +8,25 @@ from __future__ import annotations
 
 from attrs import evolve
 
-from eventroute.errors import StorageConflict, StorageError, UnknownSubscription
+from eventroute.errors import OffsetTrimmed, StorageConflict, StorageError, UnknownSubscription
 from eventroute.storage.base import LIVE, Reader, Span, Start, StoredSubscription
-from eventroute.storage.tables import Tables
+from eventroute.storage.tables import FIRST_OFFSET, Tables
 
-__all__ = ["find", "join_live", "leave_live", "pause", "put", "reader_done", "remove", "resume"]
+__all__ = [
+    "cancel_replay",
+    "find",
+    "join_live",
+    "leave_live",
+    "pause",
+    "put",
+    "reader_done",
+    "remove",
+    "resume",
+    "start_replay",
+]
+
+MAX_REPLAYS = 10
+"""How many replays of one subscription may be under way at once."""
 
 
 def put(tables: Tables, bus: str, subscription: str, definition: bytes, start: Start) -> StoredSubscription:
@@ -94,6 +108,37 @@ def join_live(tables: Tables, subscription: str, within: int) -> bool:
     return True
 
 
+def start_replay(tables: Tables, subscription: str, start: Start, end: int | float | None) -> Reader:
+    """See `Storage.start_replay`."""
+    stored = find(tables, subscription)
+    begin = _readable(tables, stored.bus, start)
+    until = _place(tables, stored) if end is None else _offset(tables, stored.bus, end)
+    until = min(until, tables.bounds(stored.bus).end)
+    name = _own_name(tables, stored.bus, subscription)
+    replay = Reader(stored.bus, name, begin, begin, max(begin, until), subscription, replayed_from=begin)
+    if begin >= until:
+        return replay
+    running = sum(reader.replayed_from is not None for reader in tables.readers_of(subscription))
+    if running >= MAX_REPLAYS:
+        raise StorageConflict(
+            f"{running} replays of the subscription {subscription!r} are under way: wait for one to end, or cancel it"
+        )
+    tables.put_reader(replay)
+    _store(tables, stored, [*tables.spans(subscription), Span(name, subscription, begin, until, None)])
+    return replay
+
+
+def cancel_replay(tables: Tables, subscription: str, reader: str) -> bool:
+    """See `Storage.cancel_replay`."""
+    stored = find(tables, subscription)
+    found = tables.reader(stored.bus, reader)
+    if found is None or found.subscription != subscription or found.replayed_from is None:
+        return False
+    tables.drop_reader(found)
+    _store(tables, stored, tables.spans(subscription))
+    return True
+
+
 def reader_done(tables: Tables, reader: Reader) -> None:
     """A reader has reached its end: take it and its spans away."""
     tables.drop_reader(reader)
@@ -108,10 +153,7 @@ def _create(tables: Tables, bus: str, subscription: str, definition: bytes, star
         name, at = LIVE, bounds.end
     else:
         name = _own_name(tables, bus, subscription)
-        if start == "earliest":
-            at = bounds.first
-        else:
-            at = tables.offset_at(bus, start) if isinstance(start, float) else max(start, bounds.first)
+        at = bounds.first if start == "earliest" else max(_offset(tables, bus, start), bounds.first)
         tables.put_reader(Reader(bus, name, at, at, None, subscription))
     stored = StoredSubscription(subscription, bus, definition, 1, None, name)
     _store(tables, stored, [Span(name, subscription, at, None, None)])
@@ -158,6 +200,36 @@ def _store(tables: Tables, stored: StoredSubscription, spans: list[Span]) -> Non
     ]
     tables.put_subscription(stored, tables.raise_version(stored.bus))
     tables.put_spans(stored.id, kept)
+
+
+def _offset(tables: Tables, bus: str, place: int | float) -> int:
+    """An offset, or the first one at or after a time."""
+    return tables.offset_at(bus, place) if isinstance(place, float) else place
+
+
+def _readable(tables: Tables, bus: str, start: Start) -> int:
+    """The offset of a start. Raises OffsetTrimmed where it may lie in what was trimmed."""
+    bounds = tables.bounds(bus)
+    if start == "latest":
+        return bounds.end
+    if start == "earliest":
+        return bounds.first
+    at = _offset(tables, bus, start)
+    overtaken = at <= bounds.first if isinstance(start, float) else at < bounds.first
+    if overtaken and bounds.first > FIRST_OFFSET:
+        what = "that time" if isinstance(start, float) else f"offset {start}"
+        raise OffsetTrimmed(
+            f"the bus {bus!r} no longer has all from {what} on: it begins at offset {bounds.first}; "
+            "start there, or at 'earliest'",
+            first=bounds.first,
+        )
+    return max(at, bounds.first)
+
+
+def _place(tables: Tables, stored: StoredSubscription) -> int:
+    """From where on a subscription gets what is in the log anyway."""
+    begins = [span.start for span in tables.spans(stored.id) if span.reader == stored.reader and span.until is None]
+    return max([_reader(tables, stored.bus, stored.reader).claimed, *begins])
 
 
 def _own_name(tables: Tables, bus: str, subscription: str) -> str:

@@ -23,14 +23,12 @@ from eventroute.storage.base import (
     DeadLetter,
     Delayed,
     Entry,
-    Fired,
     Reader,
     Record,
     Session,
     Start,
     Storage,
     StoredSubscription,
-    Timer,
     Trimmed,
     Waiting,
     WaitingSummary,
@@ -39,6 +37,7 @@ from eventroute.storage.jobs import Call
 from eventroute.storage.sqlite_reader import ReadThread
 from eventroute.storage.sqlite_schema import file_path
 from eventroute.storage.sqlite_tables import SqliteTables
+from eventroute.storage.sqlite_timers import TimerCalls
 from eventroute.storage.sqlite_upkeep import Progress, backup_in_thread, vacuum_step
 from eventroute.storage.sqlite_writer import AppendJob, WriteThread
 from eventroute.storage.threads import Head, Watchers
@@ -51,7 +50,7 @@ _SWEEP = 1_000  # rows that are taken away in one transaction
 _LONG = 5_000  # microseconds: it has a transaction of its own
 
 
-class SQLiteStorage(Storage):
+class SQLiteStorage(TimerCalls, Storage):
     """A storage in one SQLite file (write-ahead logging), which several processes of one host may share.
 
     `synchronous` FULL: what was accepted is on the disk. NORMAL: it survives the end of the process, but the last
@@ -242,30 +241,6 @@ class SQLiteStorage(Storage):
         finally:
             self._watchers.discard(bus, waiter)
 
-    # -- timers ----------------------------------------------------------------------------------------------------
-
-    async def fire_timers(self, bus: str, *, now: float, limit: int) -> Fired:
-        """See `Storage.fire_timers`."""
-        return await self._write(
-            lambda tables: tables.fire_timers(bus, now, limit, self._clock.time()), cost=100 + 10 * limit
-        )
-
-    async def next_timer(self, bus: str) -> float | None:
-        """See `Storage.next_timer`."""
-        return await self._read(lambda tables: tables.next_timer(bus))
-
-    async def timers(self, bus: str, *, after: tuple[float, str] | None = None, limit: int = 100) -> list[Timer]:
-        """See `Storage.timers`."""
-        return await self._read(lambda tables: tables.timers(bus, after, limit))
-
-    async def count_timers(self, bus: str) -> int:
-        """See `Storage.count_timers`."""
-        return await self._read(lambda tables: tables.count_timers(bus))
-
-    async def cancel_timer(self, bus: str, timer: str) -> bool:
-        """See `Storage.cancel_timer`."""
-        return await self._write(lambda tables: tables.cancel_timer(bus, timer))
-
     # -- sessions --------------------------------------------------------------------------------------------------
 
     async def open_session(self, ttl: float) -> Session:
@@ -311,6 +286,14 @@ class SQLiteStorage(Storage):
     async def subscription(self, subscription: str) -> StoredSubscription:
         """See `Storage.subscription`."""
         return await self._read(lambda tables: placement.find(tables, subscription))
+
+    async def start_replay(self, subscription: str, *, start: Start, end: int | float | None) -> Reader:
+        """See `Storage.start_replay`."""
+        return await self._write(lambda tables: placement.start_replay(tables, subscription, start, end))
+
+    async def cancel_replay(self, subscription: str, reader: str) -> bool:
+        """See `Storage.cancel_replay`."""
+        return await self._write(lambda tables: placement.cancel_replay(tables, subscription, reader))
 
     async def changes(self, bus: str, after: int) -> Changes:
         """See `Storage.changes`."""

@@ -106,6 +106,7 @@ CREATE VIEW events AS
 # `host`, at most one row: the boot of the machine during which the file was last opened.
 _VERSION_2 = """
 ALTER TABLE event ADD COLUMN seal INTEGER;
+ALTER TABLE reader ADD COLUMN replayed_from INTEGER;
 CREATE TABLE timer (
     number INTEGER PRIMARY KEY AUTOINCREMENT, bus TEXT NOT NULL, due REAL NOT NULL, event BLOB NOT NULL
 );

@@ -24,7 +24,7 @@ __all__ = ["SqliteTables"]
 
 _SUBSCRIPTION = "SELECT id, bus, definition, revision, paused, reader, paused_at FROM subscription"
 _SPAN = "SELECT span.reader, span.subscription, span.start, span.until, span.definition FROM span"
-_READER = "SELECT bus, name, position, claimed, until, subscription FROM reader"
+_READER = "SELECT bus, name, position, claimed, until, subscription, replayed_from FROM reader"
 _CLAIM = 'SELECT bus, reader, start, "end", version, session FROM claim'
 _WAITING = 'SELECT subscription, "offset", due, attempts, first_attempt, reason, event FROM waiting'
 _LETTER = 'SELECT subscription, "offset", time, reason, error, attempts, event FROM dead_letter'
@@ -124,9 +124,9 @@ class SqliteTables(SqliteTimers):
     def put_reader(self, reader: Reader) -> None:
         """Insert or overwrite."""
         self._do(
-            "INSERT OR REPLACE INTO reader (bus, name, position, claimed, until, subscription)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (reader.bus, reader.name, reader.position, reader.claimed, reader.until, reader.subscription),
+            "INSERT OR REPLACE INTO reader (bus, name, position, claimed, until, subscription, replayed_from)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            attrs.astuple(reader),
         )
 
     def drop_reader(self, reader: Reader) -> None:

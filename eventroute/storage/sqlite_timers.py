@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from attrs import define
 
+from eventroute.clock import Clock
 from eventroute.storage.base import Delayed, Fired, Timer
 from eventroute.storage.sqlite_log import SqliteLog
 from eventroute.storage.tables import timer_number
+from eventroute.storage.timers import Timers
 
-__all__ = ["SqliteTimers"]
+__all__ = ["SqliteTimers", "TimerCalls"]
+
+T = TypeVar("T")
 
 _FIRE_BYTES = 1 << 20
 """The most bytes of events that are moved in one transaction, which must not last; one event always is."""
@@ -87,3 +93,37 @@ class SqliteTimers(SqliteLog):
         there = self._one("SELECT 1 FROM timer WHERE number = ? AND bus = ?", key) is not None
         self._do("DELETE FROM timer WHERE number = ? AND bus = ?", key)
         return there
+
+
+class TimerCalls(Timers):
+    """The timers as a storage has them: calls that are made in its threads."""
+
+    _clock: Clock
+
+    @abstractmethod
+    async def _write(self, work: Callable[[Any], T], *, cost: float = 100) -> T: ...
+
+    @abstractmethod
+    async def _read(self, work: Callable[[Any], T]) -> T: ...
+
+    async def fire_timers(self, bus: str, *, now: float, limit: int) -> Fired:
+        """See `Storage.fire_timers`."""
+        return await self._write(
+            lambda tables: tables.fire_timers(bus, now, limit, self._clock.time()), cost=100 + 10 * limit
+        )
+
+    async def next_timer(self, bus: str) -> float | None:
+        """See `Storage.next_timer`."""
+        return await self._read(lambda tables: tables.next_timer(bus))
+
+    async def timers(self, bus: str, *, after: tuple[float, str] | None = None, limit: int = 100) -> list[Timer]:
+        """See `Storage.timers`."""
+        return await self._read(lambda tables: tables.timers(bus, after, limit))
+
+    async def count_timers(self, bus: str) -> int:
+        """See `Storage.count_timers`."""
+        return await self._read(lambda tables: tables.count_timers(bus))
+
+    async def cancel_timer(self, bus: str, timer: str) -> bool:
+        """See `Storage.cancel_timer`."""
+        return await self._write(lambda tables: tables.cancel_timer(bus, timer))

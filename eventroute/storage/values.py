@@ -185,6 +185,8 @@ class Reader:
     """Where it ends (it is then removed once it has got there), or None."""
     subscription: str | None = None
     """Whose own reader it is; None: the live one."""
+    replayed_from: int | None = None
+    """Where it began, if it is a replay (which always has an end), else None."""
 
 
 @frozen(slots=True)

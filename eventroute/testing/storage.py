@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from eventroute.testing.storage_buses import BusesContract
 from eventroute.testing.storage_placement import PlacementContract
+from eventroute.testing.storage_replay import ReplayContract
 from eventroute.testing.storage_timers import TimersContract
 from eventroute.testing.storage_trimming import TrimmingContract
 from eventroute.testing.storage_waiting import WaitingContract
@@ -29,5 +30,7 @@ from eventroute.testing.storage_waiting import WaitingContract
 __all__ = ["StorageContract"]
 
 
-class StorageContract(WaitingContract, PlacementContract, BusesContract, TrimmingContract, TimersContract):
+class StorageContract(
+    WaitingContract, PlacementContract, BusesContract, TrimmingContract, ReplayContract, TimersContract
+):
     """Every promise of `Storage`, tested. `make_storage` is to be written; `persistent` and `pass_time` may be."""

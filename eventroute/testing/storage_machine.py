@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
-from attrs import define, evolve, field
+from attrs import evolve
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -34,6 +34,7 @@ from eventroute.storage.base import (
     Delayed,
     Entry,
     Fired,
+    Reader,
     Session,
     Settle,
     Span,
@@ -43,8 +44,9 @@ from eventroute.storage.base import (
     Waiting,
 )
 from eventroute.storage.memory import MemoryStorage
+from eventroute.testing import storage_model as model
 from eventroute.testing.clock import VirtualClock
-from eventroute.testing.storage_placement import spans_at
+from eventroute.testing.storage_model import Owed, Replayed
 
 __all__ = ["StorageMachine"]
 
@@ -55,18 +57,6 @@ T = TypeVar("T")
 names = st.sampled_from("ab")
 workers = st.integers(0, 1)
 offsets = st.integers(1, 12)
-
-
-@define
-class Owed:
-    """What one subscription, from its making to its removal, must get."""
-
-    begin: int
-    definitions: list[bytes]
-    least: dict[int, int] = field(factory=dict)
-    """Offset -> the place in `definitions` that was in force when it was appended."""
-    got: dict[int, tuple[str, int]] = field(factory=dict)
-    """Offset -> the claim, by reader and start, that covered it."""
 
 
 class StorageMachine(RuleBasedStateMachine):
@@ -97,12 +87,13 @@ class StorageMachine(RuleBasedStateMachine):
             self.portal.call(storage.open)
         self.sessions: list[list[Session]] = [[], []]
         self.claims: list[Claim] = []
-        self.log: list[int] = []
-        self.owed: dict[str, Owed] = {}
+        self.log, self.owed = list[int](), dict[str, Owed]()
         self.served: dict[tuple[str, int], dict[str, int]] = {}
         """Reader and offset -> who was served there when it was first claimed, and by which definition."""
         self.timers: list[tuple[float, int, bytes]] = []
         """Due time, when it was put, and event, of what is delayed."""
+        self.replays: dict[str, Replayed] = {}
+        """Reader -> what it must serve."""
         self.versions = [0, 0]
         self.serial = 0
 
@@ -180,7 +171,7 @@ class StorageMachine(RuleBasedStateMachine):
         if place < len(self.timers):
             timer = sorted(self.timers)[place]
             self.timers.remove(timer)
-            assert self.both(lambda storage, _: _cancel(storage, place)) is True
+            assert self.both(lambda storage, _: model.cancel_at(storage, place)) is True
 
     def end(self) -> int:
         return self.both(lambda storage, _: storage.bounds(BUS)).end  # type: ignore[union-attr]
@@ -195,8 +186,7 @@ class StorageMachine(RuleBasedStateMachine):
     @rule(name=names, start=st.sampled_from(["latest", "earliest", 3, 20, 0.0]))
     def put(self, name: str, start: Start) -> None:
         self.serial += 1
-        definition = b"%d" % self.serial
-        end = self.end()
+        definition, end = b"%d" % self.serial, self.end()
         self.both(lambda storage, _: storage.put_subscription(BUS, name, definition, start=start))
         if name not in self.owed:
             begin = {"latest": end, "earliest": 1, 0.0: 1}.get(start, start)
@@ -226,6 +216,22 @@ class StorageMachine(RuleBasedStateMachine):
     def resume(self, name: str) -> None:
         self.both(lambda storage, _: storage.resume_subscription(name))
 
+    @rule(name=names, start=st.sampled_from(["earliest", 2, 4, 9]), end=st.sampled_from([None, 3, 8, 99]))
+    def replay(self, name: str, start: Start, end: int | None) -> None:
+        replay = self.both(lambda storage, _: storage.start_replay(name, start=start, end=end))
+        if isinstance(replay, Reader) and replay.position < (replay.until or 0):
+            owed, until = self.owed[name], replay.until or 0
+            assert replay.position == (1 if start == "earliest" else start)
+            assert until == min(end or until, self.end())
+            self.replays[replay.name] = Replayed(name, owed, replay.position, until, len(owed.definitions) - 1)
+
+    @rule(place=st.integers(0, 30))
+    def cancel_replay(self, place: int) -> None:
+        if place < len(self.replays):
+            reader, replayed = sorted(self.replays.items())[place]
+            if self.both(lambda storage, _: storage.cancel_replay(replayed.name, reader)) is True:
+                del self.replays[reader]
+
     # -- work ------------------------------------------------------------------------------------------------------
 
     @rule(worker=workers, limit=st.integers(1, 6))
@@ -247,8 +253,11 @@ class StorageMachine(RuleBasedStateMachine):
         """Who is served by this claim gets it from no other, and by a definition no older than it may be. Taken over,
         the claim serves the same, and by the same definition.
         """
-        spans = self.both(lambda storage, _: _sorted_spans(storage, claim.reader, offset))
+        spans = self.both(lambda storage, _: model.sorted_spans(storage, claim.reader, offset))
         assert isinstance(spans, list)
+        if claim.reader in self.replays:
+            self.cover_replay(self.replays[claim.reader], claim, offset, spans)
+            return
         now: dict[str, int] = {}
         for span in spans:
             owed = self.owed[span.subscription]
@@ -259,6 +268,13 @@ class StorageMachine(RuleBasedStateMachine):
         assert len(now) == len(spans)
         before = self.served.setdefault((claim.reader, offset), now)
         assert now == {name: place for name, place in before.items() if offset in self.got(name)}
+
+    def cover_replay(self, replayed: Replayed, claim: Claim, offset: int, spans: list[Span]) -> None:
+        """A replay serves its subscription alone, each offset once, by a definition no older than it is."""
+        assert [span.subscription for span in spans] == [replayed.name]
+        assert spans[0].definition in replayed.owed.definitions[replayed.oldest :]
+        assert replayed.begin <= offset < replayed.until
+        assert replayed.got.setdefault(offset, claim.start) == claim.start
 
     def got(self, name: str) -> dict[int, tuple[str, int]]:
         return self.owed[name].got if name in self.owed else {}
@@ -313,7 +329,6 @@ class StorageMachine(RuleBasedStateMachine):
 
     @rule(worker=workers)
     def take_over(self, worker: int) -> None:
-        """A worker goes, the other gets what it held."""
         self.restart(worker)
         self.claim(1 - worker, 3)
 
@@ -333,7 +348,7 @@ class StorageMachine(RuleBasedStateMachine):
 
     @rule(worker=workers)
     def catch_up(self, worker: int) -> None:
-        changes = self.both(lambda storage, _: _sorted_changes(storage, self.versions[worker]))
+        changes = self.both(lambda storage, _: model.sorted_changes(storage, self.versions[worker]))
         assert isinstance(changes, tuple)
         self.versions[worker] = changes[0]
 
@@ -342,9 +357,9 @@ class StorageMachine(RuleBasedStateMachine):
         self.both(lambda storage, _: storage.readers(BUS))
         self.both(lambda storage, _: storage.waiting(BUS, before=8))
         self.both(lambda storage, _: storage.dead_letters(BUS))
-        self.both(lambda storage, _: _sorted_changes(storage, 0))
+        self.both(lambda storage, _: model.sorted_changes(storage, 0))
         self.both(lambda storage, _: storage.next_timer(BUS))
-        timers = self.both(lambda storage, _: _timers(storage))
+        timers = self.both(lambda storage, _: model.listed_timers(storage))
         assert timers == [(due, event) for due, _, event in sorted(self.timers)]
 
     def teardown(self) -> None:
@@ -365,6 +380,9 @@ class StorageMachine(RuleBasedStateMachine):
         self.drain()
         for owed in self.owed.values():
             assert sorted(owed.got) == [offset for offset in self.log if offset >= owed.begin]
+        for replayed in self.replays.values():
+            if self.owed.get(replayed.name) is replayed.owed:
+                assert sorted(replayed.got) == list(range(replayed.begin, replayed.until))
 
     def drain(self) -> None:
         """Work until nothing is left, as a worker would."""
@@ -375,34 +393,8 @@ class StorageMachine(RuleBasedStateMachine):
                 readers.pop()
                 continue
             done = Complete(claim)
-            self.both(lambda storage, sessions, done=done: _complete(storage, sessions[0], done))  # type: ignore[misc]
+            self.both(lambda storage, sessions, done=done: model.complete(storage, sessions[0], done))  # type: ignore[misc]
             readers = self.reader_names()
 
     def reader_names(self) -> list[str]:
-        return self.both(_reader_names)  # type: ignore[return-value]
-
-
-async def _timers(storage: Storage) -> list[tuple[float, bytes]]:
-    return [(timer.due, timer.event) for timer in await storage.timers(BUS)]
-
-
-async def _cancel(storage: Storage, place: int) -> bool:
-    """The timer at a place among those that are left: ids are each storage's own."""
-    return await storage.cancel_timer(BUS, (await storage.timers(BUS))[place].id)
-
-
-async def _complete(storage: Storage, session: Session, done: Complete) -> None:
-    await storage.write(BUS, session, [Complete(evolve(done.claim, session=session.id))])
-
-
-async def _reader_names(storage: Storage, _sessions: list[Session]) -> list[str]:
-    return [reader.name for reader in await storage.readers(BUS)]
-
-
-async def _sorted_spans(storage: Storage, reader: str, offset: int) -> list[Span]:
-    return sorted(await spans_at(storage, reader, offset), key=repr)
-
-
-async def _sorted_changes(storage: Storage, after: int) -> tuple[int, bool, list[str], list[str]]:
-    changes = await storage.changes(BUS, after)
-    return changes.version, changes.reset, sorted(map(repr, changes.subscriptions)), sorted(map(repr, changes.spans))
+        return self.both(model.reader_names)  # type: ignore[return-value]
