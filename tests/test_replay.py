@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import anyio
 import pytest
 
 from eventroute.errors import InvalidSubscription, Retry, StorageConflict, UnknownSubscription
@@ -191,13 +192,14 @@ async def test_a_replay_goes_on_after_a_restart_without_a_duplicate(
 ) -> None:
     sink = Sink(clock)
     async with storage:
-        async with Router(storage, clock=clock) as router:
+        async with anyio.create_task_group() as tasks, Router(storage, clock=clock) as router:
             await router.subscribe(to(sink, policy=ONE_BY_ONE))
             await router.publish(*events(*range(1_000)))
             await idle(router, clock)
             sink.script = [0.01] * 300
             await router.replay("s")
             await clock.advance(2)
+            tasks.start_soon(clock.advance, 5)
         assert router.clean
         async with Router(storage, clock=clock) as again:
             await again.subscribe(to(sink, policy=ONE_BY_ONE))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from eventroute.errors import StorageConflict, UnknownSubscription
+from eventroute.errors import OffsetTrimmed, StorageConflict, UnknownSubscription
 from eventroute.storage.base import LIVE, Complete, Reader, Session, Span, Start, Storage
 from eventroute.testing.clock import VirtualClock
 from eventroute.testing.storage_ledger import TTL, live, take
@@ -182,6 +182,31 @@ class ReplayContract(LogContract):
         other = await storage.open_session(TTL)
         found = await take(storage, other, limit=1, reader=replay.name)
         assert (found.start, found.end) == (lost.start, lost.end)
+
+    async def test_a_start_that_was_trimmed_is_an_error(self, storage: Storage, clock: VirtualClock) -> None:
+        begin = clock.time()
+        session = await self._with_history(storage)
+        await storage.write(BUS, session, [Complete(await take(storage, session, limit=100))])
+        while (await storage.trim(BUS, 5, limit=100)).events:
+            pass
+        for start in (0, 1, 4, begin, begin - 100):
+            with pytest.raises(OffsetTrimmed) as caught:
+                await storage.start_replay("s", start=start, end=9)
+            assert caught.value.first == 5
+        assert (await storage.start_replay("s", start="earliest", end=9)).position == 5
+        assert (await storage.start_replay("s", start=5, end=9)).position == 5
+
+    async def test_what_is_still_to_be_replayed_is_not_trimmed(self, storage: Storage) -> None:
+        session = await self._with_history(storage)
+        await storage.write(BUS, session, [Complete(await take(storage, session, limit=100))])
+        replay = await storage.start_replay("s", start=3, end=9)
+        while (await storage.trim(BUS, 100, limit=100)).events:
+            pass
+        assert (await storage.bounds(BUS)).first == 3
+        await storage.cancel_replay("s", replay.name)
+        while (await storage.trim(BUS, 100, limit=100)).events:
+            pass
+        assert (await storage.bounds(BUS)).first == 11
 
     async def test_a_replay_outlives_the_storage(self, clock: VirtualClock) -> None:
         if not self.persistent:
