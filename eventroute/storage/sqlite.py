@@ -37,7 +37,7 @@ from eventroute.storage.jobs import Call
 from eventroute.storage.sqlite_reader import ReadThread
 from eventroute.storage.sqlite_schema import file_path
 from eventroute.storage.sqlite_tables import SqliteTables
-from eventroute.storage.sqlite_timers import TimerCalls
+from eventroute.storage.sqlite_timers import _TimerCalls
 from eventroute.storage.sqlite_upkeep import Progress, backup_in_thread, vacuum_step
 from eventroute.storage.sqlite_writer import AppendJob, WriteThread
 from eventroute.storage.threads import Head, Watchers
@@ -50,7 +50,7 @@ _SWEEP = 1_000  # rows that are taken away in one transaction
 _LONG = 5_000  # microseconds: it has a transaction of its own
 
 
-class SQLiteStorage(TimerCalls, Storage):
+class SQLiteStorage(_TimerCalls, Storage):
     """A storage in one SQLite file (write-ahead logging), which several processes of one host may share.
 
     `synchronous` FULL: what was accepted is on the disk. NORMAL: it survives the end of the process, but the last

@@ -14,7 +14,7 @@ from eventroute.storage.sqlite_log import SqliteLog
 from eventroute.storage.tables import timer_number
 from eventroute.storage.timers import Timers
 
-__all__ = ["SqliteTimers", "TimerCalls"]
+__all__ = ["SqliteTimers"]
 
 T = TypeVar("T")
 
@@ -95,7 +95,7 @@ class SqliteTimers(SqliteLog):
         return there
 
 
-class TimerCalls(Timers):
+class _TimerCalls(Timers):
     """The timers as a storage has them: calls that are made in its threads."""
 
     _clock: Clock

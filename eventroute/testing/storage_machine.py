@@ -256,7 +256,7 @@ class StorageMachine(RuleBasedStateMachine):
         spans = self.both(lambda storage, _: model.sorted_spans(storage, claim.reader, offset))
         assert isinstance(spans, list)
         if claim.reader in self.replays:
-            self.cover_replay(self.replays[claim.reader], claim, offset, spans)
+            self._cover_replay(self.replays[claim.reader], claim, offset, spans)
             return
         now: dict[str, int] = {}
         for span in spans:
@@ -269,7 +269,7 @@ class StorageMachine(RuleBasedStateMachine):
         before = self.served.setdefault((claim.reader, offset), now)
         assert now == {name: place for name, place in before.items() if offset in self.got(name)}
 
-    def cover_replay(self, replayed: Replayed, claim: Claim, offset: int, spans: list[Span]) -> None:
+    def _cover_replay(self, replayed: Replayed, claim: Claim, offset: int, spans: list[Span]) -> None:
         """A replay serves its subscription alone, each offset once, by a definition no older than it is."""
         assert [span.subscription for span in spans] == [replayed.name]
         assert spans[0].definition in replayed.owed.definitions[replayed.oldest :]
