@@ -249,3 +249,24 @@ def test_a_text_is_an_expression_or_the_json_of_a_filter() -> None:
     for text in ("{", '{"expr"}', "[\ud800]", "{'exact': {'type': 't'}}"):
         with pytest.raises(InvalidFilter, match="begins as JSON does"):
             Filter.parse(text)
+
+
+@pytest.mark.parametrize("wrong", ["subject = 'x'", "1 / 0 = 1", "type > 5", "type"])
+def test_not_of_a_clause_that_errs_is_true(wrong: str) -> None:
+    assert not matched({"sql": wrong})
+    assert matched({"not": {"sql": wrong}})
+
+
+def test_what_looks_alike_in_two_dialects_need_not_mean_the_same() -> None:
+    """On a missing attribute, or an array, one passes and the other does not; neither is rewritten into the other."""
+    assert matched({"not": {"exact": {"subject": "x"}}})
+    assert not matched("subject <> 'x'")
+    assert not matched({"sql": "subject <> 'x'"})
+    assert matched("NOT subject = 'x'")
+    assert not matched({"sql": "NOT (subject = 'x')"})
+    assert matched({"exact": {"data.labels": "bug"}})
+    assert not matched("data.labels = 'bug'")
+    assert matched({"exact": {"data.text": "5"}})
+    assert not matched("data.text = 5")
+    specs: list[Any] = ["subject = 'x'", {"sql": "subject = 'x'"}, {"exact": {"subject": "x"}}]
+    assert len(set(map(Filter.parse, specs))) == 3
