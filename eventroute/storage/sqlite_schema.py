@@ -62,9 +62,13 @@ def connect(path: Path, *, busy_timeout: float) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path, timeout=busy_timeout, isolation_level=None, check_same_thread=False, cached_statements=256
     )
-    connection.execute("PRAGMA trusted_schema = OFF")
-    connection.execute("PRAGMA wal_autocheckpoint = 0")  # the writer sees to it
-    connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES:d}")
+    try:
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")  # the writer sees to it
+        connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES:d}")
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 

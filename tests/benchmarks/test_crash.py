@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.crash import __main__ as command
+from benchmarks.crash.work import Tally
+
+
+def test_it_says_how_many_crashes_there_were(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["power", "--times", "8"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("power: 8 crashes, ")
+    assert " 0 faults" in out
+    assert "the rate of faults is below 38 % (95 %)" in out
+
+
+def test_it_ends_with_one_where_there_was_a_fault(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        command, "CRASHES", {"power": lambda times, seed, folder: Tally(times, 5, [f"seed {seed}: lost"])}
+    )
+    assert command.main(["power", "--times", "9", "--seed", "4"]) == 1
+    assert capsys.readouterr().out.startswith("seed 4: lost\npower: 9 crashes, 5 batches accepted, 1 faults, 0 s\n")
