@@ -83,7 +83,7 @@ class MemoryLog:
             made = BusState(
                 MemoryTimers(self._timer_numbers),
                 BusSettings() if settings is None else settings,
-                now,
+                micros(now) / 1e6,
                 first,
                 version,
                 version,
@@ -149,14 +149,15 @@ class MemoryLog:
             raise StorageFull(f"{size + later} bytes more would pass the storage's max_bytes of {max_bytes}")
         begin = state.first + len(state.records)
         state.records.extend(map(Record, range(begin, begin + len(new)), [moment / 1e6] * len(new), new))
-        state.newest = moment
+        state.newest = moment if new else state.newest
         state.size += size
         self.size += size + later
         state.timers.put(delayed)
         for identity, seen in placed.seen.items():
             state.seen.pop(identity, None)
             state.seen[identity] = seen
-        self.forget_identities(bus, now, 2 * len(new) + 2)
+        if placed.seen:
+            self.forget_identities(bus, now, 2 * len(placed.seen) + 2)
         self._touched.add(bus)
         return placed.offsets
 

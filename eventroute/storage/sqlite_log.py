@@ -206,7 +206,7 @@ class SqliteLog(SqliteBuses):
             rows += (log.base + offset, time, event, crc32(event, offset) + time)
         log.end += len(new)
         log.size += size
-        log.newest = time
+        log.newest = time if new else log.newest
         if placed.seen:
             log.last = placed.last
             log.seen.update(placed.seen)

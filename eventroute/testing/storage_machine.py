@@ -14,26 +14,17 @@ history has a folder of its own. Needs the extra `testing`.
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import TypeVar
-
-from anyio.from_thread import BlockingPortal, start_blocking_portal
 from attrs import evolve
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import invariant, rule
 
-from eventroute.errors import LeaseLost, StorageError, UnknownSubscription
+from eventroute.errors import LeaseLost
 from eventroute.storage.base import (
-    DEFAULT_BUS,
     Bury,
     Claim,
     Complete,
     DeadLetter,
-    Delayed,
     Entry,
-    Fired,
     Reader,
     Session,
     Settle,
@@ -43,143 +34,19 @@ from eventroute.storage.base import (
     Wait,
     Waiting,
 )
-from eventroute.storage.memory import MemoryStorage
 from eventroute.testing import storage_model as model
-from eventroute.testing.clock import VirtualClock
+from eventroute.testing.storage_machine_log import BUS, TTL, LogMachine
 from eventroute.testing.storage_model import Owed, Replayed
 
 __all__ = ["StorageMachine"]
-
-BUS = DEFAULT_BUS
-TTL = 10.0
-T = TypeVar("T")
 
 names = st.sampled_from("ab")
 workers = st.integers(0, 1)
 offsets = st.integers(1, 12)
 
 
-class StorageMachine(RuleBasedStateMachine):
+class StorageMachine(LogMachine):
     """Two workers and a publisher on one storage. `make_storage` is to be written; `persistent` and `crash` may be."""
-
-    persistent = True
-    """Whether a second storage that is made in the folder sees what the first one holds."""
-
-    def make_storage(self, clock: VirtualClock) -> Storage:
-        """A storage in `folder` that is not open yet."""
-        raise NotImplementedError
-
-    async def crash(self, storage: Storage) -> None:
-        """End the storage as the death of its process does, in as far as that can be had: here it is only closed. What
-        it leaves must be in `folder`, which may become another.
-        """
-        await storage.aclose()
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._temporary = tempfile.TemporaryDirectory()
-        self.folder = Path(self._temporary.name)
-        self.opened = start_blocking_portal("asyncio")
-        self.portal: BlockingPortal = self.opened.__enter__()
-        self.clock = VirtualClock()
-        self.storages: list[Storage] = [MemoryStorage(self.clock), self.make_storage(self.clock)]
-        for storage in self.storages:
-            self.portal.call(storage.open)
-        self.sessions: list[list[Session]] = [[], []]
-        self.claims: list[Claim] = []
-        self.log, self.owed = list[int](), dict[str, Owed]()
-        self.served: dict[tuple[str, int], dict[str, int]] = {}
-        """Reader and offset -> who was served there when it was first claimed, and by which definition."""
-        self.timers: list[tuple[float, int, bytes]] = []
-        """Due time, when it was put, and event, of what is delayed."""
-        self.replays: dict[str, Replayed] = {}
-        """Reader -> what it must serve."""
-        self.versions = [0, 0]
-        self.serial = 0
-
-    def both(
-        self, call: Callable[[Storage, list[Session]], Awaitable[T]]
-    ) -> T | type[StorageError | UnknownSubscription]:
-        """Ask both; the same answer, or the same error, whose type is then returned."""
-        answers = [
-            self.portal.call(self.answer, call, *each) for each in zip(self.storages, self.sessions, strict=True)
-        ]
-        assert answers[0] == self.same_session(answers[1])
-        return answers[0]
-
-    async def answer(
-        self, call: Callable[[Storage, list[Session]], Awaitable[T]], storage: Storage, sessions: list[Session]
-    ) -> T | type[StorageError | UnknownSubscription]:
-        try:
-            return await call(storage, sessions)
-        except (StorageError, UnknownSubscription) as error:
-            return type(error)
-
-    def same_session(self, answer: T) -> T:
-        """A claim as the other storage would give it: session ids are each storage's own."""
-        if not isinstance(answer, Claim):
-            return answer
-        ids = [session.id for session in self.sessions[1]]
-        return evolve(answer, session=self.sessions[0][ids.index(answer.session)].id)
-
-    @initialize()
-    def begin(self) -> None:
-        for worker in (0, 1):
-            self.new_session(worker)
-
-    def new_session(self, worker: int) -> None:
-        for storage, sessions in zip(self.storages, self.sessions, strict=True):
-            sessions[worker : worker + 1] = [self.portal.call(storage.open_session, TTL)]
-
-    # -- the log ---------------------------------------------------------------------------------------------------
-
-    @rule(count=st.integers(1, 5))
-    def append(self, count: int) -> None:
-        self.serial += 1
-        events, append_id = [b"%d" % self.serial] * count, f"{self.serial}"
-        new = self.both(lambda storage, _: storage.append(BUS, events, append_id=append_id))
-        assert isinstance(new, tuple)
-        assert self.both(lambda storage, _: storage.append(BUS, events, append_id=append_id)) == new
-        self.appended(new)
-
-    @rule(count=st.integers(0, 2), dues=st.lists(st.integers(0, 9), min_size=1, max_size=4))
-    def delay(self, count: int, dues: list[int]) -> None:
-        self.serial += 1
-        append_id, events = f"{self.serial}", [b"%d" % self.serial] * count
-        delayed = [Delayed(float(due), b"%d delayed %d" % (self.serial, place)) for place, due in enumerate(dues)]
-        new: object = ()
-        for _ in range(2):
-            new = self.both(lambda storage, _: storage.append(BUS, events, append_id=append_id, delayed=delayed))
-        assert isinstance(new, tuple)
-        self.appended(new)
-        self.timers += [(each.due, 10 * self.serial + place, each.event) for place, each in enumerate(delayed)]
-
-    @rule(now=st.integers(0, 9), limit=st.integers(1, 5))
-    def fire(self, now: int, limit: int) -> None:
-        before = self.end()
-        fired = self.both(lambda storage, _: storage.fire_timers(BUS, now=float(now), limit=limit))
-        due = sorted(timer for timer in self.timers if timer[0] <= now)[:limit]
-        for timer in due:
-            self.timers.remove(timer)
-        assert fired == Fired(len(due), min(self.timers, default=(None,))[0])
-        self.appended(tuple(range(before, self.end())))
-        records = self.both(lambda storage, _: storage.read(BUS, before, before + 9, limit=9, max_bytes=999))
-        assert [record.event for record in records] == [event for _, _, event in due]  # type: ignore[union-attr]
-
-    @rule(place=st.integers(0, 9))
-    def cancel(self, place: int) -> None:
-        if place < len(self.timers):
-            timer = sorted(self.timers)[place]
-            self.timers.remove(timer)
-            assert self.both(lambda storage, _: model.cancel_at(storage, place)) is True
-
-    def end(self) -> int:
-        return self.both(lambda storage, _: storage.bounds(BUS)).end  # type: ignore[union-attr]
-
-    def appended(self, new: tuple[int, ...]) -> None:
-        for owed in self.owed.values():
-            owed.least.update(dict.fromkeys(new, len(owed.definitions) - 1))
-        self.log += new
 
     # -- subscriptions ---------------------------------------------------------------------------------------------
 
@@ -190,6 +57,7 @@ class StorageMachine(RuleBasedStateMachine):
         self.both(lambda storage, _: storage.put_subscription(BUS, name, definition, start=start))
         if name not in self.owed:
             begin = {"latest": end, "earliest": 1, 0.0: 1}.get(start, start)
+            begin = max(begin, self.first)
             self.owed[name] = Owed(int(begin), [definition])
         else:
             self.owed[name].definitions.append(definition)
@@ -221,7 +89,7 @@ class StorageMachine(RuleBasedStateMachine):
         replay = self.both(lambda storage, _: storage.start_replay(name, start=start, end=end))
         if isinstance(replay, Reader) and replay.position < (replay.until or 0):
             owed, until = self.owed[name], replay.until or 0
-            assert replay.position == (1 if start == "earliest" else start)
+            assert replay.position == (self.first if start == "earliest" else start)
             assert until == min(end or until, self.end())
             self.replays[replay.name] = Replayed(name, owed, replay.position, until, len(owed.definitions) - 1)
 
@@ -262,6 +130,7 @@ class StorageMachine(RuleBasedStateMachine):
         for span in spans:
             owed = self.owed[span.subscription]
             assert owed.got.setdefault(offset, (claim.reader, claim.start)) == (claim.reader, claim.start)
+            assert offset >= self.first or offset < self.overtaken
             definition = span.definition or b""
             assert definition in owed.definitions[owed.least.get(offset, 0) :]
             now[span.subscription] = owed.definitions.index(definition)
@@ -358,6 +227,8 @@ class StorageMachine(RuleBasedStateMachine):
         self.both(lambda storage, _: storage.waiting(BUS, before=8))
         self.both(lambda storage, _: storage.dead_letters(BUS))
         self.both(lambda storage, _: model.sorted_changes(storage, 0))
+        self.both(lambda storage, _: storage.describe_bus(BUS, oldest=3))
+        self.both(lambda storage, _: storage.read(BUS, 0, 99, limit=99, max_bytes=9_999))
         self.both(lambda storage, _: storage.next_timer(BUS))
         timers = self.both(lambda storage, _: model.listed_timers(storage))
         assert timers == [(due, event) for due, _, event in sorted(self.timers)]
@@ -372,17 +243,18 @@ class StorageMachine(RuleBasedStateMachine):
             self._temporary.cleanup()
 
     def settle(self) -> None:
-        """In the end everybody has got all that was appended since they began, once."""
+        """In the end everybody has got all that was appended since they began, once, or lost it to hard trimming."""
         for name in self.owed:
             self.both(lambda storage, _, name=name: storage.resume_subscription(name))  # type: ignore[misc]
         for worker in (0, 1):
             self.restart(worker)
         self.drain()
         for owed in self.owed.values():
-            assert sorted(owed.got) == [offset for offset in self.log if offset >= owed.begin]
+            assert not owed.lost & set(owed.got)
+            assert sorted({*owed.got, *owed.lost}) == [offset for offset in self.log if offset >= owed.begin]
         for replayed in self.replays.values():
             if self.owed.get(replayed.name) is replayed.owed:
-                assert sorted(replayed.got) == list(range(replayed.begin, replayed.until))
+                assert sorted({*replayed.got, *replayed.lost}) == list(range(replayed.begin, replayed.until))
 
     def drain(self) -> None:
         """Work until nothing is left, as a worker would."""

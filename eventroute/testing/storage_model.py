@@ -31,6 +31,8 @@ class Owed:
     """Offset -> the place in `definitions` that was in force when it was appended."""
     got: dict[int, tuple[str, int]] = field(factory=dict)
     """Offset -> the claim, by reader and start, that covered it."""
+    lost: set[int] = field(factory=set)
+    """What hard trimming took before it was covered."""
 
 
 @define
@@ -46,6 +48,8 @@ class Replayed:
     """The place in `definitions` that was in force at its start."""
     got: dict[int, int] = field(factory=dict)
     """Offset -> the start of the claim that covered it."""
+    lost: set[int] = field(factory=set)
+    """What hard trimming took before it was covered."""
 
 
 async def listed_timers(storage: Storage) -> list[tuple[float, bytes]]:
