@@ -15,6 +15,7 @@ from eventroute.testing.strategies.events import events
 from eventroute.testing.strategies.expr import expressions
 from eventroute.testing.strategies.filters import DIALECTS, filter_specs, filters
 from eventroute.testing.strategies.meeting import events_for
+from eventroute.testing.strategies.patterns import event_patterns
 from eventroute.testing.strategies.sql import sql_expressions
 from eventroute.testing.strategies.values import json_scalars, json_values
 from eventroute.testing.strategies.vocabulary import Vocabulary
@@ -22,6 +23,7 @@ from eventroute.testing.strategies.vocabulary import Vocabulary
 __all__ = [
     "DIALECTS",
     "Vocabulary",
+    "event_patterns",
     "events",
     "events_for",
     "expressions",

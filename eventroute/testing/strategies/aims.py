@@ -19,11 +19,15 @@ from eventroute.filters import Filter
 from eventroute.filters.cesql import evaluation
 from eventroute.filters.cesql import tree as sql
 from eventroute.filters.cesql.functions import Functions
+from eventroute.filters.pattern import tree as pattern
+from eventroute.filters.pattern.printing import at
+from eventroute.filters.pattern.wildcard import pieces
 from eventroute.filters.syntax import (
     AllOf,
     AnyOf,
     Composed,
     Each,
+    EventPattern,
     Exclusive,
     Function,
     Like,
@@ -156,12 +160,18 @@ def aim_of(node: Node) -> Aim:
             return aim_of(meaning)
         case Quantified(quantifier, array, condition):
             return Array(quantifier, _in_hand(Each(array)), element(len(array)), aim_of(condition))
-        case Sql(expression):
-            return _aim_of_sql(expression.root, expression.functions)
+        case Sql() | EventPattern():
+            return _aim_of_language(node)
     clause = _without_elements(node)
     parts = [clause] if isinstance(clause, Function) else list(_parts(clause))
     read = dict.fromkeys(part for part in parts if isinstance(part, Field))
     return Leaf(list(read), list(_literals(parts)), Filter(clause))
+
+
+def _aim_of_language(node: Sql | EventPattern) -> Aim:
+    if isinstance(node, EventPattern):
+        return _aim_of_pattern(node.tree, ())
+    return _aim_of_sql(node.expression.root, node.expression.functions)
 
 
 def _in_hand(each: Each) -> Field:
@@ -201,6 +211,37 @@ def _literals(parts: Sequence[Any]) -> Iterator[object]:
                 yield value
             case Like(_, pattern, _):
                 yield from fitting(pattern)
+
+
+# -- event patterns
+
+
+def _aim_of_pattern(one: pattern.Object | pattern.Leaf, path: pattern.Path) -> Aim:
+    if isinstance(one, pattern.Leaf):
+        field = Field(None, path[1:]) if path[0] == pattern.DATA else Field(path[0])
+        alone = pattern.Object(((path[0], at(path[1:], one)),))
+        return Leaf([field], list(_of_tests(one.tests)), Filter(EventPattern(alone)))
+    aims = [_aim_of_pattern(below, (*path, name)) for name, below in one.members]
+    if one.choices:
+        aims.append(Joint(False, tuple(_aim_of_pattern(choice, path) for choice in one.choices)))
+    return Joint(True, tuple(aims))
+
+
+def _of_tests(tests: Sequence[pattern.Test]) -> Iterator[object]:
+    for test in tests:
+        match test:
+            case pattern.Equal(value):
+                yield value
+            case pattern.Affix(_, text) | pattern.IgnoreCase(text):
+                yield text
+            case pattern.Wildcard(text):
+                yield "".join(pieces(text).texts)
+            case pattern.Numeric(low, high):
+                yield from (limit.number for limit in (low, high) if limit is not None)
+            case pattern.Cidr(network):
+                yield network.partition("/")[0]
+            case pattern.AnythingBut(others):
+                yield from _of_tests(others)
 
 
 # -- sql

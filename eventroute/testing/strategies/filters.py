@@ -1,4 +1,4 @@
-"""Filters in every dialect."""
+"""Filters in every dialect but `pattern`, which has a strategy of its own."""
 
 from __future__ import annotations
 

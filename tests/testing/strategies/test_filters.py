@@ -10,6 +10,7 @@ from eventroute.filters import Filter
 from eventroute.testing.strategies import (
     DIALECTS,
     Vocabulary,
+    event_patterns,
     events,
     expressions,
     filter_specs,
@@ -91,6 +92,23 @@ def test_the_simplest_expressions() -> None:
     assert find(expressions(), lambda text: "ANY" in text, settings=steady).startswith("ANY(exists data.")
 
 
+@given(event_patterns(), event_patterns(OWN))
+def test_patterns_are_valid_and_print_as_what_they_are(usual: dict[str, Any], own: dict[str, Any]) -> None:
+    for pattern in (usual, own):
+        rule = Filter.parse({"pattern": pattern})
+        assert Filter.parse(rule.to_dict()) == rule
+
+
+def test_the_simplest_pattern() -> None:
+    simplest = find(event_patterns(), lambda pattern: True, settings=steady)
+    assert simplest == {"type": ["a"]}
+    assert find(event_patterns(), lambda pattern: "data" in pattern, settings=steady) == {"data": {"a": ["a"]}}
+    choices = find(event_patterns(), lambda pattern: "$or" in pattern, settings=steady)
+    assert choices == {"$or": [{"type": ["a"]}, {"source": ["a"]}]}
+    with pytest.raises(ValueError, match="attributes and names in data"):
+        find(event_patterns(Vocabulary(fields=("data", "data.l[0]"))), lambda pattern: True, settings=steady)
+
+
 @pytest.mark.parametrize("names", [(), ("all",), ("exact", "nonsense"), ("not", "any")])
 def test_what_cannot_be_drawn(names: tuple[str, ...]) -> None:
     with pytest.raises(InvalidFilter, match="expected some of exact, prefix"):
@@ -112,6 +130,8 @@ def test_words_are_checked(words: dict[str, Any], error: type[Exception]) -> Non
         Vocabulary(**words)
 
 
-@pytest.mark.parametrize("strategy", [filters(), filter_specs(), expressions(), sql_expressions(), events()])
+@pytest.mark.parametrize(
+    "strategy", [filters(), filter_specs(), expressions(), sql_expressions(), event_patterns(), events()]
+)
 def test_a_strategy_has_a_short_name(strategy: Any) -> None:
     assert len(repr(strategy)) < 100

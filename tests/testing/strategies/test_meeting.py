@@ -19,6 +19,9 @@ from eventroute.testing.strategies import events, events_for, filters
 steady = settings(derandomize=True, database=None, max_examples=200, suppress_health_check=list(HealthCheck))
 
 RULES: list[Any] = [
+    {"pattern": {"type": ["com.a", {"prefix": "com.b"}], "data": {"n": [{"numeric": [">", 5, "<=", 9]}], "s": ["x"]}}},
+    {"pattern": {"data": {"$or": [{"a": {"b": [{"wildcard": "x*y"}]}}, {"c": [{"anything-but": ["p", "q"]}]}]}}},
+    {"pattern": {"subject": [{"equals-ignore-case": "AB"}], "data": {"ip": [{"cidr": "10.0.0.0/8"}], "z": [None]}}},
     {"exact": {"type": "com.example.order.placed", "data.region": "eu", "data.total": "15"}},
     {"prefix": {"source": "https://github.com/", "subject": "a"}},
     {"suffix": {"data.sender.login": "-bot"}},
