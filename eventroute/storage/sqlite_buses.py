@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from attrs import define, field
 
-from eventroute.errors import BusExists
+from eventroute.errors import BusExists, InvalidConfiguration
 from eventroute.storage.base import LIVE, Bounds, BusSettings, Lost, Mark
 from eventroute.storage.buses import read_settings, written_settings
 from eventroute.storage.dedup import Seen
@@ -97,7 +97,7 @@ class SqliteBuses(Statements):
         """
         row = self._one("SELECT going, settings FROM bus WHERE name = ?", (bus,))
         if row is not None:
-            if not row[0] and settings is not None and settings != read_settings(row[1]):
+            if not row[0] and settings is not None and settings != _settings(row[1]):
                 raise BusExists(bus)
             return not row[0]
         first, version = self._row('SELECT "offset", version FROM deleted')
@@ -149,7 +149,7 @@ class SqliteBuses(Statements):
 
     def _log(self, bus: str) -> Log:
         number, first, end, newest, size, settings, created = self._known(_LOG, bus)
-        return Log(number, first, end, newest, size, read_settings(settings), created)
+        return Log(number, first, end, newest, size, _settings(settings), created)
 
     # -- deleting --------------------------------------------------------------------------------------------------
 
@@ -265,3 +265,10 @@ class SqliteBuses(Statements):
             'SELECT identity, serial, time, "offset" FROM seen WHERE bus = ? AND identity', identities, log.number
         )
         return {identity: Seen(*row) for identity, *row in rows}
+
+
+def _settings(text: str) -> BusSettings:
+    try:
+        return read_settings(text)
+    except InvalidConfiguration as error:
+        raise sqlite3.DatabaseError(f"the settings of a bus are damaged: {error}") from error

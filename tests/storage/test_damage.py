@@ -192,6 +192,13 @@ def test_what_does_not_agree_is_found_by_the_check(
     assert any(message in finding for finding in findings), findings
 
 
+def test_settings_that_nobody_wrote_are_damage(storage_file: Path, shell: Shell) -> None:
+    shell("UPDATE bus SET settings = replace(settings, 'hard', 'hare')")
+    with pytest.raises(StorageError, match=r"events\.db: the file is damaged: .*the settings of a bus are damaged"):
+        anyio.run(read_logs, storage_file)
+    assert any("the settings of a bus are damaged" in finding for finding in check_storage(storage_file))
+
+
 def test_what_is_no_storage_of_this_version_is_not_checked(storage_file: Path, tmp_path: Path, shell: Shell) -> None:
     with pytest.raises(StorageError, match=r"no\.db: there is no such file"):
         check_storage(tmp_path / "no.db")
