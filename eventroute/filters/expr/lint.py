@@ -95,13 +95,13 @@ def _reasons(one: Any) -> Iterator[str]:
                 yield f"each event has {value}"
 
 
-def known(field: Field) -> Iterator[str]:
-    """What is odd about an attribute that CloudEvents does not know."""
+def known(field: Field, data: str = "data in JSON is read by a path: data.{}") -> Iterator[str]:
+    """What is odd about an attribute that CloudEvents does not know; `data` says how the dialect reads data."""
     name = field.attribute
     if name is None or name in CORE or name in EXTENSIONS:
         return
     near = difflib.get_close_matches(name[:64], [*CORE, "data"], n=1, cutoff=0.7)
-    meant = f"did you mean {near[0]}?" if near else f"data in JSON is read by a path: data.{name}"
+    meant = f"did you mean {near[0]}?" if near else data.format(name)
     yield f"CloudEvents knows no attribute {name}, so it is one of your own, or missing; {meant}"
 
 
