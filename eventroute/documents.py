@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
-
+from eventroute.routing import document_of
 from eventroute.storage.base import StoredSubscription
 from eventroute.timestamps import format_timestamp
 
@@ -24,4 +23,4 @@ def subscription_document(stored: StoredSubscription) -> dict[str, Any]:
         status["paused"] = stored.paused
     if stored.paused_at is not None:
         status["pausedat"] = format_timestamp(datetime.fromtimestamp(stored.paused_at, UTC))
-    return {"id": stored.id, "bus": stored.bus, **msgspec.json.decode(stored.definition), "status": status}
+    return {"id": stored.id, "bus": stored.bus, **document_of(stored.definition), "status": status}

@@ -213,14 +213,14 @@ class Router(Buses, Keeping):
         BackendUnsupported (the sink cannot work on this event loop).
         """
         self._check_open()
-        compile_subscription(subscription, self._words)
+        compiled = compile_subscription(subscription, self._words)
         self._registry.check(subscription.address, subscription.policy)
         if self._push:
             await self._registry.prepare(subscription.address)
         stored = await self.storage.put_subscription(
             subscription.bus,
             subscription.id,
-            definition_of(subscription),
+            definition_of(compiled),
             start=start_of(subscription.start),
         )
         if not isinstance(subscription.sink, str):  # not before: a subscription that is refused must change nothing

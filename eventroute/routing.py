@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final
 
 import msgspec
 from attrs import evolve, frozen
@@ -10,7 +11,8 @@ from attrs import evolve, frozen
 from eventroute.errors import EventrouteError, InvalidEvent
 from eventroute.event import Event
 from eventroute.filters import Filter, FilterIndex
-from eventroute.filters.filter import DialectParser
+from eventroute.filters.filter import DialectParser, node_parsers
+from eventroute.filters.stored import VERSION, Parsed, read, read_again
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.push.route import Matcher, Route
 from eventroute.push.sinks.registry import SinkRegistry
@@ -18,7 +20,15 @@ from eventroute.storage.base import Changes, Claim, Span, StoredSubscription
 from eventroute.subscription import Subscription
 from eventroute.transform import Command, Transformer
 
-__all__ = ["Compiled", "Table", "Vocabulary", "compile_subscription", "definition_of"]
+__all__ = [
+    "Compiled",
+    "Table",
+    "Vocabulary",
+    "compile_subscription",
+    "definition_of",
+    "document_of",
+    "restore_subscription",
+]
 
 
 @frozen(eq=False)
@@ -37,6 +47,8 @@ class Compiled:
 
     subscription: Subscription
     filter: Filter
+    forms: tuple[Any, ...]
+    """What its text expressions are once they are read (`filters.stored`)."""
     transform: Callable[[Event], Event]
 
 
@@ -46,16 +58,44 @@ def _unchanged(event: Event) -> Event:
 
 def compile_subscription(subscription: Subscription, words: Vocabulary) -> Compiled:
     """Read a subscription's filters and transformer. Raises InvalidFilter, InvalidTransformer."""
+    return _compiled(subscription, read(subscription.rules, node_parsers(words.dialects)), words)
+
+
+def _compiled(subscription: Subscription, parsed: Parsed, words: Vocabulary) -> Compiled:
     transformer = subscription.transformer
     transform = _unchanged if transformer is None else Transformer.parse(transformer, commands=words.commands)
-    return Compiled(subscription, Filter.parse(subscription.rules, dialects=words.dialects), transform)
+    return Compiled(subscription, Filter(parsed.node), parsed.forms, transform)
 
 
-def definition_of(subscription: Subscription) -> bytes:
-    """What is stored of a subscription: its JSON form, without where it started."""
-    document = subscription.to_dict()
+_FORMS: Final = "forms"
+_VERSION: Final = "version"
+_PARSED: Final = "parsed"
+"""The key of a definition under which forms stand, which no subscription has."""
+
+
+def definition_of(compiled: Compiled) -> bytes:
+    """What is stored of a subscription: its JSON form, without where it started, and what its texts are once read."""
+    document = compiled.subscription.to_dict()
     document.pop("start", None)
+    if compiled.forms:
+        document[_PARSED] = {_VERSION: VERSION, _FORMS: compiled.forms}
     return msgspec.json.encode(document, order="sorted")
+
+
+def document_of(definition: bytes) -> dict[str, Any]:
+    """The JSON form of the subscription that a definition defines."""
+    document: dict[str, Any] = msgspec.json.decode(definition)
+    document.pop(_PARSED, None)
+    return document
+
+
+def restore_subscription(definition: bytes, words: Vocabulary) -> Compiled:
+    """What was compiled when the definition was made. Raises InvalidSubscription, InvalidFilter, InvalidTransformer."""
+    document = msgspec.json.decode(definition)
+    known = document.pop(_PARSED, {})
+    subscription = Subscription.from_dict(document)
+    parsed = read_again(subscription.rules, node_parsers(words.dialects), known.get(_VERSION), known.get(_FORMS, []))
+    return _compiled(subscription, parsed, words)
 
 
 @frozen(eq=False)
@@ -180,7 +220,7 @@ class Table:
         return fault
 
     def _route(self, stored: StoredSubscription) -> tuple[Route, Filter]:
-        compiled = self._compiled(stored.definition)
+        compiled = restore_subscription(stored.definition, self._words)
         subscription = compiled.subscription
         sink = self._sinks.sink(subscription.address, subscription.policy)
         self._addresses[stored.id] = subscription.address
@@ -188,13 +228,9 @@ class Table:
         route = Route(stored.id, subscription.address, subscription.policy, sink, compiled.transform, stored.paused)
         return route, compiled.filter
 
-    def _compiled(self, definition: bytes) -> Compiled:
-        subscription = Subscription.from_dict(msgspec.json.decode(definition))
-        return compile_subscription(subscription, self._words)
-
     def _filter(self, definition: bytes) -> Filter:
         """The filter of an earlier definition; one that cannot be understood matches everything, so nothing is lost."""
         try:
-            return self._compiled(definition).filter
+            return restore_subscription(definition, self._words).filter
         except EventrouteError:
             return Filter.parse([])

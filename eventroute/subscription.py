@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import attrs
 from attrs import field, frozen
@@ -36,6 +36,10 @@ _KEYS = (
     "protocolsettings",
     "sinkcredential",
 )
+
+
+_POLICY_KEYS: Final = frozenset({"config", "protocolsettings", "sinkcredential"})
+_DEFAULT_POLICY: Final = DeliveryPolicy()
 
 
 def check_name(name: object, where: str) -> str:
@@ -211,9 +215,11 @@ class Subscription:
         plain = {key: document[key] for key in _KEYS[:8] if document.get(key) is not None}
         if isinstance(plain.get("start"), str) and plain["start"] not in ("latest", "earliest"):
             plain["start"] = _start_time(plain["start"])
-        policy = DeliveryPolicy.from_dict(
-            document.get("config", {}), document.get("protocolsettings", {}), document.get("sinkcredential")
-        )
+        policy = _DEFAULT_POLICY
+        if not _POLICY_KEYS.isdisjoint(document):
+            policy = DeliveryPolicy.from_dict(
+                document.get("config", {}), document.get("protocolsettings", {}), document.get("sinkcredential")
+            )
         return cls(policy=policy, **plain)
 
 

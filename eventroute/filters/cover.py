@@ -92,6 +92,8 @@ def _cheapest(node: Node, operands: tuple[Node, ...], cost: Callable[[Predicate]
             best, place = spanned, -1
     if best is None or place < 0:
         return best
+    if best.rest is operands[place]:
+        return Cover(best.predicates, node, best.cost)
     rest = (*operands[:place], *(() if best.rest is None else (best.rest,)), *operands[place + 1 :])
     return Cover(best.predicates, rest[0] if len(rest) == 1 else AllOf(rest) if rest else None, best.cost)
 

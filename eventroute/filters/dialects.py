@@ -29,7 +29,7 @@ from eventroute.filters.syntax import (
 from eventroute.jsontext import encode_json
 from eventroute.paths import Field
 
-__all__ = ["BUILT_IN", "NodeParser", "parse"]
+__all__ = ["BUILT_IN", "LANGUAGES", "NodeParser", "parse"]
 
 NodeParser: TypeAlias = Callable[[str, str], Node]
 """Makes a clause of the JSON text that stands under a dialect's name; the place is for errors."""
@@ -41,11 +41,12 @@ def _sql(text: str, where: str) -> Node:
     return Sql(parse_predicate(text, where))
 
 
-_LANGUAGES: Final[Mapping[str, NodeParser]] = {
+LANGUAGES: Final[Mapping[str, NodeParser]] = {
     "expr": parse_expression,
     **dict.fromkeys(("sql", "cesql", "ce_sql"), _sql),
 }
-BUILT_IN: Final = frozenset({*_RELATIONS, *_LANGUAGES, "all", "any", "not", "pattern"})
+"""The dialects that are text."""
+BUILT_IN: Final = frozenset({*_RELATIONS, *LANGUAGES, "all", "any", "not", "pattern"})
 
 _EXAMPLE: Final = "{'exact': {'type': 'com.example.made'}}"
 _LONGEST_NAME: Final = 64  # comparing names takes quadratic time
@@ -54,9 +55,18 @@ _surrogate = re.compile("[\ud800-\udfff]").search
 _field = lru_cache(maxsize=4096)(Field.parse)  # many filters read few fields
 
 
-def parse(spec: object, custom: Mapping[str, NodeParser]) -> Node:
-    """The tree of a filter, or of a list of filters, all of which must hold. Raises InvalidFilter with the place."""
-    reader = _Reader(custom)
+def parse(
+    spec: object,
+    custom: Mapping[str, NodeParser],
+    languages: Mapping[str, NodeParser] = LANGUAGES,
+    *,
+    counted: bool = False,
+) -> Node:
+    """The tree of a filter, or of a list of filters, all of which must hold. Raises InvalidFilter with the place.
+
+    `languages` may read texts otherwise; `counted` says that their clauses were found to be few enough before.
+    """
+    reader = _Reader(custom, languages, counted)
     if not _is_list(spec):
         return reader.filter(spec, "", 1)
     if len(spec) == 1:
@@ -68,8 +78,10 @@ def parse(spec: object, custom: Mapping[str, NodeParser]) -> Node:
 class _Reader:
     """Reads one specification, counting its clauses."""
 
-    def __init__(self, custom: Mapping[str, NodeParser]) -> None:
+    def __init__(self, custom: Mapping[str, NodeParser], languages: Mapping[str, NodeParser], counted: bool) -> None:
         self._custom = custom
+        self._languages = languages
+        self._counted_before = counted
         self._clauses = 0
 
     def count(self, where: str, depth: int, clauses: int = 1) -> None:
@@ -84,8 +96,8 @@ class _Reader:
         where = f"{where}.{name}" if where else name
         if name in self._custom:
             return self._adopt(name, value, where, depth)
-        if name in _LANGUAGES:
-            return self._expression(_LANGUAGES[name], value, where, depth)
+        if name in self._languages:
+            return self._expression(self._languages[name], value, where, depth)
         if name == "pattern":
             return self._counted(parse_pattern(value, where), where, depth)
         self.count(where, depth)
@@ -132,7 +144,8 @@ class _Reader:
     def _expression(self, language: NodeParser, value: object, where: str, depth: int) -> Node:
         if not isinstance(value, str):
             raise InvalidFilter(f"expected an expression as text, not {reprlib.repr(value)}", where=where)
-        return self._counted(language(value, where), where, depth)
+        node = language(value, where)
+        return node if self._counted_before else self._counted(node, where, depth)
 
     def _adopt(self, name: str, value: object, where: str, depth: int) -> Node:
         try:

@@ -21,7 +21,7 @@ from eventroute.jsontext import decode_json
 if TYPE_CHECKING:
     from cloudevents.core.base import BaseCloudEvent
 
-__all__ = ["DialectParser", "Filter"]
+__all__ = ["DialectParser", "Filter", "node_parsers"]
 
 DialectParser: TypeAlias = Callable[[Any, str], EventTest]
 """A dialect that an application hands in: it gets the JSON value that stands under the dialect's name, and the place.
@@ -58,7 +58,7 @@ class Filter:
 
         Raises InvalidFilter, whose `where` is the place, for what cannot be understood in any part.
         """
-        custom = {name: _adopt(name, parser) for name, parser in (dialects or {}).items()}
+        custom = node_parsers(dialects)
         if isinstance(spec, str) and spec.lstrip()[:1] in ("{", "["):
             return cls(parse(_decoded(spec), custom))
         return cls(parse(spec, custom))
@@ -98,6 +98,11 @@ class Filter:
     def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
         """For hypothesis and IPython: as it is read back, so that a failing example can be copied."""
         printer.text(f"Filter.parse({str(self)!r})")
+
+
+def node_parsers(dialects: Mapping[str, DialectParser] | None) -> Mapping[str, NodeParser]:
+    """What an application handed in, as `dialects.parse` takes it. Raises InvalidFilter for the name of a built-in."""
+    return {name: _adopt(name, parser) for name, parser in (dialects or {}).items()}
 
 
 def _decoded(text: str) -> Any:

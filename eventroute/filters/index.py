@@ -12,8 +12,7 @@ done again under the lock. So every match sees the index as it was at one moment
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Hashable
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
@@ -86,10 +85,10 @@ class _Entry(Generic[K]):
 
     __slots__ = ("keys", "node", "predicates", "rest")
 
-    def __init__(self, node: Node, predicates: tuple[Predicate, ...], rest: _Rest | None) -> None:
+    def __init__(self, node: Node) -> None:
         self.node = node
-        self.predicates = predicates
-        self.rest = rest
+        self.predicates: tuple[Predicate, ...] = ()
+        self.rest: _Rest | None = None
         self.keys: set[K] = set()
 
 
@@ -158,48 +157,49 @@ class FilterIndex(Generic[K]):
 
     def add(self, key: K, filter: Filter) -> None:
         """Hold a filter under a key, in place of the one that the key has."""
-        with self._change():
-            before = self._by_key.get(key)
-            entry = self._entries.get(filter.syntax)
-            if entry is None:
-                entry = self._enter(filter.syntax)
-            elif entry is before:
-                return
-            self._by_key[key] = entry
-            entry.keys.add(key)
-            self._forget(entry)
-            if before is not None:
-                self._leave(before, key)
-
-    def discard(self, key: K) -> None:
-        """Let go of a key and its filter; nothing happens where there is no such key."""
-        with self._change():
-            entry = self._by_key.pop(key, None)
-            if entry is not None:
-                self._leave(entry, key)
-
-    @contextmanager
-    def _change(self) -> Iterator[None]:
         with self._lock:
             self._version += 1
             try:
-                yield
+                self._put(key, filter.syntax)
             finally:
                 self._version += 1
 
-    def _enter(self, node: Node) -> _Entry[K]:
+    def discard(self, key: K) -> None:
+        """Let go of a key and its filter; nothing happens where there is no such key."""
+        with self._lock:
+            self._version += 1
+            try:
+                entry = self._by_key.pop(key, None)
+                if entry is not None:
+                    self._leave(entry, key)
+            finally:
+                self._version += 1
+
+    def _put(self, key: K, node: Node) -> None:
+        before = self._by_key.get(key)
+        fresh: _Entry[K] = _Entry(node)
+        entry = self._entries.setdefault(node, fresh)  # asks once for the hash, which takes a while
+        if entry is before:
+            return
+        if entry is fresh:
+            self._enter(entry)
+        self._by_key[key] = entry
+        entry.keys.add(key)
+        self._forget(entry)
+        if before is not None:
+            self._leave(before, key)
+
+    def _enter(self, entry: _Entry[K]) -> None:
+        node = entry.node
         found = cover(node, self._cost)
         self._read(node)
-        entry: _Entry[K]
         if found is None:
-            entry = _Entry(node, (), self._rest(node, node))
+            entry.rest = self._rest(node, node)
             self._always.add(entry)
-        else:
-            entry = _Entry(node, found.predicates, self._rest(found.rest, node))
-            for predicate in entry.predicates:
-                self._columns[predicate.field].add(predicate, entry)
-        self._entries[node] = entry
-        return entry
+            return
+        entry.predicates, entry.rest = found.predicates, self._rest(found.rest, node)
+        for predicate in entry.predicates:
+            self._columns[predicate.field].add(predicate, entry)
 
     def _leave(self, entry: _Entry[K], key: K) -> None:
         entry.keys.remove(key)
@@ -253,9 +253,7 @@ class FilterIndex(Generic[K]):
             return None
         if left is node:
             return _Rest(node)
-        rest = self._rests.get(left)
-        if rest is None:
-            rest = self._rests[left] = _Rest(left)
+        rest = self._rests.setdefault(left, _Rest(left))
         rest.users += 1
         return rest
 

@@ -8,7 +8,7 @@ looked for by str.find, or, where `_` cuts it into pieces, by a bit for each of 
 from __future__ import annotations
 
 import re
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import groupby
 
 from attrs import frozen
@@ -66,7 +66,7 @@ class LikePattern:
 
     @property
     def runs(self) -> list[_Run]:
-        """What stands between two `%`. Not kept: most patterns need it only to be compiled."""
+        """What stands between two `%`. Not kept for long: most patterns need it only to be compiled."""
         return _runs(self.text)
 
     @property
@@ -137,6 +137,7 @@ def _plain(run: _Run) -> str | None:
     return piece if len(piece) == run.length else None
 
 
+@lru_cache(maxsize=16)  # whoever takes a pattern apart asks several times
 def _runs(text: str) -> list[_Run]:
     units: list[list[str | None]] = [[]]  # for each run its literal texts, and None for `_`
     start = 0

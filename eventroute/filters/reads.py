@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from attrs import frozen
 
 from eventroute.filters.pattern.places import place
 from eventroute.filters.pattern.tree import Object, leaves, tells_null
-from eventroute.filters.syntax import EventPattern, Exists, Function, Node, Quantified, Sql, Text, children
+from eventroute.filters.syntax import EventPattern, Exists, Function, Literal, Node, Quantified, Sql, Text, children
 from eventroute.paths import Field
 
 __all__ = ["Reads", "reads"]
+
+
+_field = lru_cache(maxsize=4096)(Field)  # many expressions read few attributes
 
 
 @frozen
@@ -31,14 +35,16 @@ def reads(node: Node) -> Reads:
     waiting: list[Any] = [node]
     while waiting:
         one = waiting.pop()
+        kind = one.__class__
+        if kind is Text or kind is Field:  # nearly all there is
+            fields.add(one.field if kind is Text else one)
+            continue
+        if kind is Literal:
+            continue
         waiting.extend(children(one))
         match one:
-            case Text(_, field):
-                fields.add(field)
-            case Field():
-                fields.add(one)
             case Sql(expression):
-                fields |= {Field(name) for name in expression.attributes if name != "data"}
+                fields |= {_field(name) for name in expression.attributes if name != "data"}
             case Exists(Field() as field):
                 nulls.add(field)
             case Quantified(_, [()]):

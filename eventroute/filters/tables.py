@@ -29,6 +29,8 @@ MAX_RECENT_FOUND: Final = 64
 """How much is found at most for a text that is kept in mind."""
 
 E = TypeVar("E")
+Bucket: TypeAlias = set[E] | tuple[E]
+"""Entries under one text: most often there is one, and a set would take five times the memory."""
 Gather: TypeAlias = Callable[[list[E]], tuple[E, ...]]
 """Makes what was found for a text shorter: without repetitions, and alike entries as one."""
 
@@ -71,7 +73,7 @@ class Column(Generic[E]):
         """What `recall` found for texts."""
         self.readers = 0
         """How many entries read the field, whether they are looked up by it or not."""
-        self.exact: dict[str, set[E]] = {}
+        self.exact: dict[str, Bucket[E]] = {}
         self._prefixes: Affixes[E] = Affixes(Relation.PREFIX)
         self._suffixes: Affixes[E] = Affixes(Relation.SUFFIX)
         self._numbers: Ranges[E] = Ranges()
@@ -84,7 +86,7 @@ class Column(Generic[E]):
         self.nulls = False
         """Whether an entry ever asked if the field is there, null included."""
 
-    def _buckets(self, relation: Relation) -> dict[str, set[E]]:
+    def _buckets(self, relation: Relation) -> dict[str, Bucket[E]]:
         if relation is Relation.EXACT:
             return self.exact
         return (self._prefixes if relation is Relation.PREFIX else self._suffixes).buckets
@@ -117,11 +119,15 @@ class Column(Generic[E]):
             case Text():
                 self._add_text(predicate, entry)
             case Span(_, low, high):
-                self._ranges(predicate).add(low, high, entry)
-                self._arrange()
+                ranges = self._ranges(predicate)
+                first = not ranges
+                ranges.add(low, high, entry)
+                if first:
+                    self._arrange()
             case Present():
                 self._present.entries.add(entry)
-                self._arrange()
+                if len(self._present.entries) == 1:
+                    self._arrange()
 
     def remove(self, predicate: Predicate, entry: E) -> None:
         """Let go of an entry that is held under a predicate."""
@@ -133,25 +139,32 @@ class Column(Generic[E]):
             case Text():
                 self._remove_text(predicate, entry)
             case Span(_, low, high):
-                self._ranges(predicate).remove(low, high, entry)
-                self._arrange()
+                ranges = self._ranges(predicate)
+                ranges.remove(low, high, entry)
+                if not ranges:
+                    self._arrange()
             case Present():
                 self._present.entries.remove(entry)
-                self._arrange()
+                if not self._present.entries:
+                    self._arrange()
 
     def _add_text(self, predicate: Text, entry: E) -> None:
         buckets = self._buckets(predicate.relation)
         bucket = buckets.get(predicate.literal)
-        if bucket is not None:
+        if bucket is None:
+            buckets[predicate.literal] = (entry,)
+            self._changed(predicate, 1)
+        elif isinstance(bucket, set):
             bucket.add(entry)
-            return
-        buckets[predicate.literal] = {entry}
-        self._changed(predicate, 1)
+        else:
+            buckets[predicate.literal] = {*bucket, entry}
 
     def _remove_text(self, predicate: Text, entry: E) -> None:
         buckets = self._buckets(predicate.relation)
-        buckets[predicate.literal].remove(entry)
-        if not buckets[predicate.literal]:
+        bucket = buckets[predicate.literal]
+        if isinstance(bucket, set):
+            bucket.remove(entry)
+        if not bucket or isinstance(bucket, tuple):
             del buckets[predicate.literal]
             self._changed(predicate, -1)
 
@@ -159,7 +172,8 @@ class Column(Generic[E]):
         if predicate.relation is not Relation.EXACT:
             affixes = self._prefixes if predicate.relation is Relation.PREFIX else self._suffixes
             affixes.count(len(predicate.literal), by)
-            self._arrange()
+            if len(affixes.buckets) <= 1:
+                self._arrange()
 
     def _arrange(self) -> None:
         tables: tuple[_Table[E], ...] = (self._prefixes, self._suffixes, self._instants, self._present)
@@ -269,7 +283,7 @@ class Affixes(Generic[E]):
     def __init__(self, relation: Relation) -> None:
         self._begins = relation is Relation.PREFIX
         self._counts: Counter[int] = Counter()
-        self.buckets: dict[str, set[E]] = {}
+        self.buckets: dict[str, Bucket[E]] = {}
         self.lengths: tuple[int, ...] = ()
         """The lengths of the literals, ascending."""
 

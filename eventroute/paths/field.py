@@ -17,7 +17,7 @@ from eventroute.paths.syntax import Segment, Steps, path_text, steps_of
 __all__ = ["Field"]
 
 
-@attrs.frozen(repr=False)
+@attrs.frozen(repr=False, cache_hash=True)
 class Field:
     """What a filter reads: an attribute, the whole data as text (`data`), or a place in JSON data (`data.a[0]`).
 
