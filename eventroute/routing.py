@@ -92,10 +92,10 @@ def document_of(definition: bytes) -> dict[str, Any]:
 def restore_subscription(definition: bytes, words: Vocabulary) -> Compiled:
     """What was compiled when the definition was made. Raises InvalidSubscription, InvalidFilter, InvalidTransformer."""
     document = msgspec.json.decode(definition)
-    known = document.pop(_PARSED, {})
+    known = document.pop(_PARSED, None)
     subscription = Subscription.from_dict(document)
-    parsed = read_again(subscription.rules, node_parsers(words.dialects), known.get(_VERSION), known.get(_FORMS, []))
-    return _compiled(subscription, parsed, words)
+    version, forms = (known.get(_VERSION), known.get(_FORMS)) if isinstance(known, dict) else (VERSION, [])
+    return _compiled(subscription, read_again(subscription.rules, node_parsers(words.dialects), version, forms), words)
 
 
 @frozen(eq=False)

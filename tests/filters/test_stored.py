@@ -98,6 +98,41 @@ def test_dialects_of_the_application_read_for_themselves() -> None:
     assert read_again(spec, custom, VERSION, again(parsed.forms)).node == parsed.node
 
 
+KNOWN = {
+    "type = 'a' AND NOT data.x": ["and", ["=", "type", ["=", "a"]], ["not", ["is", "data.x"]]],
+    "ANY(data.l[*].n >= 1.5) XOR data.m IN (1, -2)": [
+        "xor",
+        ["ANY", [["l"]], [">=", "data.l[*].n", 1.5]],
+        ["in", False, "data.m", 1, -2],
+    ],
+    "LENGTH(id) + 1 * 2 = data.n": [
+        "=",
+        ["reckon", ["+"], ["call", "LENGTH", "id"], ["reckon", ["*"], 1, 2]],
+        "data.n",
+    ],
+}
+
+
+@pytest.mark.parametrize("text", KNOWN)
+def test_the_forms_of_this_version_are_known(text: str) -> None:
+    """Where this fails because a form has changed, VERSION must change, too: forms of the old one are stored."""
+    assert again(read(text, {}).forms) == [KNOWN[text]]
+
+
+def test_the_form_of_sql_in_this_version_is_known() -> None:
+    """As above."""
+    [form] = again(read({"sql": "a = 'b' OR NOT (c LIKE 'd%' AND ABS(-e) IN (1, TRUE))"}, {}).forms)
+    like = ["like", False, "c", "d%"]
+    among = ["in", False, ["call", "ABS", 32, ["-", "e"]], 1, True]
+    assert form == [
+        "sql",
+        8,
+        11,
+        ["logic", ["comparison", "a", "=", ["=", "b"]], "OR", ["not", ["logic", like, "AND", among]]],
+    ]
+    assert VERSION == 1
+
+
 EVENT = Event.create(type="t", source="/s", data={"a": 1})
 
 

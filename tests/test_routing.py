@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+
+from eventroute.documents import subscription_document
+from eventroute.errors import InvalidFilter
+from eventroute.event import Event
+from eventroute.filters import Filter
+from eventroute.push.sinks.http import HttpSinks
+from eventroute.push.sinks.registry import SinkRegistry
+from eventroute.routing import (
+    Table,
+    Vocabulary,
+    compile_subscription,
+    definition_of,
+    document_of,
+    restore_subscription,
+)
+from eventroute.storage.base import Changes, Span, StoredSubscription
+from eventroute.subscription import Subscription
+from tests.filters.test_stored import EXPR, SQL, texts
+
+WORDS = Vocabulary()
+
+
+def subscription(*filters: Any) -> Subscription:
+    return Subscription(id="s", sink="https://example.com/", source="/s", types=("t", "u"), filters=filters)
+
+
+def compiled(*filters: Any) -> bytes:
+    return definition_of(compile_subscription(subscription(*filters), WORDS))
+
+
+@given(texts)
+def test_a_definition_gives_the_subscription_and_its_filter(spec: Any) -> None:
+    definition = compiled(spec)
+    restored = restore_subscription(definition, WORDS)
+    assert restored.subscription == subscription(spec)
+    assert restored.filter == Filter.parse(subscription(spec).rules)
+    assert definition_of(restored) == definition
+    assert document_of(definition) == subscription(spec).to_dict()
+
+
+def test_the_parsed_form_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    filters = (*EXPR, *({"sql": text} for text in SQL))
+    definition = compiled(*filters)
+    monkeypatch.setattr("eventroute.filters.stored.read", None)  # nothing is parsed
+    assert restore_subscription(definition, WORDS).filter == Filter.parse(subscription(*filters).rules)
+
+
+@pytest.mark.parametrize("parsed", [None, 5, [], {}, {"version": 0, "forms": [1]}, {"version": 1, "forms": [["is"]]}])
+def test_a_definition_of_another_version_is_read_from_its_text(parsed: Any) -> None:
+    document = msgspec.json.decode(compiled("data.a > 1"))
+    for stored in ({**document, "parsed": parsed}, {name: document[name] for name in document if name != "parsed"}):
+        restored = restore_subscription(msgspec.json.encode(stored), WORDS)
+        assert restored.filter == Filter.parse(subscription("data.a > 1").rules)
+
+
+def test_what_has_no_text_has_no_parsed_form() -> None:
+    assert b"parsed" not in compiled({"exact": {"subject": "a"}})
+
+
+def test_what_the_parser_made_is_nobodys_business() -> None:
+    stored = StoredSubscription("s", "default", compiled("data.a > 1"), 1, None, "live")
+    assert set(subscription_document(stored)) == {
+        "id",
+        "bus",
+        "source",
+        "types",
+        "filters",
+        "sink",
+        "protocol",
+        "status",
+    }
+
+
+def test_a_filter_that_is_refused_stays_refused() -> None:
+    document = msgspec.json.decode(compiled("data.a > 1"))
+    with pytest.raises(InvalidFilter):
+        restore_subscription(msgspec.json.encode({**document, "filters": [{"unheard": 1}]}), WORDS)
+
+
+def test_a_table_matches_by_what_is_stored() -> None:
+    table = Table(SinkRegistry([HttpSinks()]), WORDS)
+    stored = StoredSubscription("s", "default", compiled("data.a > 1"), 1, None, "live")
+    spans = (Span("live", "s", 0, 5, compiled("data.a > 2")), Span("live", "s", 5, None, None))
+    assert table.apply(Changes(1, True, (stored,), spans)) == []
+    matcher = table.reader("live")
+    for offset, a, expected in ((0, 2, []), (0, 3, ["s"]), (5, 2, ["s"]), (5, 1, [])):
+        raw = Event.create(type="t", source="/s", data={"a": a}).to_json()
+        assert matcher(offset, raw) == expected
