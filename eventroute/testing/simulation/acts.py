@@ -15,7 +15,7 @@ from eventroute.push.backoff import Backoff
 from eventroute.push.breaker import Breaker
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.router import Router
-from eventroute.routing import definition_of
+from eventroute.routing import Vocabulary, compile_subscription, definition_of
 from eventroute.testing.simulation.model import FILTERS, TYPES, Definition, make_event
 from eventroute.testing.simulation.server import FUNCTION, Server
 from eventroute.testing.simulation.sinks import Sinks
@@ -135,7 +135,7 @@ class Stage:
         timeline = self.world.timeline(name)
         number = self.numbers.get(name, 0) if timeline is not None else self.numbers.get(name, 0) + 1
         subscription = definition.subscription(name, number, bus, start)
-        key = (name, definition_of(subscription))
+        key = (name, definition_of(compile_subscription(subscription, Vocabulary())))
         known = self.world.definitions.setdefault(key, (number, definition))
 
         async def call(router: Router) -> None:

@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 from eventroute.errors import EventrouteError, StorageError
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.router import Router
-from eventroute.routing import definition_of
+from eventroute.routing import Vocabulary, compile_subscription, definition_of
 from eventroute.storage.base import Storage
 from eventroute.subscription import Subscription
 from eventroute.testing.simulation.clock import SimulatedClock
@@ -156,7 +156,7 @@ class Server:
     async def _serve_function(self, router: Router, policy: DeliveryPolicy) -> None:
         sink = self._sinks.function(self.host, FUNCTION)
         subscription = Subscription(id=FUNCTION, sink=sink, start="earliest", policy=policy)
-        key = (FUNCTION, definition_of(subscription))
+        key = (FUNCTION, definition_of(compile_subscription(subscription, Vocabulary())))
         self._world.definitions.setdefault(key, (1, Definition(0, policy, "a", transforms=False)))
         while True:
             try:
