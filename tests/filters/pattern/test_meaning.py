@@ -329,4 +329,4 @@ def test_an_event_of_a_million_names_or_elements() -> None:
         started = process_time()
         assert not rule(one)
         assert index.match(one) == set()
-        assert process_time() - started < 5
+        assert process_time() - started < 30
