@@ -28,7 +28,10 @@ def power(times: int, seed: int, folder: Path) -> Tally:
 
 def kill_all(times: int, seed: int, folder: Path) -> Tally:
     """Kill processes, as many in each mode, whatever they do."""
-    tallies = [kill(mode, max(1, times // len(MODES)), seed=seed, folder=folder) for mode in MODES]
+    tallies: list[Tally] = []
+    for mode in MODES:
+        tallies.append(kill(mode, max(1, times // len(MODES)), seed=seed, folder=folder))
+        print(f"{mode}: {tallies[-1].crashes} kills, {len(tallies[-1].faults)} faults", file=sys.stderr, flush=True)
     return Tally(
         sum(tally.crashes for tally in tallies),
         sum(tally.accepted for tally in tallies),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.crash import __main__ as command
+from benchmarks.crash.kill import MODES
 from benchmarks.crash.work import Tally
 
 
@@ -22,3 +23,10 @@ def test_it_ends_with_one_where_there_was_a_fault(
     )
     assert command.main(["power", "--times", "9", "--seed", "4"]) == 1
     assert capsys.readouterr().out.startswith("seed 4: lost\npower: 9 crashes, 5 batches accepted, 1 faults, 0 s\n")
+
+
+def test_it_says_after_each_mode_how_it_went(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["kill", "--times", "5"]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == "".join(f"{mode}: 1 kills, 0 faults\n" for mode in MODES)
+    assert captured.out.startswith("kill: 5 crashes, ")
