@@ -12,6 +12,7 @@ import pytest
 
 from eventroute.errors import (
     StorageError,
+    UnknownBus,
 )
 from eventroute.storage.base import DEFAULT_BUS, Storage
 from eventroute.storage.sqlite import SQLiteStorage
@@ -145,3 +146,60 @@ async def test_a_damaged_event_is_not_handed_out(path: Path, damage: str, large:
             await storage.read(BUS, 1, 10, limit=10, max_bytes=1 << 30)
         for offset in (1, 2, 3, 4, 6, 7, 8, 9):  # the others can be had
             assert len(await storage.read(BUS, offset, offset + 1, limit=1, max_bytes=1)) == 1
+
+
+@pytest.mark.anyio
+async def test_what_trimming_frees_is_used_again(path: Path) -> None:
+    async with SQLiteStorage(path, synchronous="NORMAL") as storage:
+        pages: list[int] = []
+        for _ in range(6):
+            await put(storage, *[b"x" * 500] * 2_000)
+            pages.append(await storage._read(lambda tables: tables._row("PRAGMA page_count")[0]))
+            while (await storage.trim(BUS, 1 << 39, limit=500)).events:
+                pass
+        assert pages[-1] <= pages[1] * 1.05
+
+
+@pytest.mark.anyio
+async def test_a_bus_whose_deletion_was_interrupted_goes_in_the_end(path: Path) -> None:
+    async with SQLiteStorage(path) as storage:
+        await storage.create_bus("other")
+        await put(storage, *[b"x"] * 2_500, bus="other")
+        end = (await storage.bounds("other")).end
+        await storage._write(lambda tables: tables.delete_bus("other"))
+    async with SQLiteStorage(path) as storage:
+        assert await storage.buses() == (BUS,)
+        assert (await storage._read(lambda tables: tables._row("SELECT count(*) FROM event")))[0] == 2_500
+        await storage.trim(BUS, 0, limit=100)
+        assert (await storage._read(lambda tables: tables._row("SELECT count(*) FROM event")))[0] == 2_400
+        await storage.create_bus("other")
+        assert (await storage._read(lambda tables: tables._row("SELECT count(*) FROM event")))[0] == 0
+        assert (await storage.bounds("other")).first == end
+
+
+@pytest.mark.anyio
+async def test_large_events_go_few_at_a_time(path: Path) -> None:
+    async with SQLiteStorage(path, synchronous="NORMAL") as storage:
+        await storage.create_bus("other")
+        for bus in (BUS, "other"):
+            await put(storage, *[b"x" * 3_000_000] * 5, bus=bus)
+        trimmed = await storage.trim(BUS, 1 << 39, limit=100)
+        assert (trimmed.events, trimmed.size) == (2, 6_000_000)
+        await storage.delete_bus("other")
+        assert await storage.buses() == (BUS,)
+
+
+@pytest.mark.anyio
+async def test_a_watch_ends_when_another_process_deletes_the_bus(path: Path) -> None:
+    async with SQLiteStorage(path) as storage, SQLiteStorage(path) as other:
+        await storage.create_bus("other")
+        await storage.bounds("other")
+        with anyio.fail_after(5):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(partial(storage.watch, "other", end=99, version=99, timeout=1e6))
+                await anyio.lowlevel.checkpoint()
+                await anyio.lowlevel.checkpoint()
+                await storage.bounds("other")
+                await other.delete_bus("other")
+        with pytest.raises(UnknownBus):
+            await storage.watch("other", end=0, version=0, timeout=1)
