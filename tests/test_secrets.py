@@ -94,3 +94,28 @@ def test_a_secret_in_clear_is_refused_and_not_repeated(given: object) -> None:
     with pytest.raises(InvalidConfiguration, match="env:NAME or file:PATH") as caught:
         check_reference(given)
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_resolver_that_fails_is_told_without_what_it_said() -> None:
+    def resolve(name: str) -> str:
+        raise SecretNotFound("no entry") if name == "told" else RuntimeError("hunter2")
+
+    secrets = Secrets(resolvers={"vault": resolve})
+    with pytest.raises(SecretNotFound, match="no entry"):
+        secrets.get("vault:told")
+    with pytest.raises(SecretNotFound, match="vault:other cannot be looked up: RuntimeError") as caught:
+        secrets.get("vault:other")
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("allowed", [(), ("env:SINK_",), ("file:/run/",)], ids=str)
+def test_only_what_is_allowed_may_be_used(allowed: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SINK_A", "a")
+    monkeypatch.setenv("OTHER", "b")
+    secrets = Secrets(allowed=allowed)
+    for reference in ("env:SINK_A", "env:OTHER", "file:/run/../etc/passwd", "file:/etc/passwd"):
+        if allowed == ("env:SINK_",) and reference == "env:SINK_A":
+            assert secrets.get(reference).reveal() == "a"
+        else:
+            with pytest.raises(InvalidConfiguration, match="is not among the secrets that may be used here"):
+                secrets.get(reference)

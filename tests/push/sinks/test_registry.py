@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
@@ -11,7 +13,8 @@ from eventroute.errors import InvalidSubscription
 from eventroute.event import Event
 from eventroute.push.outcome import Delivered, Outcome
 from eventroute.push.policy import DeliveryPolicy
-from eventroute.push.sinks.base import Sink
+from eventroute.push.rate import Rate
+from eventroute.push.sinks.base import Message, MessageSink, Sink
 from eventroute.push.sinks.registry import SinkRegistry
 
 EVENT = Event.create(type="t", source="/s")
@@ -78,3 +81,31 @@ def test_the_scheme_decides() -> None:
     for call in (registry.check, registry.sink):
         with pytest.raises(InvalidSubscription, match="nothing here sends to 'fax' addresses; known: dove, pigeon"):
             call("fax:1", POLICY)
+
+
+@define(eq=False)
+class Crates(Pigeons):
+    """Takes messages."""
+
+    rate: Rate | None = None
+
+    async def send_messages(self, messages: Sequence[Message]) -> Outcome:
+        self.log += [message.key for message in messages]
+        return Delivered()
+
+
+@pytest.mark.anyio
+async def test_a_sink_of_messages_stays_one_and_is_opened_on_first_use() -> None:
+    message = Message(EVENT, EVENT, "key")
+    for alone in (False, True):
+        crates = Crates(rate=Rate(5))
+        registry = SinkRegistry([crates])
+        sink = registry.sink("pigeon:a", POLICY)
+        assert isinstance(sink, MessageSink)
+        assert sink.rate == Rate(5)
+        assert crates.log == []
+        if alone:
+            assert await sink.send(EVENT) == Delivered()
+        assert await sink.send_messages([message, message]) == Delivered()
+        assert await sink.send_messages([message]) == Delivered()
+        assert crates.log == ["open", *([EVENT.id] if alone else []), "key", "key", "key"]
