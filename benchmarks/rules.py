@@ -75,12 +75,8 @@ def _objects(shape: int, at: int, thing: str, action: str) -> Any:
     if shape == 3:
         logins = {"any": [{"exact": {"data.sender.login": f"{name}-{at}"}} for name in ("user", "bot")]}
         return [{"prefix": {"type": "com.github."}}, logins, {"not": {"exact": {"data.action": "deleted"}}}]
-    return {
-        "any": [
-            {"exact": {"data.repository.full_name": repository, "type": f"t-{at}"}},
-            {"exact": {"id": repository}},
-        ]
-    }
+    either = [{"action": ["created", "opened"]}, {"sender": {"site_admin": [True]}}]
+    return {"pattern": {"data": {"repository": {"full_name": [repository]}, "$or": either}}}
 
 
 def without_cover(number: int) -> Any:

@@ -63,6 +63,25 @@ def test_any_event_of_the_specification_is_matched(filters: list[Any], event: Ev
     assert index.match(event) == {key for key, spec in enumerate(filters) if matches(spec, event)}
 
 
+@given(st.lists(specs(), max_size=10), st.lists(events(), min_size=1, max_size=3), st.data())
+def test_the_order_in_which_filters_come_and_go_does_not_matter(
+    filters: list[Any], some: list[Event], data: st.DataObject
+) -> None:
+    numbers = st.permutations(range(len(filters)))
+    gone = data.draw(st.sets(st.sampled_from(range(len(filters))))) if filters else set()
+    found = []
+    for coming, going in ((data.draw(numbers), data.draw(numbers)) for _ in range(3)):
+        index: FilterIndex[int] = FilterIndex()
+        for key in coming:
+            index.add(key, Filter.parse(filters[key]))
+        for key in going:
+            if key in gone:
+                index.discard(key)
+        found.append([(index.match(event), index.match_json(event.to_json())) for event in some])
+    assert found[0] == found[1] == found[2]
+    assert all(one == other == one - gone for one, other in found[0])
+
+
 class Index(RuleBasedStateMachine):
     """An index beside a dictionary, while filters come, change and go."""
 
@@ -317,6 +336,20 @@ def test_an_event_that_nests_too_deep_is_an_invalid_event(brackets: tuple[str, s
             indexed({"k": {"exact": {field: "1"}}}).match_json(raw)
 
 
+def test_an_event_with_a_million_members_is_matched() -> None:
+    members = ",".join(f'"n{number}":{number}' for number in range(10**6))
+    raw = f'{{"specversion":"1.0","id":"1","source":"s","type":"t","data":{{{members},"a":1}}}}'.encode()
+    index = indexed(
+        {
+            "few": {"exact": {"data.n7": "7", "data.a": "1"}},
+            "range": "data.n999999 > 5",
+            "other": {"prefix": {"data.n8": "9"}},
+        }
+    )
+    assert index.match_json(raw) == {"few", "range"}
+    assert index.match(Event.from_json(raw)) == {"few", "range"}
+
+
 @pytest.mark.parametrize(
     ("number", "text"),
     [
@@ -439,6 +472,35 @@ def test_a_match_sees_each_filter_before_or_after_a_change() -> None:
     threads = [threading.Thread(target=target) for target in (change, match, match)]
     for thread in threads:
         thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+
+
+def test_what_is_kept_in_mind_is_no_older_than_the_index() -> None:
+    """Keys that come and go under texts that are looked up all the time: each change is seen by the next match."""
+    index: FilterIndex[int] = FilterIndex()
+    every = [Filter.parse({"prefix": {"subject": "abc"[: number % 3 + 1]}}) for number in range(30)]
+    failures: list[str] = []
+    stop = threading.Event()
+
+    def match() -> None:
+        while not stop.is_set():
+            index.match(EVENT)
+
+    threads = [threading.Thread(target=match) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for turn in range(100):
+        for key, one in enumerate(every):
+            index.add(key, one)
+        if index.match(EVENT) != set(range(30)):
+            failures.append(f"{turn}: not all that came")
+        for key in range(turn % 30, 30):
+            index.discard(key)
+        if index.match(EVENT) != set(range(turn % 30)):
+            failures.append(f"{turn}: not all that stayed")
+    stop.set()
     for thread in threads:
         thread.join()
     assert not failures
