@@ -63,9 +63,13 @@ def _records() -> list[bytes]:
 
 
 @cache
-def _rules(kind: str, size: int) -> list[str]:
-    rules: list[str] = _lots().rules(kind, size, _made()[1])
+def _most_rules(kind: str) -> list[str]:
+    rules: list[str] = _lots().rules(kind, SIZES[-1], _made()[1])
     return rules
+
+
+def _rules(kind: str, size: int) -> list[str]:
+    return _most_rules(kind)[:size]  # fewer rules are the first of more
 
 
 class _Properties(msgspec.Struct, gc=False):
