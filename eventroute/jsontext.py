@@ -91,6 +91,7 @@ _decode_value = msgspec.json.Decoder(msgspec.Raw).decode
 _decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder(enc_hook=_encode_other, decimal_format="number").encode
+_encode_sorted = msgspec.json.Encoder(enc_hook=_encode_other, decimal_format="number", order="sorted").encode
 
 
 def decode_json(text: bytes | msgspec.Raw) -> Any:
@@ -164,10 +165,13 @@ def _check_depth(text: bytes, levels: int) -> None:
         raise ValueError(f"arrays and objects nest deeper than {MAX_DEPTH}")
 
 
-def encode_json(value: object) -> bytes:
-    """A value as compact JSON text. Raises ValueError for what JSON cannot say: NaN, lone surrogates, cycles."""
+def encode_json(value: object, *, sort: bool = False) -> bytes:
+    """A value as compact JSON text; with `sort` the members of objects are in the order of their names.
+
+    Raises ValueError for what JSON cannot say: NaN, lone surrogates, cycles.
+    """
     try:
-        text = _encode(value)
+        text = _encode_sorted(value) if sort else _encode(value)
     except RecursionError:
         raise ValueError(f"arrays and objects nest deeper than {MAX_DEPTH}, or in a circle") from None
     except UnicodeEncodeError as error:

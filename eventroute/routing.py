@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
-import msgspec
 from attrs import evolve, frozen
 
-from eventroute.errors import EventrouteError, InvalidEvent
+from eventroute.errors import EventrouteError, InvalidEvent, InvalidSubscription
 from eventroute.event import Event
 from eventroute.filters import Filter, FilterIndex
 from eventroute.filters.filter import DialectParser, node_parsers
 from eventroute.filters.stored import VERSION, Parsed, read, read_again
+from eventroute.jsontext import decode_json, encode_json
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.push.route import Matcher, Route
 from eventroute.push.sinks.registry import SinkRegistry
@@ -79,19 +79,29 @@ def definition_of(compiled: Compiled) -> bytes:
     document.pop("start", None)
     if compiled.forms:
         document[_PARSED] = {_VERSION: VERSION, _FORMS: compiled.forms}
-    return msgspec.json.encode(document, order="sorted")
+    return encode_json(document, sort=True)
 
 
 def document_of(definition: bytes) -> dict[str, Any]:
-    """The JSON form of the subscription that a definition defines."""
-    document: dict[str, Any] = msgspec.json.decode(definition)
+    """The JSON form of the subscription that a definition defines. Raises InvalidSubscription."""
+    document = _decoded(definition)
     document.pop(_PARSED, None)
+    return document
+
+
+def _decoded(definition: bytes) -> dict[str, Any]:
+    try:
+        document = decode_json(definition)
+    except ValueError as error:
+        raise InvalidSubscription(f"what is stored of it is not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise InvalidSubscription("what is stored of it is not a JSON object")
     return document
 
 
 def restore_subscription(definition: bytes, words: Vocabulary) -> Compiled:
     """What was compiled when the definition was made. Raises InvalidSubscription, InvalidFilter, InvalidTransformer."""
-    document = msgspec.json.decode(definition)
+    document = _decoded(definition)
     known = document.pop(_PARSED, None)
     subscription = Subscription.from_dict(document)
     version, forms = (known.get(_VERSION), known.get(_FORMS)) if isinstance(known, dict) else (VERSION, [])

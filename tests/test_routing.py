@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from eventroute.documents import subscription_document
-from eventroute.errors import InvalidFilter
+from eventroute.errors import InvalidFilter, InvalidSubscription
 from eventroute.event import Event
 from eventroute.filters import Filter
 from eventroute.push.sinks.http import HttpSinks
@@ -93,3 +93,10 @@ def test_a_table_matches_by_what_is_stored() -> None:
     for offset, a, expected in ((0, 2, []), (0, 3, ["s"]), (5, 2, ["s"]), (5, 1, [])):
         raw = Event.create(type="t", source="/s", data={"a": a}).to_json()
         assert matcher(offset, raw) == expected
+
+
+@pytest.mark.parametrize("stored", [b"", b"no JSON", b"[]", b"\xff"])
+def test_what_is_stored_and_is_no_definition_is_refused(stored: bytes) -> None:
+    for read in (document_of, lambda definition: restore_subscription(definition, Vocabulary())):
+        with pytest.raises(InvalidSubscription, match="what is stored of it is not"):
+            read(stored)

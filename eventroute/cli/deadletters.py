@@ -151,4 +151,4 @@ def _document(letter: DeadLetter) -> dict[str, Any]:
 
 def _event(letter: DeadLetter) -> Any:
     """The event as JSON values; None where the log had lost it."""
-    return msgspec.json.decode(letter.event) if letter.event else None
+    return msgspec.Raw(letter.event) if letter.event else None

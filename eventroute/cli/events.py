@@ -202,7 +202,7 @@ def _document(one: LoggedEvent) -> dict[str, Any]:
     return {
         "offset": one.offset,
         "appended": format_timestamp(one.time),
-        "event": msgspec.json.decode(one.event.to_json()),
+        "event": msgspec.Raw(one.event.to_json()),
     }
 
 

@@ -14,6 +14,7 @@ import click
 from attrs import field, frozen
 
 from eventroute.errors import InvalidConfiguration
+from eventroute.jsontext import decode_json, encode_json
 from eventroute.secrets import Secrets
 
 __all__ = ["ApiRefused", "RemoteSubscriptions"]
@@ -89,12 +90,12 @@ class RemoteSubscriptions:
 
     def _ask(self, method: str, path: str, document: object = None, **query: str) -> Any:
         url = f"{self.url}/{path}?{urllib.parse.urlencode({'bus': self.bus, **query})}"
-        body = None if document is None else json.dumps(document).encode()
+        body = None if document is None else encode_json(document)
         request = urllib.request.Request(url, body, self._headers(), method=method)  # noqa: S310 - http or https
         opener = urllib.request.build_opener(_NoRedirects)
         try:
             with opener.open(request, timeout=TIMEOUT) as answer:
-                return json.loads(answer.read(MAX_ANSWER))
+                return decode_json(answer.read(MAX_ANSWER))
         except urllib.error.HTTPError as error:
             with error:
                 raise ApiRefused(_reason(error)) from None

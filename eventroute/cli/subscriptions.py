@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
 import click
+import msgspec
 from attrs import frozen
 
 from eventroute.cli.files import name_of, read_file
@@ -18,6 +18,7 @@ from eventroute.cli.terminal import as_json as json_text
 from eventroute.cli.terminal import echo, print_table
 from eventroute.documents import subscription_document
 from eventroute.errors import InvalidSubscription, UnknownSubscription
+from eventroute.jsontext import decode_json, encode_json
 from eventroute.router import Router
 from eventroute.storage.base import StoredSubscription
 from eventroute.subscription import Subscription
@@ -133,13 +134,18 @@ def list_(storage: str | None, api: str | None, credential: str | None, bus: str
     """List the subscriptions of a bus."""
     found = _place(storage, api, credential, bus).list()
     if as_json:
-        echo(json_text(found))
+        echo(_exact(found))
         return
     print_table(
         ("id", "sink", "state", "revision"),
         [(one["id"], one["sink"], _state(one["status"]), one["status"]["revision"]) for one in found],
         empty="no subscriptions",
     )
+
+
+def _exact(value: Any) -> str:
+    """As JSON, numbers digit for digit."""
+    return json_text(msgspec.Raw(encode_json(value)))
 
 
 def _state(status: dict[str, Any]) -> str:
@@ -153,7 +159,7 @@ def _state(status: dict[str, Any]) -> str:
 @_place_options
 def show(id: str, storage: str | None, api: str | None, credential: str | None, bus: str) -> None:
     """Show one subscription, as JSON."""
-    echo(json_text(_place(storage, api, credential, bus).get(id)))
+    echo(_exact(_place(storage, api, credential, bus).get(id)))
 
 
 @subscriptions.command()
@@ -195,7 +201,7 @@ def _filter(text: str) -> Any:
     if not text.lstrip().startswith("{"):
         return text
     try:
-        return json.loads(text)
+        return decode_json(text.encode("utf-8", "surrogatepass"))
     except ValueError as error:
         raise InvalidSubscription(f"it begins as JSON does, and is none: {error}", where="--filter") from None
 
@@ -203,7 +209,7 @@ def _filter(text: str) -> Any:
 def _read(file: Path) -> dict[str, Any]:
     try:
         text = read_file(file).decode("utf-8")
-        document = tomllib.loads(text) if file.suffix == ".toml" else json.loads(text)
+        document = tomllib.loads(text) if file.suffix == ".toml" else decode_json(text.encode())
     except ValueError as error:
         raise InvalidSubscription(f"is no such document: {error}", where=name_of(file)) from None
     if not isinstance(document, dict):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import click
+import msgspec
 
 __all__ = ["as_json", "echo", "encodable", "plain", "print_table", "progress"]
 
@@ -33,8 +33,8 @@ def echo(text: str) -> None:
 
 
 def as_json(value: Any) -> str:
-    """A value as indented JSON, in ASCII."""
-    return json.dumps(value, indent=2)
+    """A value as indented JSON; what stands in it as `msgspec.Raw` keeps its text, numbers digit for digit."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
 
 
 def print_table(titles: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:

@@ -6,7 +6,6 @@ Follows the CloudEvents Subscriptions API 0.1 (section 3.2.5) and its OpenAPI do
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from inspect import isawaitable
 from typing import Any, Final, Protocol
@@ -27,7 +26,7 @@ from eventroute.gateway.body import read_body
 from eventroute.gateway.limits import RequestLimits
 from eventroute.gateway.openapi import document
 from eventroute.gateway.problem import problem_of
-from eventroute.jsontext import decode_json
+from eventroute.jsontext import decode_json, encode_json
 from eventroute.storage.base import DEFAULT_BUS, StoredSubscription
 from eventroute.subscription import Subscription
 
@@ -262,4 +261,4 @@ def _features(methods: str) -> Response:
 
 
 def _json(status: int, value: Mapping[str, Any] | list[Any]) -> Response:
-    return Response(json.dumps(value), status, media_type="application/json")
+    return Response(encode_json(value), status, media_type="application/json")

@@ -293,3 +293,23 @@ async def test_answers_go_to_no_bus_that_the_client_may_not_manage(router: Route
 async def test_answers_go_to_no_bus_that_is_not_served(router: Router) -> None:
     api = SubscriptionsApi(router, buses=["default"])
     refusal(await ask(api, "POST", "/subscriptions", {"sink": SINK, "config": {"reply": {"bus": "audit"}}}), 400)
+
+
+async def test_numbers_in_filters_keep_their_digits(router: Router) -> None:
+    number = b"0.12345678901234567890123"
+    wanted = (
+        b'{"sink": "https://example.com/", "filters": [{"pattern": {"data": {"x": [%b, {"numeric": ["<", 1e400]}]}}}]}'
+    )
+    api = SubscriptionsApi(router)
+    for _ in range(2):  # made, then changed to the same
+        answer = await call(api, "PUT", "/subscriptions/s", (), wanted % number)
+        assert number in answer.body
+        assert b"1e400" in answer.body
+        assert answer.json["status"]["revision"] == 1
+    event = Event.create(type="t", source="/s", data={"x": 0})
+    near = event.to_json().replace(b'"x":0', b'"x":0.12345678901234567890124')
+    same = event.to_json().replace(b'"x":0', b'"x":' + number)
+    pattern = (wanted % number).replace(b'{"numeric": ["<", 1e400]}', b'"y"')
+    await call(api, "PUT", "/subscriptions/s", (), pattern)
+    assert (await router.explain(Event.from_json(same)))["s"].matched
+    assert not (await router.explain(Event.from_json(near)))["s"].matched
