@@ -131,41 +131,6 @@ def _many() -> dict[str, Any]:
 
 
 def _schemas() -> dict[str, Any]:
-    texts = {"type": "array", "items": _TEXT}
-    one_filter = {"oneOf": [{"type": "object", "minProperties": 1, "maxProperties": 1}, _TEXT]}
-    status = {
-        "type": "object",
-        "readOnly": True,
-        "properties": {
-            "revision": {"type": "integer", "minimum": 1},
-            "paused": {"type": "string", "description": "Why it is paused; absent while it is not"},
-            "pausedat": {"type": "string", "format": "date-time"},
-            "reader": {"type": "string", "description": "`live`, or the reader of its own that it has"},
-        },
-    }
-    subscription = {
-        "type": "object",
-        "required": ["sink"],
-        "additionalProperties": False,
-        "properties": {
-            "id": {**_TEXT, "maxLength": 128},
-            "bus": {**_TEXT, "maxLength": 128},
-            "start": {
-                "oneOf": [{"type": "string"}, {"type": "integer", "minimum": 0}],
-                "description": "latest, earliest, an offset or an RFC 3339 time; counts at creation only",
-            },
-            "source": _TEXT,
-            "types": texts,
-            "filters": {"type": "array", "items": one_filter, "description": "All of them must match"},
-            "transformer": {"type": "object"},
-            "sink": {"type": "string", "format": "uri"},
-            "sinkcredential": {"type": "object", "writeOnly": True},
-            "protocol": {"type": "string", "enum": ["HTTP"]},
-            "protocolsettings": {"type": "object"},
-            "config": {"type": "object"},
-            "status": status,
-        },
-    }
     problem = {
         "type": "object",
         "required": ["title", "status", "detail"],
@@ -181,4 +146,44 @@ def _schemas() -> dict[str, Any]:
         "additionalProperties": False,
         "properties": {"reason": {**_TEXT, "maxLength": 200}},
     }
-    return {"Subscription": subscription, "Problem": problem, "Pause": pause}
+    return {"Subscription": _subscription(), "Problem": problem, "Pause": pause}
+
+
+def _subscription() -> dict[str, Any]:
+    one_filter = {"oneOf": [{"type": "object", "minProperties": 1, "maxProperties": 1}, _TEXT]}
+    return {
+        "type": "object",
+        "required": ["sink"],
+        "additionalProperties": False,
+        "properties": {
+            "id": {**_TEXT, "maxLength": 128},
+            "bus": {**_TEXT, "maxLength": 128},
+            "start": {
+                "oneOf": [{"type": "string"}, {"type": "integer", "minimum": 0}],
+                "description": "latest, earliest, an offset or an RFC 3339 time; counts at creation only",
+            },
+            "source": _TEXT,
+            "types": {"type": "array", "items": _TEXT},
+            "filters": {"type": "array", "items": one_filter, "description": "All of them must match"},
+            "transformer": {"type": "object"},
+            "sink": {"type": "string", "format": "uri"},
+            "sinkcredential": {"type": "object", "description": "Secrets by reference only: env:NAME, file:PATH"},
+            "protocol": {"type": "string", "enum": ["HTTP"]},
+            "protocolsettings": {"type": "object"},
+            "config": {"type": "object"},
+            "status": _status(),
+        },
+    }
+
+
+def _status() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "readOnly": True,
+        "properties": {
+            "revision": {"type": "integer", "minimum": 1},
+            "paused": {"type": "string", "description": "Why it is paused; absent while it is not"},
+            "pausedat": {"type": "string", "format": "date-time"},
+            "reader": {"type": "string", "description": "`live`, or the reader of its own that it has"},
+        },
+    }
