@@ -55,6 +55,8 @@ MISSING, CAST, MATH, FUNCTION = "MissingAttributeError", "CastError", "MathError
         ("missing OR true", False, [MISSING]),
         ("missing AND 1 / 0 = 1", False, [MISSING]),
         ("true XOR missing", False, [MISSING]),
+        ("missing AND true OR true", False, [MISSING]),
+        ("missing OR false XOR true", False, [MISSING]),
         # NOT binds tighter than LIKE and `=`.
         ("NOT type = 'x'", False, [CAST]),
         ("NOT flag = 'false'", True, []),
