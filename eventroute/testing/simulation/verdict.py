@@ -20,7 +20,8 @@ def patience(stage: Stage) -> float:
         for definition in timeline.since(-1.0):
             policy = definition.policy
             probe = 0.0 if policy.breaker is None else policy.breaker.delay.limit
-            waits.append(policy.backoff.limit + probe + policy.timeout)
+            turns = 0.0 if policy.rate is None else len(world.model.facts) / policy.rate.events
+            waits.append(policy.backoff.limit + probe + policy.timeout + policy.batch.linger + turns)
     asked = (10.0 + DELAY) * world.stretch
     return 2 * max(waits) + asked + 3 * stage.lease + world.jumped_back + 2 * world.profile.skew + 60.0 * world.stretch
 
@@ -53,12 +54,11 @@ def undone(world: World) -> str:
 def held(world: World) -> int:
     """How many deliveries are held back, since their subscriptions are paused."""
     return sum(
-        _is_owed(timeline.fate(fact.offset), timeline.current.matches(fact))
+        (fact.offset >= timeline.first and _is_owed(timeline.fate(fact.offset), timeline.current.matches(fact)))
         or world.row(timeline.id, fact.offset) is not None
         for timeline in world.model.alive.values()
         if timeline.paused
         for fact in world.model.of_bus(timeline.bus)
-        if fact.offset >= timeline.first
     )
 
 
