@@ -232,7 +232,7 @@ MUTATIONS: dict[Callable[[Patch], None], tuple[str, ...]] = {
     complete_early: ("calm",),
     drop_retries: ("sinks",),
     forget_pending: ("calm",),
-    let_go_without_rows: ("calm", "crashes"),
+    let_go_without_rows: ("storage",),
     ignore_retry_after: ("sinks",),
     ignore_hold: ("sinks",),
     one_too_many: ("calm",),
