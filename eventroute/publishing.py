@@ -33,6 +33,11 @@ ACKNOWLEDGED = 1_000
 """The most finished appends that are remembered, to be acknowledged by the next one."""
 
 
+def identity_of(event: Event) -> bytes:
+    """A digest of source and id. A line feed is in neither of the two, so none is another's."""
+    return blake2b(f"{event.source}\n{event.id}".encode(), digest_size=16).digest()
+
+
 class Identities(Sequence[bytes]):
     """What tells events apart, of each: a digest of its source and id. Reckoned only where a bus asks for it."""
 
@@ -50,11 +55,8 @@ class Identities(Sequence[bytes]):
     def __getitem__(self, place: slice) -> Sequence[bytes]: ...
 
     def __getitem__(self, place: int | slice) -> bytes | Sequence[bytes]:
-        """The identity of an event. A line feed is in neither of the two, so none is another's."""
-        if isinstance(place, slice):
-            return Identities(self._events[place])
-        event = self._events[place]
-        return blake2b(f"{event.source}\n{event.id}".encode(), digest_size=16).digest()
+        """The identity of an event."""
+        return Identities(self._events[place]) if isinstance(place, slice) else identity_of(self._events[place])
 
 
 class Publishing:
@@ -122,4 +124,4 @@ class Publishing:
             raise InvalidEvent(
                 f"the event takes {len(raw)} bytes in its JSON form, the bound is {self._max_event_bytes}", where="data"
             )
-        return raw if due is None or due <= now else Delayed(due, raw)
+        return raw if due is None or due <= now else Delayed(due, raw, identity_of(event))

@@ -14,6 +14,7 @@ from eventroute.push.policy import DeliveryPolicy
 from eventroute.router import Router
 from eventroute.storage.base import Fired
 from eventroute.storage.memory import MemoryStorage
+from eventroute.subscription import Subscription
 from eventroute.testing.clock import VirtualClock
 from tests.pushing import Sink, events, idle, settle, to
 
@@ -312,3 +313,24 @@ async def test_leaving_while_timers_fire_loses_none(storage: MemoryStorage, cloc
             await clock.advance(10)
             assert await idle(again, clock) == 0
     assert sorted(map(int, sink.got)) == list(range(1_000))
+
+
+async def test_a_delayed_event_that_is_sent_again_comes_once(clock: VirtualClock) -> None:
+    received: list[str] = []
+
+    async def sink(event: Event) -> None:
+        received.append(event.id)
+
+    later = datetime.fromtimestamp(clock.time() + 100, UTC).isoformat()
+    event = Event.create(id="once", type="t", source="/s", extensions={"deliverafter": later})
+    async with Router(MemoryStorage(clock), clock=clock) as router:
+        await router.update_bus("default", dedup=600)
+        await router.subscribe(Subscription(id="s", sink=sink))
+        assert await router.publish(event, event) == [None, None]
+        assert await router.publish(event) == [None]
+        assert await router.count_timers() == 1
+        await clock.advance(150)
+        assert received == ["once"]
+        assert await router.publish(event.replace({"deliverafter": None})) == [1]
+        await clock.advance(1)
+        assert received == ["once"]

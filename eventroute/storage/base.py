@@ -175,6 +175,7 @@ class Storage(Timers):
         `identities`, one an event, count where the bus has `dedup` on: an event whose identity came in a call before,
         or earlier in this one, no longer ago than the window and among the last `dedup_limit` that came, is not
         appended, and the offset is that of the first. (What is told to be a duplicate is not remembered anew.)
+        A delayed one makes no timer where its identity so counts, or where a timer of that identity waits.
         Raises StorageFull where the events that are to be appended would pass the bus's `max_bytes`.
 
         A repeat with the same `append_id`, after a lost answer, does nothing and returns the same offsets, until

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from attrs import frozen
 
-__all__ = ["Placed", "Seen", "place"]
+__all__ = ["Placed", "Seen", "counts", "firing_identity", "place"]
 
 
 class Seen(NamedTuple):
@@ -33,6 +33,16 @@ class Placed:
     """The last serial."""
 
 
+def counts(seen: Seen | None, *, since: int, last: int, limit: int) -> bool:
+    """Whether an identity that came so still tells duplicates; the arguments are those of `place`."""
+    return seen is not None and seen.time >= since and seen.serial > last - limit
+
+
+def firing_identity(identity: bytes | None, number: int) -> bytes:
+    """The identity of a timer's event; of one that has none, what no other event has."""
+    return b"timer %d" % number if identity is None else identity
+
+
 def place(
     identities: Sequence[bytes],
     known: Mapping[bytes, Seen],
@@ -53,7 +63,7 @@ def place(
     fresh: dict[bytes, Seen] = {}
     for number, identity in enumerate(identities):
         seen = fresh.get(identity) or known.get(identity)
-        if seen is None or seen.time < since or seen.serial <= last - limit:
+        if seen is None or not counts(seen, since=since, last=last, limit=limit):
             last += 1
             fresh.pop(identity, None)  # the latest stand last
             seen = fresh[identity] = Seen(last, now, end + len(new))

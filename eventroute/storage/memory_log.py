@@ -24,7 +24,7 @@ from eventroute.storage.base import (
     Record,
     Timer,
 )
-from eventroute.storage.dedup import Placed, Seen, place
+from eventroute.storage.dedup import Placed, Seen, counts, firing_identity, place
 from eventroute.storage.memory_timers import MemoryTimers
 from eventroute.storage.tables import FIRST_OFFSET, BusRow, micros
 from eventroute.storage.threads import Head
@@ -141,6 +141,7 @@ class MemoryLog:
         moment = max(micros(now), state.newest)
         placed = self._place(state, len(events), identities, moment)
         new = [events[number] for number in placed.new]
+        delayed = self._new_delayed(state, delayed, placed, moment)
         size, later = sum(map(len, new)), sum(len(one.event) for one in delayed)
         limit = state.settings.max_bytes
         if size + later and limit is not None and state.size + size + later > limit:
@@ -160,6 +161,23 @@ class MemoryLog:
             self.forget_identities(bus, now, 2 * len(placed.seen) + 2)
         self._touched.add(bus)
         return placed.offsets
+
+    def _new_delayed(self, state: BusState, delayed: Sequence[Delayed], placed: Placed, now: int) -> Sequence[Delayed]:
+        """Those that are no duplicates."""
+        window = state.settings.dedup
+        if window is None or not delayed:
+            return delayed
+        since, last, limit = now - micros(window), max(placed.last, _last(state.seen)), state.settings.dedup_limit
+        waiting = set(state.timers.identities.values())
+        new = []
+        for one in delayed:
+            seen = None if one.identity is None else placed.seen.get(one.identity) or state.seen.get(one.identity)
+            if one.identity in waiting or counts(seen, since=since, last=last, limit=limit):
+                continue
+            if one.identity is not None:
+                waiting.add(one.identity)
+            new.append(one)
+        return new
 
     def _place(self, state: BusState, count: int, identities: Sequence[bytes] | None, now: int) -> Placed:
         end = state.first + len(state.records)
@@ -209,7 +227,9 @@ class MemoryLog:
     def append_due(self, bus: str, due: Sequence[Timer], now: float) -> None:
         """Append the events of the first timers, which end with that. Raises StorageFull."""
         size = sum(len(timer.event) for timer in due)
-        self.append(bus, [timer.event for timer in due], None, (), now, self.size + size)
+        identities = self._bus(bus).timers.identities
+        named = [firing_identity(identities.get(int(timer.id)), int(timer.id)) for timer in due]
+        self.append(bus, [timer.event for timer in due], named, (), now, self.size + size)
         self.size -= size
         self._bus(bus).timers.drop(len(due))
 

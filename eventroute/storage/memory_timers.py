@@ -21,10 +21,17 @@ class MemoryTimers:
     numbers: Iterator[int]
     rows: list[tuple[float, int, bytes]] = field(factory=list)
     """Due, number and event of each, sorted."""
+    identities: dict[int, bytes] = field(factory=dict)
+    """Those that have one, by number."""
 
     def put(self, delayed: Sequence[Delayed]) -> None:
         """Make timers."""
         new = [(each.due, next(self.numbers), each.event) for each in delayed]
+        self.identities.update(
+            (number, each.identity)
+            for (_, number, _), each in zip(new, delayed, strict=True)
+            if each.identity is not None
+        )
         if len(new) == 1:
             insort(self.rows, new[0])
         elif new:
@@ -44,6 +51,8 @@ class MemoryTimers:
 
     def drop(self, count: int) -> None:
         """Take the first away."""
+        for _, number, _ in self.rows[:count]:
+            self.identities.pop(number, None)
         del self.rows[:count]
 
     def cancel(self, timer: str) -> Timer | None:
@@ -52,6 +61,7 @@ class MemoryTimers:
         for place, (due, number, event) in enumerate(self.rows):
             if number == wanted:
                 del self.rows[place]
+                self.identities.pop(number, None)
                 return Timer(timer, due, event)
         return None
 

@@ -57,6 +57,8 @@ class Log:
     """The serial of the last identity, once it was asked for."""
     seen: dict[bytes, Seen] = field(factory=dict)
     """The identities that this transaction remembers."""
+    delayed: set[bytes] = field(factory=set)
+    """Those of the timers that it makes."""
 
     @property
     def base(self) -> int:

@@ -17,7 +17,7 @@ import msgspec
 
 from eventroute.errors import StorageFull, UnknownBus
 from eventroute.storage.base import Delayed, Record
-from eventroute.storage.dedup import Placed, place
+from eventroute.storage.dedup import Placed, counts, place
 from eventroute.storage.sqlite_buses import Log, SqliteBuses
 from eventroute.storage.sqlite_room import FileRoom
 from eventroute.storage.tables import micros
@@ -44,6 +44,7 @@ SELECT low FROM span WHERE low = high
 
 
 _SEPARATOR = b"\x1e"  # between events that are read together: no JSON text has it
+_WAITING = "SELECT identity FROM timer WHERE bus = ? AND identity"
 _decode_numbers = msgspec.json.Decoder(list[int]).decode
 _record: Callable[[tuple[int, float, bytes]], Record] = partial(tuple.__new__, Record)  # `_make` takes twice as long
 
@@ -153,13 +154,14 @@ class SqliteLog(SqliteBuses):
                 if each.append_id not in known:
                     time = max(log.newest, micros(now))
                     placed = self._placed(log, each, time)
-                    self._add(log, each, placed, time, rows)
+                    delayed = self._new_delayed(log, each, placed, time)
+                    self._add(log, each, placed, delayed, time, rows)
                     known[each.append_id] = placed.offsets
                     ids += (each.append_id, time, *_written_offsets(placed))
-                    for identity, one in placed.seen.items():
-                        seen += (log.number, identity, *one)
-                    for due, event in each.delayed:
-                        timers += (each.bus, due, event)
+                    for identity, came in placed.seen.items():
+                        seen += (log.number, identity, *came)
+                    for one in delayed:
+                        timers += (each.bus, *one)
                     grown[each.bus] = log
             except (UnknownBus, StorageFull) as error:
                 each.error = error
@@ -168,7 +170,7 @@ class SqliteLog(SqliteBuses):
             done += each.acknowledged
             each.result = known[each.append_id]
         self._insert("INSERT INTO event (key, time, event, seal)", 4, rows)
-        self._insert("INSERT INTO timer (bus, due, event)", 3, timers)
+        self._insert("INSERT INTO timer (bus, due, event, identity)", 4, timers)
         self._insert("INSERT INTO appended (id, time, start, count, offsets)", 5, ids)
         self._insert('INSERT OR REPLACE INTO seen (bus, identity, serial, time, "offset")', 5, seen)
         self._write_logs(grown)
@@ -192,21 +194,43 @@ class SqliteLog(SqliteBuses):
             limit=log.settings.dedup_limit,
         )
 
-    def _add(self, log: Log, each: Appending, placed: Placed, time: int, rows: list[Any]) -> None:
+    def _new_delayed(self, log: Log, each: Appending, placed: Placed, time: int) -> Sequence[Delayed]:
+        """Those of the delayed events that are no duplicates."""
+        window = log.settings.dedup
+        identities = [one.identity for one in each.delayed if one.identity is not None]
+        if window is None or not identities:
+            return each.delayed
+        known = self._seen(log, identities) | log.seen | placed.seen
+        waiting = {found for (found,) in self._among(_WAITING, identities, each.bus)} | log.delayed
+        since, last = time - micros(window), max(placed.last, self._last_seen(log))
+        new = []
+        for one in each.delayed:
+            seen = None if one.identity is None else known.get(one.identity)
+            if one.identity in waiting or counts(seen, since=since, last=last, limit=log.settings.dedup_limit):
+                continue
+            if one.identity is not None:
+                waiting.add(one.identity)
+            new.append(one)
+        return new
+
+    def _add(
+        self, log: Log, each: Appending, placed: Placed, delayed: Sequence[Delayed], time: int, rows: list[Any]
+    ) -> None:
         """Take what is new into the rows that are to be inserted. Raises StorageFull, and has changed nothing then."""
         new = each.events if len(placed.new) == len(each.events) else [each.events[number] for number in placed.new]
-        size, delayed = sum(map(len, new)), sum(len(one.event) for one in each.delayed)
+        size, later = sum(map(len, new)), sum(len(one.event) for one in delayed)
         limit = log.settings.max_bytes
         if limit is None:
             if self._room is not None:
-                self._room.take(size + delayed)
-        elif size + delayed and log.size + size + delayed > limit:
-            raise refusal(each.bus, size + delayed, limit, log.first, self.first_need(each.bus))
+                self._room.take(size + later)
+        elif size + later and log.size + size + later > limit:
+            raise refusal(each.bus, size + later, limit, log.first, self.first_need(each.bus))
         for offset, event in enumerate(new, log.end):
             rows += (log.base + offset, time, event, crc32(event, offset) + time)
         log.end += len(new)
         log.size += size
         log.newest = time if new else log.newest
+        log.delayed.update(one.identity for one in delayed if one.identity is not None)
         if placed.seen:
             log.last = placed.last
             log.seen.update(placed.seen)

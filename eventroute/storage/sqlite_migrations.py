@@ -108,9 +108,10 @@ _VERSION_2 = """
 ALTER TABLE event ADD COLUMN seal INTEGER;
 ALTER TABLE reader ADD COLUMN replayed_from INTEGER;
 CREATE TABLE timer (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, bus TEXT NOT NULL, due REAL NOT NULL, event BLOB NOT NULL
+    number INTEGER PRIMARY KEY AUTOINCREMENT, bus TEXT NOT NULL, due REAL NOT NULL, event BLOB NOT NULL, identity BLOB
 );
 CREATE INDEX timer_due ON timer (bus, due, number);
+CREATE INDEX timer_identity ON timer (bus, identity) WHERE identity IS NOT NULL;
 CREATE VIEW timers AS
     SELECT bus, number, strftime('%Y-%m-%dT%H:%M:%fZ', due, 'unixepoch') AS due, CAST(event AS TEXT) AS event
     FROM timer;

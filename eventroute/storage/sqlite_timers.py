@@ -10,6 +10,7 @@ from attrs import define
 
 from eventroute.clock import Clock
 from eventroute.storage.base import Delayed, Fired, Timer
+from eventroute.storage.dedup import firing_identity
 from eventroute.storage.sqlite_log import SqliteLog
 from eventroute.storage.tables import timer_number
 from eventroute.storage.timers import Timers
@@ -44,20 +45,22 @@ class SqliteTimers(SqliteLog):
         self.version(bus)
         numbers: list[int] = []
         events: list[bytes] = []
+        identities: list[bytes] = []
         size = 0
         due = self._all(
-            "SELECT number, length(event) FROM timer WHERE bus = ? AND due <= ? ORDER BY due, number LIMIT ?",
+            "SELECT number, length(event), identity FROM timer WHERE bus = ? AND due <= ? ORDER BY due, number LIMIT ?",
             (bus, now, limit),
         )
-        for number, length in due:
+        for number, length, identity in due:
             size += length
             if events and size > _FIRE_BYTES:
                 break
             numbers.append(number)
+            identities.append(firing_identity(identity, number))
             events += self._row("SELECT event FROM timer WHERE number = ?", (number,))
         if events:
             append_id = f"timer {numbers[0]}"
-            firing = _Firing(bus, events, append_id, (append_id,))
+            firing = _Firing(bus, events, append_id, (append_id,), identities=identities)
             self.append([firing], time)
             if firing.error is not None:
                 raise firing.error

@@ -15,7 +15,8 @@ class Timers(ABC):
     @abstractmethod
     async def fire_timers(self, bus: str, *, now: float, limit: int) -> Fired:
         """Append the events of at most `limit` timers that are due (`due` <= `now`), in the order of (due, put), and
-        take these timers away. A backend may leave some that would fit, but not all, for the next call.
+        take these timers away. One whose identity came meanwhile (see `append`) is not appended. A backend may leave
+        some that would fit, but not all, for the next call.
 
         Each event is appended once: together with the end of its timer, or under an append id that is the timer's own,
         so that a call which was interrupted between the two doubles nothing when it is repeated.

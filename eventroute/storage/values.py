@@ -79,6 +79,8 @@ class Delayed(NamedTuple):
     due: float
     """Not before this time (seconds since the epoch); the caller's wall clock."""
     event: bytes
+    identity: bytes | None = None
+    """What tells its duplicates, where the bus has `dedup` on."""
 
 
 @frozen
@@ -96,7 +98,7 @@ class Fired:
     """What came of `fire_timers`."""
 
     count: int
-    """How many timers were due and are events in the log now."""
+    """How many timers were due: they are events in the log now, or duplicates of such."""
     next_due: float | None
     """When the earliest timer that is left is due, or None where there is none."""
 

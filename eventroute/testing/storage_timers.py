@@ -9,7 +9,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from eventroute.errors import UnknownBus
-from eventroute.storage.base import Delayed, Fired, Storage, Timer
+from eventroute.storage.base import BusSettings, Delayed, Fired, Storage, Timer
 from eventroute.testing.clock import VirtualClock
 from eventroute.testing.storage_log import BUS, LogContract, put, read_all
 
@@ -20,6 +20,36 @@ _serial = itertools.count()
 
 class TimersContract(LogContract):
     """Events that are accepted now and appended when they are due."""
+
+    async def test_a_delayed_event_comes_once_where_duplicates_are_told(self, storage: Storage) -> None:
+        await storage.update_bus(BUS, BusSettings(dedup=60.0))
+        twice = [Delayed(5.0, b"a", b"A"), Delayed(6.0, b"a again", b"A"), Delayed(7.0, b"b", b"B")]
+        for append_id in ("1", "1", "2"):  # again after a lost answer, then from somebody else
+            assert await storage.append(BUS, [], append_id=append_id, delayed=twice) == ()
+        assert [timer.event for timer in await storage.timers(BUS)] == [b"a", b"b"]
+        assert (await storage.fire_timers(BUS, now=6.0, limit=9)).count == 1
+        # Now it is in the log: neither at once nor delayed does it come a second time.
+        [offset] = await storage.append(BUS, [b"a"], append_id="3", delayed=twice[:1], identities=[b"A"])
+        assert (await storage.read(BUS, 1, 1_000, limit=9, max_bytes=999))[0].offset == offset
+        assert [timer.event for timer in await storage.timers(BUS)] == [b"b"]
+        # What comes at once while it is delayed is not appended again when its time has come.
+        await storage.append(BUS, [b"b at once"], append_id="4", identities=[b"B"])
+        assert (await storage.fire_timers(BUS, now=9.0, limit=9)).count == 1
+        assert await storage.count_timers(BUS) == 0
+        assert [record.event for record in await read_all(storage)] == [b"a", b"b at once"]
+
+    async def test_a_delayed_event_that_was_taken_back_can_come_again(self, storage: Storage) -> None:
+        await storage.update_bus(BUS, BusSettings(dedup=60.0))
+        for number in range(2):
+            await storage.append(BUS, [], append_id=str(number), delayed=[Delayed(5.0, b"a", b"A")])
+            [timer] = await storage.timers(BUS)
+            assert await storage.cancel_timer(BUS, timer.id)
+
+    async def test_delayed_events_are_all_kept_where_duplicates_are_not_told(self, storage: Storage) -> None:
+        for number in range(2):
+            await storage.append(BUS, [], append_id=str(number), delayed=[Delayed(5.0, b"a", b"A")] * 2)
+        assert (await storage.fire_timers(BUS, now=9.0, limit=9)).count == 4
+        assert len(await read_all(storage)) == 4
 
     async def test_a_delayed_event_is_kept_and_not_in_the_log(self, storage: Storage) -> None:
         assert await storage.next_timer(BUS) is None
