@@ -99,7 +99,7 @@ async def set_up(storage: Storage, configuration: Configuration) -> None:
                 await storage.update_bus(name, bus.settings)
         wanted = {subscription.id: subscription for subscription in configuration.subscriptions}
         for stored in await router.subscriptions():
-            from_file = not msgspec.json.decode(stored.definition)["sink"].startswith("callable:")
+            from_file = not msgspec.json.decode(stored.definition)["sink"].startswith(("callable:", "pull:"))
             from_file &= stored.bus not in configuration.managed
             if from_file and stored.id not in wanted and stored.paused is None:
                 await router.pause(stored.id, NOT_IN_FILE)

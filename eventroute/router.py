@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Self
 
 import anyio
 from anyio.abc import TaskGroup
+from msgspec.json import decode
 
 from eventroute.buses import Buses
 from eventroute.clock import Clock, SystemClock
-from eventroute.errors import StorageClosed, StorageError, UnknownBus
+from eventroute.errors import InvalidSubscription, StorageClosed, StorageError, UnknownBus
 from eventroute.event import Event
 from eventroute.filters.explain import Explanation
 from eventroute.filters.filter import DialectParser
@@ -27,6 +28,7 @@ from eventroute.push.sinks.bus import BusSinks
 from eventroute.push.sinks.callable import CallableSinks
 from eventroute.push.sinks.client import HttpSettings
 from eventroute.push.sinks.http import HttpSinks
+from eventroute.push.sinks.pull import Pull, PullSinks
 from eventroute.push.sinks.registry import SinkRegistry
 from eventroute.retaining import Retaining
 from eventroute.routing import Table, Vocabulary, compile_subscription, definition_of
@@ -81,6 +83,7 @@ class Router(Buses, Keeping):
         self._clock = SystemClock() if clock is None else clock
         self._words = Vocabulary(dialects, commands)
         self._functions = CallableSinks()
+        self._pulls = PullSinks()
         self._given_sinks = tuple(sinks)
         self._http = HttpSettings() if http is None else http
         self._lease = lease
@@ -105,7 +108,7 @@ class Router(Buses, Keeping):
             raise
         forward = self._publishing.forward
         http = HttpSinks(settings=self._http, clock=self._clock, append=forward)
-        self._registry = SinkRegistry((self._functions, BusSinks(forward), http, *self._given_sinks))
+        self._registry = SinkRegistry((self._functions, self._pulls, BusSinks(forward), http, *self._given_sinks))
         tasks = anyio.create_task_group()
         self._tasks = await tasks.__aenter__()
         for bus in buses:
@@ -123,6 +126,7 @@ class Router(Buses, Keeping):
             raise StorageClosed("this router is not open: use it as `async with Router(storage) as router:`")
         grace = self._longest_timeout() if self._grace is None else self._grace
         try:
+            self._pulls.close_all()
             for scheduler in self._schedulers.values():
                 scheduler.stop(grace)
             tasks.cancel_scope.cancel()  # the schedulers are shielded and end by themselves; all else ends here
@@ -230,6 +234,34 @@ class Router(Buses, Keeping):
             self._tables[subscription.bus].renew(subscription.id)
             self._schedulers[subscription.bus].look()
         return stored
+
+    def pull(self, subscription: str, *, batch: int = 100) -> Pull:
+        """The events of a subscription whose sink is `pull:`, for who asks: `async for pulled in router.pull(...)`.
+
+        At most `batch` (1 to 1,024) are in hand at once; each is to be acknowledged, see `PulledEvent`. Order, retries
+        and dead letters are those of the subscription's policy, `timeout` is how long an event may be in hand.
+        Raises InvalidSubscription (it is pulled here already, its sink is another, this router does not push), and when
+        the loop begins UnknownSubscription.
+        """
+        self._check_open()
+        if not self._push:
+            raise InvalidSubscription("pulling needs a router that pushes: Router(storage)", where="pull")
+
+        async def begin() -> None:
+            stored = await self.storage.subscription(subscription)
+            sink = decode(stored.definition)["sink"]
+            if sink != f"pull:{subscription}":
+                raise InvalidSubscription(f"it is {sink!r}: only one that is 'pull:' can be pulled", where="sink")
+            await self._refresh()
+            self._renew(subscription)
+
+        return self._pulls.pull(f"pull:{subscription}", batch, begin, lambda: self._renew(subscription))
+
+    def _renew(self, subscription: str) -> None:
+        for bus, table in self._tables.items():
+            if table.route(subscription) is not None:
+                table.renew(subscription)
+                self._schedulers[bus].look()
 
     async def unsubscribe(self, subscription: str) -> None:
         """Remove a subscription with all that waits for it; its dead letters stay. Raises UnknownSubscription."""

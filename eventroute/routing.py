@@ -176,7 +176,11 @@ class Table:
         """Look anew for the sink of a subscription: this process may hold its function now."""
         route, address = self._routes.get(subscription), self._addresses.get(subscription)
         if route is not None and address is not None:
-            self._routes[subscription] = evolve(route, sink=self._sinks.sink(address, route.policy))
+            self._routes[subscription] = evolve(
+                route,
+                sink=self._sinks.sink(address, route.policy),
+                policy=self._sinks.policy(address, route.policy),
+            )
 
     def apply(self, changes: Changes) -> list[tuple[str, str]]:
         """Take changes in; returns (subscription, reason) for each that cannot be understood and is not paused yet."""
@@ -235,7 +239,8 @@ class Table:
         sink = self._sinks.sink(subscription.address, subscription.policy)
         self._addresses[stored.id] = subscription.address
         self._filters[stored.id] = compiled.filter
-        route = Route(stored.id, subscription.address, subscription.policy, sink, compiled.transform, stored.paused)
+        policy = self._sinks.policy(subscription.address, subscription.policy)
+        route = Route(stored.id, subscription.address, policy, sink, compiled.transform, stored.paused)
         return route, compiled.filter
 
     def _filter(self, definition: bytes) -> Filter:

@@ -95,7 +95,7 @@ def _check_transformer(_instance: object, _attribute: object, spec: Any) -> None
 
 def _check_sink(_instance: object, _attribute: object, sink: Any) -> None:
     if isinstance(sink, str):
-        if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:.", sink):
+        if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:.|pull:$", sink):
             raise InvalidSubscription(f"{sink!r} is not a URL such as https://example.com/hook", where="sink")
     elif not callable(sink):
         raise InvalidSubscription(f"{sink!r} is neither a URL nor an async function", where="sink")
@@ -152,7 +152,9 @@ class Subscription:
 
     @property
     def address(self) -> str:
-        """The sink as a URL; a function's is `callable:ID`."""
+        """The sink as a URL; a function's is `callable:ID`, and who pulls is `pull:ID`."""
+        if self.sink == "pull:":
+            return f"pull:{self.id}"
         return self.sink if isinstance(self.sink, str) else f"callable:{self.id}"
 
     @property

@@ -25,6 +25,12 @@ def entry_after(
         return Settle(delivery.subscription, delivery.offset) if delivery.recorded else None
     if isinstance(outcome, Rejected):
         return Bury(_letter(delivery, now, outcome.reason, outcome.error))
+    copy = delivery.raw if delivery.copied else None
+    if not outcome.counts:
+        attempts = max(delivery.attempts - delivery.begun, 0)
+        first_attempt = delivery.first_attempt if attempts else None
+        row = Waiting(delivery.subscription, delivery.offset, now, attempts, first_attempt, outcome.reason, copy)
+        return Wait(row, held=False)
     first = now if delivery.first_attempt is None else delivery.first_attempt
     spent = policy.max_attempts is not None and delivery.attempts >= policy.max_attempts
     if spent or now - first >= policy.max_age:
@@ -32,7 +38,6 @@ def entry_after(
         return Bury(_letter(delivery, now, RETRIES_EXHAUSTED, last))
     wait = policy.backoff.wait(delivery.attempts, draw, at_least=outcome.after)
     due = max(now + (outcome.after or 0.0), min(now + wait, first + policy.max_age))
-    copy = delivery.raw if delivery.copied else None
     row = Waiting(delivery.subscription, delivery.offset, due, delivery.attempts, first, outcome.reason, copy)
     return Wait(row, held=False)
 

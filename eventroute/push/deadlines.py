@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from contextvars import ContextVar
+from functools import partial
 
 import anyio
 from attrs import define
@@ -10,7 +13,7 @@ from attrs import define
 from eventroute.clock import Clock
 from eventroute.push.bell import Bell
 
-__all__ = ["Deadlines", "Watched"]
+__all__ = ["Deadlines", "Extend", "Watched", "extending"]
 
 
 @define(eq=False)
@@ -19,6 +22,16 @@ class Watched:
 
     scope: anyio.CancelScope
     deadline: float = math.inf
+
+
+Extend = Callable[[float], None]
+"""Gives the attempt under way so many seconds from now on."""
+
+
+def extending() -> Extend:
+    """For a sink, called in an attempt: what moves the deadline of that attempt, while it is under way."""
+    deadlines, watched = _attempt.get()
+    return partial(deadlines.set, watched)
 
 
 class Deadlines:
@@ -42,6 +55,11 @@ class Deadlines:
 
     def begin(self, watched: Watched, seconds: float) -> None:
         """An attempt begins; it may take so long."""
+        _attempt.set((self, watched))
+        self.set(watched, seconds)
+
+    def set(self, watched: Watched, seconds: float) -> None:
+        """The attempt under way may take so long from now on."""
         watched.deadline = self._clock.monotonic() + seconds
         if watched.deadline < self._next:
             self._next = watched.deadline
@@ -61,3 +79,6 @@ class Deadlines:
             else:
                 with self._clock.move_on_after(self._next - now):
                     await self._earlier.wait()
+
+
+_attempt: ContextVar[tuple[Deadlines, Watched]] = ContextVar("attempt")

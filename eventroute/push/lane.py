@@ -98,6 +98,11 @@ class Lane:
         self.route = route
         self._learn(route)
         self._more.ring()
+        if route.sink is None:  # whoever can reach it, here or in another process, is to have what is queued
+            queued = list(self._queue)
+            self.clear()
+            for delivery in queued:
+                self._settle(self, (delivery,), RetryLater("released", counts=False))
 
     def _learn(self, route: Route) -> None:
         policy, sink = route.policy, route.sink
@@ -151,7 +156,7 @@ class Lane:
 
     def count(self, deliveries: Sequence[Delivery], outcome: Outcome) -> None:
         """Count what came of an attempt."""
-        self.attempted += len(deliveries)
+        self.attempted += outcome.counts * len(deliveries)
         if isinstance(outcome, Delivered):
             self.delivered += len(deliveries)
 

@@ -6,7 +6,7 @@ An outcome is a value. Cancellation is not an outcome: an attempt that was cut o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
 from attrs import field, frozen
 
@@ -42,6 +42,8 @@ def _bounded(after: float | None) -> float | None:
 class Delivered:
     """The sink took the event."""
 
+    counts: ClassVar[bool] = True
+
 
 @frozen
 class RetryLater:
@@ -55,6 +57,8 @@ class RetryLater:
     error: str = field(default="", converter=_shorten)
     after: float | None = field(default=None, converter=_bounded)
     hold_lane: bool = False
+    counts: bool = True
+    """Whether it was an attempt; else the delivery was only given back, and is due at once."""
 
 
 @frozen
@@ -64,6 +68,7 @@ class Rejected:
     reason: str
     error: str = field(default="", converter=_shorten)
     pause: str | None = None
+    counts: ClassVar[bool] = True
 
 
 Outcome = Delivered | RetryLater | Rejected

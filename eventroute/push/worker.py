@@ -283,7 +283,7 @@ class Worker:
         """Take in what came of an attempt: of one delivery, or of several that were sent in one request."""
         subscription = lane.route.subscription
         lane.count(deliveries, outcome)
-        if self.hooks:
+        if self.hooks and outcome.counts:
             self._tell_attempts(deliveries, outcome)
         draw = 0.0 if isinstance(outcome, Delivered) else random.random()  # noqa: S311 - jitter
         for delivery in deliveries:
@@ -345,7 +345,7 @@ class Worker:
     def _hold(self, lane: Lane, outcome: RetryLater) -> None:
         """Stop the whole lane for a while, where the sink asked for it or its breaker opens."""
         hold = outcome.after if outcome.hold_lane and outcome.after is not None else 0.0
-        if lane.ready:  # else it is stopped already, and what was in flight says nothing new
+        if lane.ready and outcome.counts:  # else it is stopped already, and what was in flight says nothing new
             if lane.circuit.failures == 0:
                 name = lane.route.subscription
                 _log.info("subscription %s: an attempt failed: %s %s", name, outcome.reason, outcome.error)

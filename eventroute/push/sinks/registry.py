@@ -12,6 +12,7 @@ from eventroute.push.outcome import Outcome
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.push.rate import Rate
 from eventroute.push.sinks.base import Message, MessageSink, Sink, SinkProvider
+from eventroute.push.sinks.pull import PullSinks
 
 __all__ = ["SinkRegistry"]
 
@@ -40,6 +41,11 @@ class SinkRegistry:
         if isinstance(sink, MessageSink):
             return _MessagesOnFirstUse(self, provider, sink)
         return _OpenedOnFirstUse(self, provider, sink)
+
+    def policy(self, address: str, policy: DeliveryPolicy) -> DeliveryPolicy:
+        """The policy that holds while this process serves an address. Raises InvalidSubscription."""
+        provider = self._provider(address)
+        return provider.policy(address, policy) if isinstance(provider, PullSinks) else policy
 
     async def prepare(self, address: str) -> None:
         """Open the provider of an address now; raises BackendUnsupported where it cannot work on this event loop."""
