@@ -25,7 +25,9 @@ LIMIT = 10_000
 class Journal:
     """Writes the entries of one worker, for one bus, in the order in which they were added."""
 
-    def __init__(self, storage: Storage, bus: str, session: Session, clock: Clock, written: Callable[[], None]) -> None:
+    def __init__(
+        self, storage: Storage, bus: str, session: Session, clock: Clock, written: Callable[[list[Entry]], None]
+    ) -> None:
         self.done = anyio.Event()
         """Set once everything has been written after `close`."""
         self._storage = storage
@@ -61,7 +63,7 @@ class Journal:
                 await patiently(self._clock, self._storage.write, self._bus, self._session, batch)
                 for _ in batch:
                     self._entries.popleft()
-                self._written()
+                self._written(batch)
             if self._closing:
                 self.done.set()
                 return

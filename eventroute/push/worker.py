@@ -24,7 +24,7 @@ from eventroute.push.lane import Lane, Load
 from eventroute.push.outcome import Delivered, Outcome, Rejected, RetryLater
 from eventroute.push.patience import patiently
 from eventroute.push.route import RoutingTable
-from eventroute.storage.base import LIVE, Advance, Bury, Complete, Session, Settle, Storage, Wait, Waiting
+from eventroute.storage.base import LIVE, Advance, Bury, Complete, Entry, Session, Settle, Storage, Wait, Waiting
 
 __all__ = ["Worker"]
 
@@ -380,7 +380,10 @@ class Worker:
             self.due_times[subscription] = due
             self.due.ring()
 
-    def _written(self) -> None:
+    def _written(self, entries: list[Entry]) -> None:
+        for entry in entries:
+            if isinstance(entry, Wait) and not entry.held:  # whoever looked for it before may not have found it
+                self.expect(entry.waiting.subscription, entry.waiting.due)
         if self._choked and not self.journal.full:
             self._choked = False
             for lane in self.lanes.values():

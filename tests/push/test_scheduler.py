@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import anyio
 import pytest
@@ -237,6 +238,27 @@ async def test_an_event_that_the_log_lost_is_said_to_be_missing(clock: VirtualCl
         storage.forgets = True
         await clock.advance(20)
         assert [(letter.reason, letter.attempts) for letter in await router.deadletters()] == [("event-missing", 1)]
+
+
+async def test_a_retry_that_is_due_before_it_is_written_is_made_once_it_is(
+    clock: VirtualClock, sinks: Scripted
+) -> None:
+    class Slow(MemoryStorage):
+        takes = 0.3
+
+        async def write(self, bus: str, session: Session, entries: Sequence[Entry]) -> None:
+            await clock.sleep(self.takes)
+            await super().write(bus, session, entries)
+
+    sinks.scripts["a"] = [RetryLater("http-500")]
+    storage = Slow(clock)
+    async with Router(storage, clock=clock, sinks=[sinks]) as router:
+        await router.subscribe(to("a", backoff=Backoff(first=0.001, limit=0.001)))
+        await router.publish(*events(1))
+        await clock.advance(0.5)  # less than a second, after which it would be found in any case
+        assert sinks.attempts == [("a", "1")] * 2
+        storage.takes = 0
+        await clock.advance(1)
 
 
 async def test_what_is_no_event_is_dead_lettered_and_stops_nobody(clock: VirtualClock, sinks: Scripted) -> None:
