@@ -131,6 +131,11 @@ class Hooks:
         """Whether there is anybody to tell: else nothing need be made up."""
         return bool(self._hooks)
 
+    def tell_all(self, happenings: Iterable[Happening]) -> None:
+        """Call each with each."""
+        for happening in happenings:
+            self.tell(happening)
+
     def tell(self, happening: Happening) -> None:
         """Call each."""
         for hook in self._hooks:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, Literal
 
 import anyio
 from anyio.abc import TaskGroup
@@ -14,7 +13,7 @@ from attrs import evolve
 
 from eventroute.clock import Clock
 from eventroute.errors import UnknownSubscription
-from eventroute.hooks import Attempted, DeadLettered, Hooks, Paused, Settled
+from eventroute.hooks import Hooks, Paused
 from eventroute.push.attempt import entry_after
 from eventroute.push.bell import Bell
 from eventroute.push.deadlines import Deadlines
@@ -24,6 +23,7 @@ from eventroute.push.lane import Lane, Load
 from eventroute.push.outcome import Delivered, Outcome, Rejected, RetryLater
 from eventroute.push.patience import patiently
 from eventroute.push.route import RoutingTable
+from eventroute.push.telling import attempted, buried
 from eventroute.storage.base import LIVE, Advance, Bury, Complete, Entry, Session, Settle, Storage, Wait, Waiting
 
 __all__ = ["Worker"]
@@ -38,12 +38,6 @@ BREATH = 0.01
 
 DELIVERIES = 100_000
 """The most deliveries that a worker keeps in memory, over all lanes; what is matched beyond waits in the ledger."""
-
-_WORDS: Final[dict[type[Outcome], Literal["delivered", "retry", "rejected"]]] = {
-    Delivered: "delivered",
-    RetryLater: "retry",
-    Rejected: "rejected",
-}
 
 
 class Worker:
@@ -284,7 +278,7 @@ class Worker:
         subscription = lane.route.subscription
         lane.count(deliveries, outcome)
         if self.hooks and outcome.counts:
-            self._tell_attempts(deliveries, outcome)
+            self.hooks.tell_all(attempted(self.bus, deliveries, outcome, self.clock.time()))
         draw = 0.0 if isinstance(outcome, Delivered) else random.random()  # noqa: S311 - jitter
         for delivery in deliveries:
             if delivery.recorded or not isinstance(outcome, Delivered):
@@ -303,32 +297,11 @@ class Worker:
         lane.settled.ring()
         self.quiet.ring()
 
-    def _tell_attempts(self, deliveries: Sequence[Delivery], outcome: Outcome) -> None:
-        now = self.clock.time()
-        for one in deliveries:
-            self.hooks.tell(
-                Attempted(
-                    bus=self.bus,
-                    subscription=one.subscription,
-                    offset=one.offset,
-                    attempt=one.attempts,
-                    outcome=_WORDS[type(outcome)],
-                    reason="" if isinstance(outcome, Delivered) else outcome.reason,
-                    error="" if isinstance(outcome, Delivered) else outcome.error,
-                    began=one.began,
-                    seconds=max(now - one.began, 0.0),
-                    event=one.raw,
-                )
-            )
-            if isinstance(outcome, Delivered):
-                self.hooks.tell(Settled(self.bus, one.subscription, one.offset, one.attempts))
-
     def bury(self, entry: Bury) -> None:
         """Have a delivery written down as given up."""
         self.journal.add(entry)
         if self.hooks:
-            one = entry.letter
-            self.hooks.tell(DeadLettered(self.bus, one.subscription, one.offset, one.attempts, one.reason, one.error))
+            self.hooks.tell(buried(self.bus, entry.letter))
 
     def _write_down(self, lane: Lane, delivery: Delivery, outcome: Outcome, draw: float) -> None:
         entry = entry_after(delivery, outcome, lane.route.policy, now=self.clock.time(), draw=draw)
