@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from hypothesis import strategies as st
 
@@ -20,12 +20,28 @@ def grown(
     As `hypothesis.strategies.recursive`, but all levels are alike to hypothesis, so that it can put any part of a tree
     in place of the whole.
     """
-    strategy = _level(leaves, None)
+    strategy = _level(_Level(leaves, None))
     for _ in range(depth):
-        strategy = _level(leaves, around(strategy))
+        strategy = _level(_Level(leaves, around(strategy)))
     return strategy
 
 
+class _Level(Generic[T]):
+    """What a level draws from. Its text says nothing of that: with all below, it would take pages.
+
+    Not of attrs, since hypothesis shows the fields of what is, whatever its text.
+    """
+
+    __slots__ = ("larger", "leaves")
+
+    def __init__(self, leaves: st.SearchStrategy[T], larger: st.SearchStrategy[T] | None) -> None:
+        self.leaves = leaves
+        self.larger = larger
+
+    def __repr__(self) -> str:
+        return "..."
+
+
 @st.composite
-def _level(draw: st.DrawFn, leaves: st.SearchStrategy[T], larger: st.SearchStrategy[T] | None) -> T:
-    return draw(leaves) if larger is None or not draw(st.integers(0, 2)) else draw(larger)
+def _level(draw: st.DrawFn, level: _Level[T]) -> T:
+    return draw(level.leaves) if level.larger is None or not draw(st.integers(0, 2)) else draw(level.larger)
