@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from eventroute.filters import Filter
 from eventroute.push.sinks.http import HttpSinks
 from eventroute.push.sinks.registry import SinkRegistry
 from eventroute.routing import (
+    MANY,
     Table,
     Vocabulary,
     compile_subscription,
@@ -100,3 +102,18 @@ def test_what_is_stored_and_is_no_definition_is_refused(stored: bytes) -> None:
     for read in (document_of, lambda definition: restore_subscription(definition, Vocabulary())):
         with pytest.raises(InvalidSubscription, match="what is stored of it is not"):
             read(stored)
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_reading_many_leaves_the_collector_of_garbage_as_it_was(collects: bool) -> None:
+    definition = definition_of(compile_subscription(subscription("type = 'a'"), WORDS))
+    stored = tuple(StoredSubscription(f"s{number}", "default", definition, 1, None, "live") for number in range(MANY))
+    table = Table(SinkRegistry([HttpSinks()]), WORDS)
+    before = gc.isenabled()
+    try:
+        gc.enable() if collects else gc.disable()
+        assert table.apply(Changes(1, True, stored, ())) == []
+        assert gc.isenabled() is collects
+    finally:
+        gc.enable() if before else gc.disable()
+    assert len(table.routes()) == MANY

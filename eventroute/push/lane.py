@@ -21,7 +21,7 @@ from eventroute.push.outcome import Delivered, Outcome, RetryLater
 from eventroute.push.pace import Pace
 from eventroute.push.route import Route
 from eventroute.push.sending import guarded, made_ready, message_of, timed_out
-from eventroute.push.sinks.base import Message, MessageSink
+from eventroute.push.sinks.base import Message, MessageSink, takes_messages
 
 __all__ = ["Lane", "Load"]
 
@@ -106,7 +106,7 @@ class Lane:
 
     def _learn(self, route: Route) -> None:
         policy, sink = route.policy, route.sink
-        self._messages = sink if isinstance(sink, MessageSink) else None
+        self._messages = sink if sink is not None and takes_messages(sink) else None
         self._batch = policy.batch if policy.mode == "batch" and self._messages is not None else None
         self._measured = self._batch is not None or policy.rate is not None or policy.handshake is not None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeGuard
 
 from attrs import frozen
 
@@ -13,7 +13,7 @@ from eventroute.push.outcome import Outcome
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.push.rate import Rate
 
-__all__ = ["Message", "MessageSink", "Sink", "SinkProvider", "refuse_http_only"]
+__all__ = ["Message", "MessageSink", "Sink", "SinkProvider", "refuse_http_only", "takes_messages"]
 
 
 class Sink(Protocol):
@@ -40,7 +40,6 @@ class Message:
     """Names the delivery: the same at each attempt, another for each subscription and each event in the log."""
 
 
-@runtime_checkable
 class MessageSink(Sink, Protocol):
     """A sink that takes several events in one attempt, knows deliveries by name, or bounds how many come.
 
@@ -55,6 +54,11 @@ class MessageSink(Sink, Protocol):
     async def send_messages(self, messages: Sequence[Message]) -> Outcome:
         """Make one attempt with one or more messages; the outcome is that of all. As `send` otherwise."""
         ...
+
+
+def takes_messages(sink: Sink) -> TypeGuard[MessageSink]:
+    """Whether a sink is a `MessageSink`; asked of each subscription, and so not by `isinstance`, which takes long."""
+    return hasattr(sink, "send_messages")
 
 
 class SinkProvider(Protocol):

@@ -11,7 +11,7 @@ from eventroute.event import Event
 from eventroute.push.outcome import Outcome
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.push.rate import Rate
-from eventroute.push.sinks.base import Message, MessageSink, Sink, SinkProvider
+from eventroute.push.sinks.base import Message, MessageSink, Sink, SinkProvider, takes_messages
 from eventroute.push.sinks.pull import PullSinks
 
 __all__ = ["SinkRegistry"]
@@ -38,7 +38,7 @@ class SinkRegistry:
         sink = provider.sink(address, policy)
         if sink is None:
             return None
-        if isinstance(sink, MessageSink):
+        if takes_messages(sink):
             return _MessagesOnFirstUse(self, provider, sink)
         return _OpenedOnFirstUse(self, provider, sink)
 
