@@ -141,8 +141,8 @@ class _ReaderIndex:
 
 @contextmanager
 def _uncollected(subscriptions: int) -> Iterator[None]:
-    """Collect no garbage while many subscriptions are read: what is made stays, and would be looked through again and
-    again (a quarter of the time that 100,000 take).
+    """Collect no garbage while many subscriptions are read: what is made stays, and would be looked through over and
+    over.
     """
     if subscriptions < MANY or not gc.isenabled():
         yield
