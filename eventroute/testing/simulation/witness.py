@@ -34,8 +34,8 @@ class Witness:
         self, _: object, offsets: tuple[int, ...], bus: str, events: Sequence[bytes], **given: Any
     ) -> None:
         """Events are in the log, and others are to be."""
-        for due, raw in given.get("delayed", ()):
-            self._world.model.delayed[Event.from_log(raw).id] = due
+        for one in given.get("delayed", ()):
+            self._world.model.delayed[Event.from_log(one.event).id] = one.due
         wrong = self._world.model.appended(bus, offsets, list(events), self._world.seq)
         self._world.require(wrong is None, "%s", wrong)
         self._world.note(self._host.name, "appended to %s: %s", bus, list(offsets))
