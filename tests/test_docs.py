@@ -115,11 +115,14 @@ def check(block: Block, wanted: str, printed: str) -> None:
 
 
 def shell(block: Block, command: str) -> str:
-    """What a command prints, with this Python's programs first on the path; one that fails fails the test."""
+    """What a command prints, with this Python's programs first on the path; one that fails fails the test.
+
+    How pytest is run here is nothing to a pytest that a page runs.
+    """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", command],
-        env={**os.environ, "PATH": path},
+        env={name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")} | {"PATH": path},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
