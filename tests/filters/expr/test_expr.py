@@ -15,8 +15,8 @@ from eventroute.filters.expr.printing import expression_text
 from eventroute.filters.reads import reads
 from eventroute.paths import MISSING
 from eventroute.testing.strategies.expr import Spec, written
-from tests.filters import interpreter as objects
 from tests.filters.expr.interpreter import clauses, events, holds, raws, specs
+from tests.filters.mixing import check_filter, check_index, mixed
 
 quick = settings(suppress_health_check=[HealthCheck.too_slow])
 
@@ -52,63 +52,20 @@ def test_parse_and_print_are_inverse(spec: Spec) -> None:
         assert str(again) == str(rule)
 
 
-def _joint(name: str, inner: Any) -> Any:
-    """A list of filters, each with its meaning, under a dialect."""
-    some = st.lists(inner, min_size=1, max_size=3)
-    return some.map(lambda of: ({name: [spec for spec, _ in of]}, (name, [meaning for _, meaning in of])))
-
-
-mixed = st.recursive(
-    st.one_of(
-        specs().map(lambda spec: (written(spec), ("expr", spec))),
-        objects.specs().map(lambda spec: (spec, ("object", spec))),
-    ),
-    lambda inner: st.one_of(
-        _joint("all", inner),
-        _joint("any", inner),
-        inner.map(lambda of: ({"not": of[0]}, ("not", of[1]))),
-    ),
-    max_leaves=3,
-)
-
-
-def means(meaning: Any, event: Event) -> bool:
-    match meaning:
-        case ("expr", spec):
-            return holds(spec, event)
-        case ("object", spec):
-            return objects.matches(spec, event)
-        case ("not", operand):
-            return not means(operand, event)
-        case (joint, operands):
-            return (all if joint == "all" else any)(means(operand, event) for operand in operands)
-    raise AssertionError(meaning)
+MIXED = mixed(specs().map(lambda spec: (written(spec), ("expr", spec))))
+READINGS = {"expr": holds}
 
 
 @quick
-@given(mixed, events())
+@given(MIXED, events())
 def test_expressions_stand_wherever_filters_do(filters: Any, event: Event) -> None:
-    spec, meaning = filters
-    rule = Filter.parse(spec)
-    assert rule(event) is means(meaning, event)
-    assert Filter.parse(str(rule)) == rule
+    check_filter(filters, event, READINGS)
 
 
 @quick
-@given(st.lists(mixed, max_size=8), st.lists(raws(), min_size=1, max_size=2))
+@given(st.lists(MIXED, max_size=8), st.lists(raws(), min_size=1, max_size=2))
 def test_the_index_is_brute_force(filters: list[Any], some: list[str]) -> None:
-    index: FilterIndex[int] = FilterIndex()
-    for key, (spec, _) in enumerate(filters):
-        index.add(key, Filter.parse(spec))
-    for raw in some:
-        event = Event.from_json(raw)
-        expected = {key for key, (_, meaning) in enumerate(filters) if means(meaning, event)}
-        assert index.match(event) == expected
-        assert index.match_json(raw) == expected
-    for key in range(len(filters)):
-        index.discard(key)
-    assert not index._columns
-    assert not index._always
+    check_index(filters, some, READINGS)
 
 
 @quick

@@ -10,7 +10,7 @@ from eventroute.filters import Filter, FilterIndex
 from eventroute.filters.explain import Explanation
 from eventroute.filters.pattern.evaluation import pattern_holds
 from eventroute.filters.syntax import EventPattern
-from tests.filters import interpreter as objects
+from tests.filters.mixing import check_filter, check_index, mixed
 from tests.filters.pattern.interpreter import events, made_for, matches, patterns, raws
 
 quick = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
@@ -50,63 +50,20 @@ def test_parse_and_print_are_inverse(pattern: Any) -> None:
         assert str(again) == str(rule)
 
 
-def _joint(name: str, inner: Any) -> Any:
-    """A list of filters, each with its meaning, under a dialect."""
-    some = st.lists(inner, min_size=1, max_size=3)
-    return some.map(lambda of: ({name: [spec for spec, _ in of]}, (name, [meaning for _, meaning in of])))
-
-
-mixed = st.recursive(
-    st.one_of(
-        patterns().map(lambda pattern: ({"pattern": pattern}, ("pattern", pattern))),
-        objects.specs().map(lambda spec: (spec, ("object", spec))),
-    ),
-    lambda inner: st.one_of(
-        _joint("all", inner),
-        _joint("any", inner),
-        inner.map(lambda of: ({"not": of[0]}, ("not", of[1]))),
-    ),
-    max_leaves=3,
-)
-
-
-def means(meaning: Any, event: Event) -> bool:
-    match meaning:
-        case ("pattern", pattern):
-            return matches(pattern, event)
-        case ("object", spec):
-            return objects.matches(spec, event)
-        case ("not", operand):
-            return not means(operand, event)
-        case (joint, operands):
-            return (all if joint == "all" else any)(means(operand, event) for operand in operands)
-    raise AssertionError(meaning)
+MIXED = mixed(patterns().map(lambda pattern: ({"pattern": pattern}, ("pattern", pattern))))
+READINGS = {"pattern": matches}
 
 
 @quick
-@given(mixed, events())
+@given(MIXED, events())
 def test_patterns_stand_wherever_filters_do(filters: Any, event: Event) -> None:
-    spec, meaning = filters
-    rule = Filter.parse(spec)
-    assert rule(event) is means(meaning, event)
-    assert Filter.parse(str(rule)) == rule
+    check_filter(filters, event, READINGS)
 
 
 @quick
-@given(st.lists(mixed, max_size=8), st.lists(raws(), min_size=1, max_size=2))
+@given(st.lists(MIXED, max_size=8), st.lists(raws(), min_size=1, max_size=2))
 def test_the_index_is_brute_force(filters: list[Any], some: list[str]) -> None:
-    index: FilterIndex[int] = FilterIndex()
-    for key, (spec, _) in enumerate(filters):
-        index.add(key, Filter.parse(spec))
-    for raw in some:
-        event = Event.from_json(raw)
-        expected = {key for key, (_, meaning) in enumerate(filters) if means(meaning, event)}
-        assert index.match(event) == expected
-        assert index.match_json(raw) == expected
-    for key in range(len(filters)):
-        index.discard(key)
-    assert not index._columns
-    assert not index._always
+    check_index(filters, some, READINGS)
 
 
 @quick
