@@ -14,7 +14,7 @@ from benchmarks import workloads
 from benchmarks.harness import Row, Workload, document, load, run, table
 
 RUNS = 10
-TINY_RUNS = 2
+TINY_RUNS = 1
 
 
 def main(arguments: Sequence[str] | None = None, known: Mapping[str, Workload] | None = None) -> int:

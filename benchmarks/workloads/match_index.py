@@ -8,6 +8,8 @@ from itertools import count
 from time import process_time
 from typing import Any
 
+import msgspec
+
 from benchmarks import rules
 from benchmarks.harness import Comparison, Contender, Workload
 from benchmarks.workloads.match import each
@@ -16,6 +18,9 @@ from eventroute.filters import Filter, FilterIndex
 FEW = 100
 MANY = 100_000
 EVENTS = 5_000
+PER_CALL = 200
+"""As many filters are there at most for each call, so that the tiny form makes no large index."""
+
 _numbers = count(EVENTS)
 
 
@@ -40,7 +45,7 @@ def _fresh(size: int) -> list[Any]:
 
 def _matching(subjects: Callable[[int], Sequence[Any]], raw: bool, uncovered: int, size: int) -> Contender:
     def measure(units: int) -> float:
-        index = _index(size, uncovered)
+        index = _index(min(size, PER_CALL * units), uncovered)
         events = subjects(units)
         if raw:
             return each(index.match_json, [event.to_json() for event in events])(units)
@@ -51,9 +56,15 @@ def _matching(subjects: Callable[[int], Sequence[Any]], raw: bool, uncovered: in
     return Contender(f"{size:,} filters", measure)
 
 
+def _decoding(subjects: Callable[[int], Sequence[Any]]) -> Contender:
+    """What reading the same bytes costs anybody who reads all of them."""
+    decode = msgspec.json.Decoder().decode
+    return Contender("msgspec alone", lambda units: each(decode, [event.to_json() for event in subjects(units)])(units))
+
+
 def _adding(size: int) -> Contender:
     def measure(units: int) -> float:
-        index = _index(size)
+        index = _index(min(size, PER_CALL * units))
         filters = [(-1 - number, Filter.parse(rules.rule(MANY + number))) for number in range(units)]
         started = process_time()
         for key, added in filters:
@@ -81,6 +92,13 @@ WORKLOAD = Workload(
     comparisons=(
         _compared("JSON to keys", partial(_matching, _always_same, True, 0), 20_000),
         _compared("JSON to keys, texts never seen before", partial(_matching, _fresh, True, 0), 10_000),
+        Comparison(
+            "JSON to keys beside decoding it",
+            _decoding(_always_same),
+            (_matching(_always_same, True, 0, MANY),),
+            size=20_000,
+            tiny=10,
+        ),
         _compared("decoded event to keys", partial(_matching, _always_same, False, 0), 20_000),
         _compared("JSON to keys, 1 % without a cover", partial(_matching, _always_same, True, 100), 500),
         _compared("add a parsed filter", _adding, 5_000),

@@ -12,7 +12,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from types import ModuleType
@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.harness import Comparison, Contender, Unavailable, Workload
+from benchmarks.harness import Comparison, Contender, Measure, Unavailable, Workload
 from benchmarks.workloads.match import each
 from eventroute.event import Event
 from eventroute.filters import Filter, FilterIndex
@@ -31,9 +31,12 @@ STEP = 10
 RECORDS = 20_000
 """How many records are events: each tenth, since the records are sorted."""
 
+FEW = 1_000
+"""How many records and rules there are at most in the tiny form."""
 
-@cache
+
 def _lots() -> ModuleType:
+    """The module, anew: it would go on with its random numbers where it stopped."""
     path = FOLDER / "lots.py"
     if not path.is_file():
         raise Unavailable(f"there is no {path}: name the folder of lots.py in EVENTROUTE_LOTS")
@@ -46,30 +49,31 @@ def _lots() -> ModuleType:
 
 
 @cache
-def _made() -> tuple[tempfile.TemporaryDirectory[str], Path]:
+def _made(tiny: bool) -> tuple[tempfile.TemporaryDirectory[str], Path]:
     folder = tempfile.TemporaryDirectory()
     path = Path(folder.name, "lots.jsonl")
+    made = _lots().lots(FEW) if tiny else _lots().lots()
     with path.open("w", encoding="utf-8") as file:
-        file.writelines(f"{record}\n" for record in _lots().lots())
+        file.writelines(f"{record}\n" for record in made)
     return folder, path
 
 
 @cache
-def _records() -> list[bytes]:
+def _records(tiny: bool) -> list[bytes]:
     attributes = {"specversion": "1.0", "source": "/lots", "type": "lot", "datacontenttype": "application/json"}
-    with _made()[1].open(encoding="utf-8") as lines:
+    with _made(tiny)[1].open(encoding="utf-8") as lines:
         chosen = islice(lines, 0, STEP * RECORDS, STEP)
         return [Event({**attributes, "id": str(at)}, json.loads(line)).to_json() for at, line in enumerate(chosen)]
 
 
 @cache
-def _most_rules(kind: str) -> list[str]:
-    rules: list[str] = _lots().rules(kind, SIZES[-1], _made()[1])
+def _most_rules(kind: str, tiny: bool) -> list[str]:
+    rules: list[str] = _lots().rules(kind, FEW if tiny else SIZES[-1], _made(tiny)[1])
     return rules
 
 
-def _rules(kind: str, size: int) -> list[str]:
-    return _most_rules(kind)[:size]  # fewer rules are the first of more
+def _rules(kind: str, size: int, tiny: bool) -> list[str]:
+    return _most_rules(kind, tiny)[:size]  # fewer rules are the first of more
 
 
 class _Properties(msgspec.Struct, gc=False):
@@ -124,26 +128,31 @@ def _spec(kind: str, rule: str) -> Any:
 
 
 @cache
-def _index(kind: str, size: int) -> FilterIndex[str]:
+def _by_hand(kind: str, size: int, tiny: bool) -> Callable[[bytes], set[str]]:
+    return BY_HAND[kind](_rules(kind, size, tiny))
+
+
+@cache
+def _indexed(kind: str, size: int, tiny: bool) -> Callable[[bytes], set[str]]:
     index: FilterIndex[str] = FilterIndex()
-    for rule in _rules(kind, size):
+    for rule in _rules(kind, size, tiny):
         index.add(rule, Filter.parse(_spec(kind, rule)))
-    return index
+    return index.match_json
 
 
-def _by_hand(kind: str, size: int, units: int) -> float:
-    return each(BY_HAND[kind](_rules(kind, size)), _records())(units)
+def _matching(make: Callable[[str, int, bool], Callable[[bytes], set[str]]], kind: str, size: int) -> Measure:
+    def measure(units: int) -> float:
+        tiny = units < RECORDS
+        return each(make(kind, size, tiny), _records(tiny))(units)
 
-
-def _indexed(kind: str, size: int, units: int) -> float:
-    return each(_index(kind, size).match_json, _records())(units)
+    return measure
 
 
 def _comparison(kind: str, size: int) -> Comparison:
     return Comparison(
         f"{kind}, {size:,} rules",
-        Contender("by hand", partial(_by_hand, kind, size)),
-        (Contender("FilterIndex", partial(_indexed, kind, size)),),
+        Contender("by hand", _matching(_by_hand, kind, size)),
+        (Contender("FilterIndex", _matching(_indexed, kind, size)),),
         size=RECORDS,
         tiny=10,
     )
