@@ -143,8 +143,8 @@ class Router(Buses, Keeping):
                 await self.storage.aclose()
 
     def _longest_timeout(self) -> float:
-        routes = (route for table in self._tables.values() for route in table.routes().values())
-        return max((route.policy.timeout for route in routes), default=0.0)
+        policies = (policy for table in self._tables.values() for policy in table.policies())
+        return max((policy.timeout for policy in policies), default=0.0)
 
     def _serve(self, bus: str) -> None:
         if self._tasks is None or bus in self._schedulers:

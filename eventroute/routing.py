@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
-from attrs import evolve, frozen
+from attrs import define, frozen
 
 from eventroute.errors import EventrouteError, InvalidEvent, InvalidSubscription
 from eventroute.event import Event
 from eventroute.filters import Filter, FilterIndex
 from eventroute.filters.filter import DialectParser, node_parsers
 from eventroute.filters.stored import VERSION, Parsed, read, read_again
+from eventroute.filters.syntax import Node
 from eventroute.jsontext import decode_json, encode_json
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.push.route import Matcher, Route
@@ -60,6 +61,9 @@ class Compiled:
 
 def _unchanged(event: Event) -> Event:
     return event
+
+
+_EVERYTHING: Final = Filter.parse([])
 
 
 def compile_subscription(subscription: Subscription, words: Vocabulary) -> Compiled:
@@ -114,29 +118,56 @@ def restore_subscription(definition: bytes, words: Vocabulary) -> Compiled:
     return _compiled(subscription, read_again(subscription.rules, node_parsers(words.dialects), version, forms), words)
 
 
-@frozen(eq=False)
-class _ReaderIndex:
-    """The spans that one reader serves, and the index over their filters; callable as a `Matcher`."""
+class _Service:
+    """That a reader serves a subscription for `start` <= offset < `until` (None: open): a key of the reader's index."""
 
-    index: FilterIndex[tuple[str, int]]
-    spans: dict[tuple[str, int], Span]
+    __slots__ = ("reader", "start", "subscription", "until")
+
+    def __init__(self, reader: _ReaderIndex, subscription: str, span: Span) -> None:
+        self.reader = reader
+        self.subscription = subscription
+        self.start = span.start
+        self.until = span.until
+
+    def holds(self, offset: int) -> bool:
+        return self.start <= offset and (self.until is None or offset < self.until)
+
+
+class _ReaderIndex:
+    """The filters of all that one reader serves; callable as a `Matcher`."""
+
+    __slots__ = ("index", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.index: FilterIndex[_Service] = FilterIndex()
 
     @property
     def empty(self) -> bool:
-        return not self.spans
+        return not len(self.index)
 
     def __call__(self, offset: int, raw: bytes) -> Collection[str]:
         try:
-            keys: Collection[tuple[str, int]] = self.index.match_json(raw)
+            found: Iterable[_Service] = self.index.match_json(raw)
         except InvalidEvent:  # no router wrote it: each subscription dead-letters it, so that it is seen
-            keys = self.spans
-        matched = []
-        for key in keys:
-            span = self.spans[key]
-            if span.start <= offset and (span.until is None or offset < span.until):
-                matched.append(span.subscription)
-        matched.sort()  # a set's order differs from process to process; what is done should not
-        return matched
+            found = self.index
+        # A set's order differs from process to process; what is done should not.
+        return sorted(service.subscription for service in found if service.holds(offset))
+
+
+@define(eq=False, weakref_slot=False)
+class _Known:
+    """What a table keeps of a subscription. There may be very many, most of which get no event."""
+
+    address: str
+    policy: DeliveryPolicy
+    transform: Callable[[Event], Event]
+    paused: str | None
+    rule: Node | None
+    """None where it cannot be understood here."""
+    services: tuple[_Service, ...] = ()
+    route: Route | None = None
+    """Made when it is first asked for, with its sink."""
 
 
 @contextmanager
@@ -161,10 +192,7 @@ class Table:
         self._sinks = sinks
         self._words = words
         self._version = 0
-        self._routes: dict[str, Route] = {}
-        self._addresses: dict[str, str] = {}
-        self._filters: dict[str, Filter] = {}
-        self._spans: dict[str, tuple[Span, ...]] = {}
+        self._known: dict[str, _Known] = {}
         self._readers: dict[str, _ReaderIndex] = {}
 
     @property
@@ -174,42 +202,41 @@ class Table:
 
     def route(self, subscription: str) -> Route | None:
         """The route of a subscription, or None where it is not known."""
-        return self._routes.get(subscription)
+        known = self._known.get(subscription)
+        if known is None:
+            return None
+        if known.route is None:
+            known.route = self._route(subscription, known)
+        return known.route
 
-    def routes(self) -> Mapping[str, Route]:
-        """All routes, by subscription."""
-        return self._routes
+    def policies(self) -> Iterator[DeliveryPolicy]:
+        """The policies of all subscriptions."""
+        return (
+            self._sinks.policy(known.address, known.policy) for known in self._known.values() if known.rule is not None
+        )
 
     def filters(self) -> Mapping[str, Filter]:
         """The filters in force, by subscription, of those that can be understood here."""
-        return self._filters
+        return {name: Filter(known.rule) for name, known in self._known.items() if known.rule is not None}
 
     def matcher(self, claim: Claim) -> Matcher:
         """The matcher for a claimed range."""
         return self.reader(claim.reader)
 
-    def reader(self, name: str) -> _ReaderIndex:
-        """The spans of a reader; none where nothing is known of it."""
-        known = self._readers.get(name)
-        return _ReaderIndex(FilterIndex(), {}) if known is None else known
+    def reader(self, name: str) -> Matcher:
+        """What a reader serves; nothing where none is known of that name."""
+        return self._readers.get(name) or _ReaderIndex(name)
 
     def renew(self, subscription: str) -> None:
         """Look anew for the sink of a subscription: this process may hold its function now."""
-        route, address = self._routes.get(subscription), self._addresses.get(subscription)
-        if route is not None and address is not None:
-            self._routes[subscription] = evolve(
-                route,
-                sink=self._sinks.sink(address, route.policy),
-                policy=self._sinks.policy(address, route.policy),
-            )
+        known = self._known.get(subscription)
+        if known is not None:
+            known.route = None
 
     def apply(self, changes: Changes) -> list[tuple[str, str]]:
         """Take changes in; returns (subscription, reason) for each that cannot be understood and is not paused yet."""
         if changes.reset:
-            self._routes.clear()
-            self._addresses.clear()
-            self._filters.clear()
-            self._spans.clear()
+            self._known.clear()
             self._readers.clear()
         faults = []
         spans: dict[str, list[Span]] = {}
@@ -219,55 +246,55 @@ class Table:
             for stored in changes.subscriptions:
                 self._forget(stored.id)
                 if not stored.removed:
-                    fault = self._learn(stored, tuple(spans.get(stored.id, ())))
+                    fault = self._learn(stored, spans.get(stored.id, ()))
                     if fault is not None and stored.paused is None:
                         faults.append((stored.id, fault))
         self._version = changes.version
         return faults
 
     def _forget(self, subscription: str) -> None:
-        self._routes.pop(subscription, None)
-        self._addresses.pop(subscription, None)
-        self._filters.pop(subscription, None)
-        for span in self._spans.pop(subscription, ()):
-            reader = self._readers[span.reader]
-            key = (subscription, span.start)
-            del reader.spans[key]
-            reader.index.discard(key)
-            if not reader.spans:
-                del self._readers[span.reader]
+        known = self._known.pop(subscription, None)
+        for service in () if known is None else known.services:
+            service.reader.index.discard(service)
+            if service.reader.empty:
+                del self._readers[service.reader.name]
 
-    def _learn(self, stored: StoredSubscription, spans: tuple[Span, ...]) -> str | None:
+    def _learn(self, stored: StoredSubscription, spans: Sequence[Span]) -> str | None:
         """Take one subscription in; the return is why it cannot be understood, or None."""
         fault = None
         try:
-            self._routes[stored.id], everything_else = self._route(stored)
+            known, chosen = self._restored(stored)
         except EventrouteError as error:
             fault = f"invalid: {error}"
-            self._routes[stored.id] = Route(stored.id, "", DeliveryPolicy(), None, _unchanged, stored.paused or fault)
-            everything_else = Filter.parse([])
-        self._spans[stored.id] = spans
-        for span in spans:
-            chosen = everything_else if span.definition is None else self._filter(span.definition)
-            reader = self._readers.setdefault(span.reader, _ReaderIndex(FilterIndex(), {}))
-            key = (stored.id, span.start)
-            reader.spans[key] = span
-            reader.index.add(key, chosen)
+            known, chosen = _Known("", DeliveryPolicy(), _unchanged, stored.paused or fault, None), _EVERYTHING
+        known.services = tuple([_Service(self._serving(span.reader), stored.id, span) for span in spans])
+        for span, service in zip(spans, known.services, strict=True):
+            service.reader.index.add(service, chosen if span.definition is None else self._filter(span.definition))
+        self._known[stored.id] = known
         return fault
 
-    def _route(self, stored: StoredSubscription) -> tuple[Route, Filter]:
+    def _serving(self, name: str) -> _ReaderIndex:
+        reader = self._readers.get(name)
+        if reader is None:
+            reader = self._readers[name] = _ReaderIndex(name)
+        return reader
+
+    def _restored(self, stored: StoredSubscription) -> tuple[_Known, Filter]:
         compiled = restore_subscription(stored.definition, self._words)
-        subscription = compiled.subscription
-        sink = self._sinks.sink(subscription.address, subscription.policy)
-        self._addresses[stored.id] = subscription.address
-        self._filters[stored.id] = compiled.filter
-        policy = self._sinks.policy(subscription.address, subscription.policy)
-        route = Route(stored.id, subscription.address, policy, sink, compiled.transform, stored.paused)
-        return route, compiled.filter
+        address, policy = compiled.subscription.address, compiled.subscription.policy
+        self._sinks.sink(address, policy)  # made again for the first event: here it only must not be refused
+        return _Known(address, policy, compiled.transform, stored.paused, compiled.filter.syntax), compiled.filter
+
+    def _route(self, subscription: str, known: _Known) -> Route:
+        if known.rule is None:
+            return Route(subscription, "", known.policy, None, known.transform, known.paused)
+        sink = self._sinks.sink(known.address, known.policy)
+        policy = self._sinks.policy(known.address, known.policy)
+        return Route(subscription, known.address, policy, sink, known.transform, known.paused)
 
     def _filter(self, definition: bytes) -> Filter:
         """The filter of an earlier definition; one that cannot be understood matches everything, so nothing is lost."""
         try:
             return restore_subscription(definition, self._words).filter
         except EventrouteError:
-            return Filter.parse([])
+            return _EVERYTHING

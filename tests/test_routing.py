@@ -11,6 +11,7 @@ from eventroute.documents import subscription_document
 from eventroute.errors import InvalidFilter, InvalidSubscription
 from eventroute.event import Event
 from eventroute.filters import Filter
+from eventroute.push.sinks.callable import CallableSinks
 from eventroute.push.sinks.http import HttpSinks
 from eventroute.push.sinks.registry import SinkRegistry
 from eventroute.routing import (
@@ -27,6 +28,10 @@ from eventroute.subscription import Subscription
 from tests.filters.test_stored import EXPR, SQL, texts
 
 WORDS = Vocabulary()
+
+
+async def unheard(_event: Event) -> None:
+    """Nothing is sent."""
 
 
 def subscription(*filters: Any) -> Subscription:
@@ -97,6 +102,53 @@ def test_a_table_matches_by_what_is_stored() -> None:
         assert matcher(offset, raw) == expected
 
 
+def test_the_sink_is_looked_for_when_its_route_is_asked_for_and_again_when_renewed() -> None:
+    functions = CallableSinks()
+    table = Table(SinkRegistry([functions]), WORDS)
+    function = Subscription(id="s", sink=unheard)
+    definition = definition_of(compile_subscription(function, WORDS))
+    table.apply(Changes(1, True, (StoredSubscription("s", "default", definition, 1, None, "live"),), ()))
+    before = table.route("s")
+    assert before is not None
+    assert before.held
+    assert table.route("s") is before
+    functions.hold(function.address, unheard)
+    assert table.route("s") is before
+    table.renew("s")
+    after = table.route("s")
+    assert after is not None
+    assert not after.held
+    assert table.route("t") is None
+    assert list(table.policies()) == [after.policy]
+
+
+def test_an_address_that_nothing_sends_to_is_a_fault_at_once() -> None:
+    table = Table(SinkRegistry([HttpSinks()]), WORDS)
+    for sink in ("fax:1", "https://a b/"):
+        definition = definition_of(compile_subscription(Subscription(id="s", sink=sink), WORDS))
+        stored = StoredSubscription("s", "default", definition, 1, None, "live")
+        [(name, reason)] = table.apply(Changes(1, True, (stored,), (Span("live", "s", 0, None, None),)))
+        assert name == "s"
+        assert reason.startswith("invalid: sink: ")
+        route = table.route("s")
+        assert route is not None
+        assert route.paused == reason
+        assert list(table.policies()) == []
+        assert not table.filters()
+        assert table.reader("live")(0, Event.create(type="t", source="/s").to_json()) == ["s"]  # nothing is lost
+
+
+def test_a_reader_that_serves_nothing_is_empty() -> None:
+    table = Table(SinkRegistry([HttpSinks()]), WORDS)
+    stored = StoredSubscription("s", "default", compiled("data.a > 1"), 1, None, "live")
+    table.apply(Changes(1, True, (stored,), (Span("live", "s", 0, None, None), Span("own", "s", 0, 3, None))))
+    assert not table.reader("live").empty
+    assert not table.reader("own").empty
+    table.apply(Changes(2, False, (stored,), (Span("live", "s", 0, None, None),)))
+    assert not table.reader("live").empty
+    assert table.reader("own").empty
+
+
 @pytest.mark.parametrize("stored", [b"", b"no JSON", b"[]", b"\xff"])
 def test_what_is_stored_and_is_no_definition_is_refused(stored: bytes) -> None:
     for read in (document_of, lambda definition: restore_subscription(definition, Vocabulary())):
@@ -116,4 +168,4 @@ def test_reading_many_leaves_the_collector_of_garbage_as_it_was(collects: bool) 
         assert gc.isenabled() is collects
     finally:
         gc.enable() if before else gc.disable()
-    assert len(table.routes()) == MANY
+    assert len(table.filters()) == MANY

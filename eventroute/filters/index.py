@@ -12,7 +12,7 @@ done again under the lock. So every match sees the index as it was at one moment
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
@@ -81,26 +81,48 @@ class _Rest:
 
 
 class _Entry(Generic[K]):
-    """A filter with all keys that have it; `rest` is None where that it is found decides."""
+    """A filter with all keys that have it; `rest` is None where that it is found decides.
 
-    __slots__ = ("keys", "node", "predicates", "rest")
+    Most often there is one `key`, and a set would take four times the memory: `keys` is None then.
+    """
 
-    def __init__(self, node: Node) -> None:
+    __slots__ = ("key", "keys", "node", "predicates", "rest")
+
+    def __init__(self, node: Node, key: K) -> None:
         self.node = node
         self.predicates: tuple[Predicate, ...] = ()
         self.rest: _Rest | None = None
-        self.keys: set[K] = set()
+        self.key = key
+        self.keys: set[K] | None = None
+
+    def __len__(self) -> int:
+        return 1 if self.keys is None else len(self.keys)
+
+    def add(self, key: K) -> None:
+        """Have one more key."""
+        if self.keys is not None:
+            self.keys.add(key)
+        elif key != self.key:
+            self.keys = {self.key, key}
+
+    def remove(self, key: K) -> bool:
+        """Have one less of several keys; False where it is the last one."""
+        if self.keys is None:
+            return False
+        self.keys.remove(key)
+        return bool(self.keys)
 
 
 class _Alike(Generic[K]):
     """Several filters that one text finds and that leave the same to be tested, as they were at one moment."""
 
-    __slots__ = ("entries", "keys", "rest")
+    __slots__ = ("entries", "key", "keys", "rest")
 
     def __init__(self, entries: list[_Entry[K]]) -> None:
         self.entries = entries
         self.rest = entries[0].rest
-        self.keys: frozenset[K] = frozenset().union(*[entry.keys for entry in entries])
+        self.key = entries[0].key
+        self.keys = {key for entry in entries for key in entry.keys or (entry.key,)}
 
 
 _Found: TypeAlias = _Entry[K] | _Alike[K]
@@ -124,7 +146,7 @@ def _gathered(found: list[_Found[K]]) -> tuple[_Found[K], ...]:
         by_rest.setdefault(entry.rest, []).append(entry)
     gathered: list[_Found[K]] = []
     for entries in by_rest.values():
-        if len(entries) > 1 and sum(len(entry.keys) for entry in entries) <= _MOST_ALIKE:
+        if len(entries) > 1 and sum(map(len, entries)) <= _MOST_ALIKE:
             gathered.append(_Alike(entries))
         else:
             gathered += entries
@@ -155,6 +177,11 @@ class FilterIndex(Generic[K]):
         """How many keys there are."""
         return len(self._by_key)
 
+    def __iter__(self) -> Iterator[K]:
+        """The keys, as they were when it was asked for them."""
+        with self._lock:
+            return iter(list(self._by_key))
+
     def add(self, key: K, filter: Filter) -> None:
         """Hold a filter under a key, in place of the one that the key has."""
         with self._lock:
@@ -177,14 +204,14 @@ class FilterIndex(Generic[K]):
 
     def _put(self, key: K, node: Node) -> None:
         before = self._by_key.get(key)
-        fresh: _Entry[K] = _Entry(node)
+        fresh = _Entry(node, key)
         entry = self._entries.setdefault(node, fresh)  # asks once for the hash, which takes a while
         if entry is before:
             return
         if entry is fresh:
             self._enter(entry)
         self._by_key[key] = entry
-        entry.keys.add(key)
+        entry.add(key)
         self._forget(entry)
         if before is not None:
             self._leave(before, key)
@@ -202,8 +229,7 @@ class FilterIndex(Generic[K]):
             self._columns[predicate.field].add(predicate, entry)
 
     def _leave(self, entry: _Entry[K], key: K) -> None:
-        entry.keys.remove(key)
-        if entry.keys:
+        if entry.remove(key):
             self._forget(entry)
             return
         del self._entries[entry.node]
@@ -336,7 +362,10 @@ class FilterIndex(Generic[K]):
             if verdict is None:
                 verdict = verdicts[rest] = (rest.test or rest.compile())(row)
             if verdict:
-                keys |= one.keys
+                if one.keys is None:
+                    keys.add(one.key)
+                else:
+                    keys |= one.keys
         return keys
 
     def stats(self) -> IndexStats:

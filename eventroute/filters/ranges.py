@@ -13,6 +13,8 @@ from bisect import bisect_left, bisect_right, insort
 from math import floor, frexp, inf, isfinite, isinf, ldexp
 from typing import Any, Final, Generic, TypeVar
 
+from eventroute.filters.buckets import Bucket, put, take
+
 __all__ = ["Ranges", "rounded"]
 
 _FARTHEST: Final = 54  # bits of a cell's number: a span is no shorter than the distance between two floats
@@ -20,10 +22,9 @@ _FARTHEST: Final = 54  # bits of a cell's number: a span is no shorter than the 
 _OPEN: Final = 50
 """What it counts to look at an entry by a span that is open at an end, beside other ways to find it."""
 
-_NOTHING: Final[frozenset[Any]] = frozenset()
+_NOTHING: Final[tuple[Any, ...]] = ()
 
 E = TypeVar("E")
-T = TypeVar("T")
 
 
 def rounded(number: Any) -> float:
@@ -40,11 +41,11 @@ class Ranges(Generic[E]):
     __slots__ = ("_grids", "_highs", "_lows", "_points", "_widths")
 
     def __init__(self) -> None:
-        self._points: dict[float, set[E]] = {}
-        self._grids: dict[int, dict[int, set[E]]] = {}  # by the exponent of the cells' width
+        self._points: dict[float, Bucket[E]] = {}
+        self._grids: dict[int, dict[int, Bucket[E]]] = {}  # by the exponent of the cells' width
         self._lows: _Ends[E] = _Ends()  # of spans without a high end
         self._highs: _Ends[E] = _Ends()
-        self._widths: tuple[tuple[int, dict[int, set[E]]], ...] = ()  # the grids, for look ups
+        self._widths: tuple[tuple[int, dict[int, Bucket[E]]], ...] = ()  # the grids, for look ups
 
     def __bool__(self) -> bool:
         return bool(self._points or self._lows.entries or self._highs.entries or self._grids)
@@ -65,7 +66,7 @@ class Ranges(Generic[E]):
     def add(self, low: float, high: float, entry: E) -> None:
         """Hold an entry under a span; not more than one end is infinite."""
         if low == high:
-            self._points.setdefault(low, set()).add(entry)
+            put(self._points, low, entry)
         elif high == inf:
             self._lows.add(low, entry)
         elif low == -inf:
@@ -77,12 +78,12 @@ class Ranges(Generic[E]):
                 cells = self._grids[width] = {}
                 self._widths = tuple(self._grids.items())
             for cell in _cells(width, low, high):
-                cells.setdefault(cell, set()).add(entry)
+                put(cells, cell, entry)
 
     def remove(self, low: float, high: float, entry: E) -> None:
         """Let go of an entry that is held under a span."""
         if low == high:
-            _drop(self._points, low, entry)
+            take(self._points, low, entry)
         elif high == inf:
             self._lows.remove(low, entry)
         elif low == -inf:
@@ -91,7 +92,7 @@ class Ranges(Generic[E]):
             width = _width(low, high)
             cells = self._grids[width]
             for cell in _cells(width, low, high):
-                _drop(cells, cell, entry)
+                take(cells, cell, entry)
             if not cells:
                 del self._grids[width]
                 self._widths = tuple(self._grids.items())
@@ -128,19 +129,13 @@ def _cells(width: int, low: float, high: float) -> range:
     return range(floor(ldexp(low, -width)), floor(ldexp(high, -width)) + 1)
 
 
-def _drop(buckets: dict[T, set[E]], key: T, entry: E) -> None:
-    buckets[key].remove(entry)
-    if not buckets[key]:
-        del buckets[key]
-
-
 class _Ends(Generic[E]):
     """Entries by the one end of their span."""
 
     __slots__ = ("_buckets", "ends", "entries")
 
     def __init__(self) -> None:
-        self._buckets: dict[float, set[E]] = {}
+        self._buckets: dict[float, Bucket[E]] = {}
         self.ends: list[float] = []
         """The keys of the buckets, ascending."""
         self.entries = 0
@@ -148,18 +143,13 @@ class _Ends(Generic[E]):
     def add(self, end: float, entry: E) -> None:
         """Hold an entry."""
         self.entries += 1
-        bucket = self._buckets.get(end)
-        if bucket is None:
-            self._buckets[end] = {entry}
+        if put(self._buckets, end, entry):
             insort(self.ends, end)
-        else:
-            bucket.add(entry)
 
     def remove(self, end: float, entry: E) -> None:
         """Let go of an entry."""
         self.entries -= 1
-        _drop(self._buckets, end, entry)
-        if end not in self._buckets:
+        if take(self._buckets, end, entry):
             del self.ends[bisect_left(self.ends, end)]
 
     def look_up(self, where: slice, found: list[E]) -> None:

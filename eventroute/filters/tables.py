@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
+from eventroute.filters.buckets import Bucket, put, take
 from eventroute.filters.expr.values import instant
 from eventroute.filters.predicates import Predicate, Present, Span
 from eventroute.filters.ranges import Ranges, rounded
@@ -29,8 +30,6 @@ MAX_RECENT_FOUND: Final = 64
 """How much is found at most for a text that is kept in mind."""
 
 E = TypeVar("E")
-Bucket: TypeAlias = set[E] | tuple[E]
-"""Entries under one text: most often there is one, and a set would take five times the memory."""
 Gather: TypeAlias = Callable[[list[E]], tuple[E, ...]]
 """Makes what was found for a text shorter: without repetitions, and alike entries as one."""
 
@@ -149,23 +148,11 @@ class Column(Generic[E]):
                     self._arrange()
 
     def _add_text(self, predicate: Text, entry: E) -> None:
-        buckets = self._buckets(predicate.relation)
-        bucket = buckets.get(predicate.literal)
-        if bucket is None:
-            buckets[predicate.literal] = (entry,)
+        if put(self._buckets(predicate.relation), predicate.literal, entry):
             self._changed(predicate, 1)
-        elif isinstance(bucket, set):
-            bucket.add(entry)
-        else:
-            buckets[predicate.literal] = {*bucket, entry}
 
     def _remove_text(self, predicate: Text, entry: E) -> None:
-        buckets = self._buckets(predicate.relation)
-        bucket = buckets[predicate.literal]
-        if isinstance(bucket, set):
-            bucket.remove(entry)
-        if not bucket or isinstance(bucket, tuple):
-            del buckets[predicate.literal]
+        if take(self._buckets(predicate.relation), predicate.literal, entry):
             self._changed(predicate, -1)
 
     def _changed(self, predicate: Text, by: int) -> None:

@@ -151,6 +151,14 @@ def test_a_key_has_one_filter() -> None:
     assert (len(index), index.match(EVENT)) == (0, set())
 
 
+def test_the_keys_are_told_as_they_were() -> None:
+    index = indexed({"a": "type = 't'", "b": "type = 't'", "c": {"exact": {"type": "u"}}})
+    told = iter(index)
+    index.discard("a")
+    assert list(told) == ["a", "b", "c"]
+    assert list(index) == ["b", "c"]
+
+
 def test_equal_filters_are_held_and_evaluated_once() -> None:
     spec = [{"exact": {"type": "t"}}, {"prefix": {"data.a": "5"}}]
     index = indexed(dict.fromkeys(range(100), spec))
@@ -243,7 +251,7 @@ def test_many_keys_of_one_filter_are_not_copied() -> None:
     index.add("ab", Filter.parse({"prefix": {"subject": "ab"}}))
     assert len(index.match(EVENT)) == 1001
     [column] = index._columns.values()
-    assert {len(one.keys) for one in column.recent["abc"]} == {1, 1000}
+    assert {len(one) for one in column.recent["abc"]} == {1, 1000}
     index.discard(("a", 0))
     assert len(index.match(EVENT)) == 1000
 
