@@ -32,11 +32,13 @@ from types import TracebackType
 from typing import Self
 
 from eventroute.storage.buses import BusInfo, BusSettings, Lost, Trimmed
+from eventroute.storage.deliveries import Deliveries
 from eventroute.storage.retention import Retention
 from eventroute.storage.timers import Timers
 from eventroute.storage.values import (
     DEFAULT_BUS,
     LIVE,
+    STUCK,
     Advance,
     Bounds,
     Bury,
@@ -58,12 +60,14 @@ from eventroute.storage.values import (
     Timer,
     Wait,
     Waiting,
+    WaitingKey,
     WaitingSummary,
 )
 
 __all__ = [
     "DEFAULT_BUS",
     "LIVE",
+    "STUCK",
     "Advance",
     "Bounds",
     "Bury",
@@ -91,11 +95,12 @@ __all__ = [
     "Trimmed",
     "Wait",
     "Waiting",
+    "WaitingKey",
     "WaitingSummary",
 ]
 
 
-class Storage(Timers):
+class Storage(Timers, Deliveries):
     """A log and a ledger. `async with storage:` opens and closes it; openings nest and are counted."""
 
     # -- lifecycle -------------------------------------------------------------------------------------------------
@@ -243,14 +248,15 @@ class Storage(Timers):
 
     @abstractmethod
     async def put_subscription(
-        self, bus: str, subscription: str, definition: bytes, *, start: Start
+        self, bus: str, subscription: str, definition: bytes, *, start: Start, apart: bool = False
     ) -> StoredSubscription:
         """Create or update; ids are unique across the buses of a storage. Holds for every event appended after the
-        return.
+        return. One that is `apart` never shares the live reader: it begins with a reader of its own at any start, and
+        leaves live (see `leave_live`) in the change that makes it so.
 
         New: `latest` opens a span of the live reader at the end of the log; any other start makes a reader of its own
         there (an offset or time below the first readable one starts at the first; an offset above the end is kept).
-        Existing: keeps its place and `start` is ignored; an equal definition changes nothing. A changed one raises
+        Existing: keeps its place and `start` is ignored; an equal one changes nothing. A changed one raises
         revision and version, and every span of it that reaches beyond its reader's first unclaimed offset is parted
         there: what is claimed keeps the old definition, the new one begins there. Raises StorageConflict where
         the id is taken on another bus.
@@ -293,7 +299,7 @@ class Storage(Timers):
         the live one's: its own reader then ends at the live reader's first unclaimed offset (and is
         removed when it gets there), and a live span begins there. Where its own reader is already ahead of live, the
         live span begins at the own reader's first unclaimed offset and the own reader ends there. Returns whether
-        it is served by live now; false for a paused one. Raises UnknownSubscription.
+        it is served by live now; false for one that is paused or apart. Raises UnknownSubscription.
         """
 
     @abstractmethod
@@ -338,23 +344,15 @@ class Storage(Timers):
         """Every reader of the bus with its progress, `live` first."""
 
     @abstractmethod
-    async def claim(self, bus: str, reader: str, session: Session, *, limit: int) -> Claim | None:
+    async def claim(self, bus: str, reader: str, session: Session, *, limit: int, alone: bool = False) -> Claim | None:
         """Claim work for a reader: first a range whose session has lapsed or was closed (given over as it is),
         else the next at most `limit` offsets. None where there is nothing now, the reader is gone, or it is the own
         reader of a paused subscription. Raises LeaseLost.
 
+        With `alone`, None too while another living session has a claim of this reader: so its ranges are worked on in
+        the order of the log. Whoever asks so shares the reader as long as its session lives; see `Claim.shared`.
+
         Need not survive a power loss (the range is then claimed again), but must hold across processes.
-        """
-
-    @abstractmethod
-    async def claim_waiting(
-        self, bus: str, subscription: str, session: Session, *, now: float, limit: int
-    ) -> list[Waiting]:
-        """Take at most `limit` waiting deliveries of a subscription that are due (`due` <= `now`) and that no living
-        session holds, the earliest due first; the session holds them until they are settled, buried or written again.
-        Nothing for a paused or unknown subscription, or one of another bus. Raises LeaseLost.
-
-        Need not survive a power loss, as `claim`.
         """
 
     @abstractmethod
@@ -365,12 +363,6 @@ class Storage(Timers):
         `Complete` names a claim that it does not hold; then nothing is applied. Entries for a subscription that is
         gone, or is on another bus, are dropped; an `Advance` or `Complete` whose reader is gone does nothing. A reader
         that has reached its `until` with no claim left is removed, which counts as a change of its subscription.
-        """
-
-    @abstractmethod
-    async def waiting(self, bus: str, *, before: int | None = None) -> tuple[WaitingSummary, ...]:
-        """The waiting deliveries by subscription (those with any, sorted); where `before` is given, only of offsets
-        below it.
         """
 
     # -- dead letters ----------------------------------------------------------------------------------------------
@@ -391,9 +383,11 @@ class Storage(Timers):
         counted and their event with them; one whose subscription is gone, or whose event the log had lost, stays.
         Returns how many.
 
-        A waiting delivery of the same identity is overwritten. `watch` is not woken.
+        A waiting delivery of the same identity is overwritten, but for its key. `watch` is not woken.
         """
 
     @abstractmethod
     async def purge(self, bus: str, letters: Sequence[tuple[str, int]]) -> int:
-        """Remove dead letters, named by (subscription, offset), for good. Returns how many there were."""
+        """Remove dead letters, named by (subscription, offset), for good, with what is `STUCK` because of them. Returns
+        how many there were.
+        """

@@ -13,7 +13,20 @@ from attrs import evolve
 
 from eventroute.errors import LeaseLost
 from eventroute.storage import placement
-from eventroute.storage.base import Advance, Bury, Claim, Complete, Entry, Session, Settle, Wait, Waiting
+from eventroute.storage.base import (
+    STUCK,
+    Advance,
+    Bury,
+    Claim,
+    Complete,
+    DeadLetter,
+    Entry,
+    Session,
+    Settle,
+    Wait,
+    Waiting,
+    WaitingKey,
+)
 from eventroute.storage.tables import Tables
 
 __all__ = [
@@ -26,6 +39,7 @@ __all__ = [
     "redrive",
     "release",
     "release_waiting",
+    "waiting_keys",
     "write",
 ]
 
@@ -49,12 +63,17 @@ def close_session(tables: Tables, session: Session) -> None:
     tables.drop_session(session.id)
 
 
-def claim(tables: Tables, bus: str, reader: str, session: Session, limit: int, now: float) -> Claim | None:
+def claim(
+    tables: Tables, bus: str, reader: str, session: Session, limit: int, now: float, *, alone: bool = False
+) -> Claim | None:
     """See `Storage.claim`."""
     version = tables.version(bus)
     _living(tables, session, now)
     row = tables.reader(bus, reader)
     if row is None or (row.subscription is not None and _asleep(tables, row.subscription, bus)):
+        return None
+    shared = alone and tables.share(bus, reader, session.id)
+    if alone and tables.claimed_by_others(bus, reader, session.id):
         return None
     free = tables.free_claim(bus, reader)
     if free is not None:
@@ -68,7 +87,7 @@ def claim(tables: Tables, bus: str, reader: str, session: Session, limit: int, n
         taken = Claim(bus, reader, row.claimed, end, version, session.id)
         tables.put_reader(evolve(row, claimed=end))
     tables.put_claim(taken)
-    return taken
+    return evolve(taken, shared=shared)
 
 
 def release(tables: Tables, taken: Claim | None) -> None:
@@ -85,9 +104,19 @@ def claim_waiting(
     _living(tables, session, lease_now)
     if _asleep(tables, subscription, bus):
         return []
-    taken = tables.free_waiting(subscription, now, limit)
+    if tables.has_keys(subscription):
+        taken = tables.free_in_turn(subscription, session.id, now, limit)
+    else:
+        taken = tables.free_waiting(subscription, now, limit)
     tables.hold_waiting(taken, session.id)
     return taken
+
+
+def waiting_keys(tables: Tables, bus: str, subscription: str) -> list[WaitingKey]:
+    """See `Storage.waiting_keys`."""
+    tables.version(bus)
+    stored = tables.subscription(subscription)
+    return [] if stored is None or stored.bus != bus else tables.waiting_keys(subscription)
 
 
 def release_waiting(tables: Tables, taken: Sequence[Waiting], session: Session) -> None:
@@ -118,7 +147,8 @@ def redrive(tables: Tables, bus: str, letters: Sequence[tuple[str, int]], due: f
         if letter is None or not letter.event or not _served(tables, bus, subscription, there):
             continue
         tables.drop_dead_letter(bus, subscription, offset)
-        tables.put_waiting(Waiting(subscription, offset, due, event=letter.event), None)
+        key = tables.waiting_key(subscription, offset)
+        tables.put_waiting(Waiting(subscription, offset, due, event=letter.event, key=key), None)
         count += 1
     return count
 
@@ -129,6 +159,7 @@ def purge(tables: Tables, bus: str, letters: Sequence[tuple[str, int]]) -> int:
     there = [name for name in dict.fromkeys(letters) if tables.dead_letter(bus, *name) is not None]
     for name in there:
         tables.drop_dead_letter(bus, *name)
+        tables.drop_stuck(*name)
     return len(there)
 
 
@@ -176,10 +207,20 @@ def _apply(tables: Tables, bus: str, session: Session, entry: Entry, there: dict
         case Settle(subscription, offset):
             if _served(tables, bus, subscription, there):
                 tables.drop_waiting(subscription, offset)
-        case Bury(letter):
+        case Bury(letter, key):
             if _served(tables, bus, letter.subscription, there):
-                tables.drop_waiting(letter.subscription, letter.offset)
-                tables.put_dead_letter(bus, letter)
+                _bury(tables, bus, letter, key)
+
+
+def _bury(tables: Tables, bus: str, letter: DeadLetter, key: int | None) -> None:
+    tables.put_dead_letter(bus, letter)
+    if key is None:
+        tables.drop_waiting(letter.subscription, letter.offset)
+        return
+    stuck = Waiting(
+        letter.subscription, letter.offset, STUCK, letter.attempts, reason=letter.reason, event=letter.event, key=key
+    )
+    tables.put_waiting(stuck, None)
 
 
 def _advance(tables: Tables, claimed: Claim, start: int) -> None:

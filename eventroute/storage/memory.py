@@ -32,6 +32,7 @@ from eventroute.storage.base import (
     Timer,
     Trimmed,
     Waiting,
+    WaitingKey,
     WaitingSummary,
 )
 from eventroute.storage.memory_tables import MemoryTables
@@ -222,11 +223,11 @@ class MemoryStorage(Storage):
     # -- subscriptions ---------------------------------------------------------------------------------------------
 
     async def put_subscription(
-        self, bus: str, subscription: str, definition: bytes, *, start: Start
+        self, bus: str, subscription: str, definition: bytes, *, start: Start, apart: bool = False
     ) -> StoredSubscription:
         """See `Storage.put_subscription`."""
         with self._open() as tables:
-            return placement.put(tables, bus, subscription, definition, start)
+            return placement.put(tables, bus, subscription, definition, start, apart=apart)
 
     async def remove_subscription(self, subscription: str) -> None:
         """See `Storage.remove_subscription`."""
@@ -280,10 +281,10 @@ class MemoryStorage(Storage):
         with self._open() as tables:
             return tables.readers(bus)
 
-    async def claim(self, bus: str, reader: str, session: Session, *, limit: int) -> Claim | None:
+    async def claim(self, bus: str, reader: str, session: Session, *, limit: int, alone: bool = False) -> Claim | None:
         """See `Storage.claim`."""
         with self._open() as tables:
-            return ledger.claim(tables, bus, reader, session, limit, self._clock.monotonic())
+            return ledger.claim(tables, bus, reader, session, limit, self._clock.monotonic(), alone=alone)
 
     async def claim_waiting(
         self, bus: str, subscription: str, session: Session, *, now: float, limit: int
@@ -302,6 +303,11 @@ class MemoryStorage(Storage):
         """See `Storage.waiting`."""
         with self._open() as tables:
             return tables.waiting(bus, before, self._clock.monotonic())
+
+    async def waiting_keys(self, bus: str, subscription: str) -> list[WaitingKey]:
+        """See `Storage.waiting_keys`."""
+        with self._open() as tables:
+            return ledger.waiting_keys(tables, bus, subscription)
 
     # -- dead letters ----------------------------------------------------------------------------------------------
 

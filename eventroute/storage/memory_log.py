@@ -59,6 +59,8 @@ class BusState:
     readers: dict[str, Reader] = field(factory=dict)
     claims: dict[str, dict[int, Claim]] = field(factory=dict)
     """Reader -> the open claims by start."""
+    sharing: dict[str, set[str]] = field(factory=dict)
+    """Reader -> the sessions that share it."""
     letters: dict[tuple[str, int], DeadLetter] = field(factory=dict)
 
 

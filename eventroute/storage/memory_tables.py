@@ -10,6 +10,7 @@ from attrs import define, evolve
 
 from eventroute.storage.base import (
     LIVE,
+    STUCK,
     Changes,
     Claim,
     DeadLetter,
@@ -17,6 +18,7 @@ from eventroute.storage.base import (
     Span,
     StoredSubscription,
     Waiting,
+    WaitingKey,
     WaitingSummary,
 )
 from eventroute.storage.memory_log import MemoryLog
@@ -150,6 +152,7 @@ class MemoryTables(MemoryLog):
         state = self._bus(reader.bus)
         del state.readers[reader.name]
         del state.claims[reader.name]
+        state.sharing.pop(reader.name, None)
         if reader.subscription is not None:
             del self._own[reader.subscription][reader.name]
 
@@ -166,6 +169,18 @@ class MemoryTables(MemoryLog):
     def first_claim(self, bus: str, reader: str) -> int | None:
         """Where the first starts."""
         return min(self._bus(bus).claims[reader], default=None)
+
+    def claimed_by_others(self, bus: str, reader: str, session: str) -> bool:
+        """Whether others have claims."""
+        claims = self._bus(bus).claims[reader].values()
+        return any(claim.session != session and claim.session in self._sessions for claim in claims)
+
+    def share(self, bus: str, reader: str, session: str) -> bool:
+        """Share a reader."""
+        sharing = self._bus(bus).sharing.setdefault(reader, set())
+        sharing.intersection_update(self._sessions)
+        sharing.add(session)
+        return len(sharing) > 1
 
     def put_claim(self, claim: Claim) -> None:
         """Insert or overwrite."""
@@ -204,11 +219,50 @@ class MemoryTables(MemoryLog):
         """Remove."""
         self._waiting.get(subscription, {}).pop(offset, None)
 
+    def drop_stuck(self, subscription: str, offset: int) -> None:
+        """Remove, where it is stuck."""
+        row = self._waiting.get(subscription, {}).get(offset)
+        if row is not None and row.waiting.due == STUCK:
+            self.drop_waiting(subscription, offset)
+
+    def waiting_key(self, subscription: str, offset: int) -> int | None:
+        """The key of one."""
+        row = self._waiting.get(subscription, {}).get(offset)
+        return None if row is None else row.waiting.key
+
+    def waiting_keys(self, subscription: str) -> list[WaitingKey]:
+        """Those with a key."""
+        rows = sorted(self._waiting.get(subscription, {}).items())
+        return [
+            WaitingKey(offset, row.waiting.key, row.waiting.due == STUCK)
+            for offset, row in rows
+            if row.waiting.key is not None
+        ]
+
+    def has_keys(self, subscription: str) -> bool:
+        """Whether any has a key."""
+        return any(row.waiting.key is not None for row in self._waiting.get(subscription, {}).values())
+
     def free_waiting(self, subscription: str, now: float, limit: int) -> list[Waiting]:
         """Those due and free."""
         rows = self._waiting.get(subscription, {}).values()
         free = (row.waiting for row in rows if row.waiting.due <= now and row.session not in self._sessions)
         return heapq.nsmallest(limit, free, key=_due)
+
+    def free_in_turn(self, subscription: str, session: str, now: float, limit: int) -> list[Waiting]:
+        """Those due and free whose turn it is."""
+        free: list[Waiting] = []
+        barred: set[int | None] = set()
+        for _, row in sorted(self._waiting.get(subscription, {}).items()):
+            waiting = row.waiting
+            if waiting.due > now or (row.session in self._sessions and row.session != session):
+                barred.add(waiting.key)
+            elif waiting.key not in barred or waiting.key is None:
+                if row.session not in self._sessions and len(free) < limit:
+                    free.append(waiting)
+                if waiting.attempts:
+                    barred.add(waiting.key)
+        return free
 
     def hold_waiting(self, waiting: Iterable[Waiting], session: str) -> None:
         """Let the session hold them."""
@@ -239,9 +293,13 @@ class MemoryTables(MemoryLog):
             if self._subscriptions[subscription].bus != bus:
                 continue
             counted = [row for offset, row in rows.items() if before is None or offset < before]
-            free = [row.waiting.due for row in counted if row.session not in living]
             if counted:
-                yield WaitingSummary(subscription, len(counted), len(free), min(free, default=None))
+                firsts = _firsts(rows.values())
+                free = [row for row in counted if row.session not in living]
+                due = (one.waiting.due for one in free if firsts.get(one.waiting.key, one) is one)
+                stuck = sum(firsts.get(one.waiting.key, one).waiting.due == STUCK for one in counted)
+                next_due = min((time for time in due if time != STUCK), default=None)
+                yield WaitingSummary(subscription, len(counted), len(free), next_due, stuck)
 
     def dead_letter(self, bus: str, subscription: str, offset: int) -> DeadLetter | None:
         """One dead letter."""
@@ -274,6 +332,16 @@ class MemoryTables(MemoryLog):
             key = (letter.subscription, letter.reason)
             counts[key] = counts.get(key, 0) + 1
         return counts
+
+
+def _firsts(rows: Iterable[_Row]) -> dict[int | None, _Row]:
+    """By key, the row with the smallest offset."""
+    firsts: dict[int | None, _Row] = {}
+    for row in rows:
+        key = row.waiting.key
+        if key is not None and (key not in firsts or row.waiting.offset < firsts[key].waiting.offset):
+            firsts[key] = row
+    return firsts
 
 
 def _due(waiting: Waiting) -> tuple[float, int]:

@@ -29,20 +29,24 @@ MAX_REPLAYS = 10
 """How many replays of one subscription may be under way at once."""
 
 
-def put(tables: Tables, bus: str, subscription: str, definition: bytes, start: Start) -> StoredSubscription:
+def put(
+    tables: Tables, bus: str, subscription: str, definition: bytes, start: Start, *, apart: bool = False
+) -> StoredSubscription:
     """See `Storage.put_subscription`."""
     tables.version(bus)
     stored = tables.subscription(subscription)
     if stored is None:
-        return _create(tables, bus, subscription, definition, start)
+        return _create(tables, bus, subscription, definition, start, apart)
     if stored.bus != bus:
         raise StorageConflict(f"the subscription {subscription!r} is on the bus {stored.bus!r}, not on {bus!r}")
-    if stored.definition == definition:
+    if (stored.definition, stored.apart) == (definition, apart):
         return stored
     spans = [part for span in tables.spans(subscription) for part in _parted(tables, bus, span, stored.definition)]
-    changed = evolve(stored, definition=definition, revision=stored.revision + 1)
+    changed = evolve(stored, definition=definition, revision=stored.revision + 1, apart=apart)
     _store(tables, changed, spans)
-    return changed
+    if apart and stored.reader == LIVE:
+        _leave(tables, changed)
+    return find(tables, subscription)
 
 
 def remove(tables: Tables, subscription: str) -> None:
@@ -86,8 +90,10 @@ def leave_live(tables: Tables, subscription: str) -> None:
 def join_live(tables: Tables, subscription: str, within: int) -> bool:
     """See `Storage.join_live`."""
     stored = find(tables, subscription)
-    if stored.paused is not None or stored.reader == LIVE:
-        return stored.paused is None
+    if stored.paused is not None or stored.apart:
+        return False
+    if stored.reader == LIVE:
+        return True
     own, live = _reader(tables, stored.bus, stored.reader), _reader(tables, stored.bus, LIVE)
     if live.claimed - own.claimed > within:
         return False
@@ -147,15 +153,17 @@ def reader_done(tables: Tables, reader: Reader) -> None:
         _store(tables, stored, tables.spans(stored.id))
 
 
-def _create(tables: Tables, bus: str, subscription: str, definition: bytes, start: Start) -> StoredSubscription:
+def _create(
+    tables: Tables, bus: str, subscription: str, definition: bytes, start: Start, apart: bool
+) -> StoredSubscription:
     bounds = tables.bounds(bus)
-    if start == "latest":
-        name, at = LIVE, bounds.end
-    else:
-        name = _own_name(tables, bus, subscription)
+    name, at = LIVE, bounds.end
+    if start != "latest":
         at = bounds.first if start == "earliest" else max(_offset(tables, bus, start), bounds.first)
+    if apart or start != "latest":
+        name = _own_name(tables, bus, subscription)
         tables.put_reader(Reader(bus, name, at, at, None, subscription))
-    stored = StoredSubscription(subscription, bus, definition, 1, None, name)
+    stored = StoredSubscription(subscription, bus, definition, 1, None, name, apart=apart)
     _store(tables, stored, [Span(name, subscription, at, None, None)])
     return stored
 

@@ -31,6 +31,7 @@ from eventroute.storage.base import (
     StoredSubscription,
     Trimmed,
     Waiting,
+    WaitingKey,
     WaitingSummary,
 )
 from eventroute.storage.jobs import Call
@@ -258,10 +259,12 @@ class SQLiteStorage(_TimerCalls, Storage):
     # -- subscriptions ---------------------------------------------------------------------------------------------
 
     async def put_subscription(
-        self, bus: str, subscription: str, definition: bytes, *, start: Start
+        self, bus: str, subscription: str, definition: bytes, *, start: Start, apart: bool = False
     ) -> StoredSubscription:
         """See `Storage.put_subscription`."""
-        return await self._write(lambda tables: placement.put(tables, bus, subscription, definition, start))
+        return await self._write(
+            lambda tables: placement.put(tables, bus, subscription, definition, start, apart=apart)
+        )
 
     async def remove_subscription(self, subscription: str) -> None:
         """See `Storage.remove_subscription`."""
@@ -305,14 +308,14 @@ class SQLiteStorage(_TimerCalls, Storage):
         """See `Storage.readers`."""
         return await self._read(lambda tables: tables.readers(bus))
 
-    async def claim(self, bus: str, reader: str, session: Session, *, limit: int) -> Claim | None:
+    async def claim(self, bus: str, reader: str, session: Session, *, limit: int, alone: bool = False) -> Claim | None:
         """See `Storage.claim`."""
 
         def undo(taken: Claim | None) -> Callable[[SqliteTables], None]:
             return lambda tables: ledger.release(tables, taken)
 
         return await self._write(
-            lambda tables: ledger.claim(tables, bus, reader, session, limit, self._clock.time()),
+            lambda tables: ledger.claim(tables, bus, reader, session, limit, self._clock.time(), alone=alone),
             durable=False,
             undo=undo,
         )
@@ -342,6 +345,10 @@ class SQLiteStorage(_TimerCalls, Storage):
     async def waiting(self, bus: str, *, before: int | None = None) -> tuple[WaitingSummary, ...]:
         """See `Storage.waiting`."""
         return await self._read(lambda tables: tables.waiting(bus, before, self._clock.time()))
+
+    async def waiting_keys(self, bus: str, subscription: str) -> list[WaitingKey]:
+        """See `Storage.waiting_keys`."""
+        return await self._read(lambda tables: ledger.waiting_keys(tables, bus, subscription))
 
     # -- dead letters ----------------------------------------------------------------------------------------------
 

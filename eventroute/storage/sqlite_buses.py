@@ -163,7 +163,7 @@ class SqliteBuses(Statements):
             (end, version + 1),
         )
         self._do("UPDATE bus SET going = 1 WHERE name = ?", (bus,))
-        for table in ("reader", "claim", "removed", "lost"):
+        for table in ("reader", "claim", "sharing", "removed", "lost"):
             self._do(f"DELETE FROM {table} WHERE bus = ?", (bus,))  # noqa: S608 - names from here
         self._ends.pop(bus, None)
         self._versions.pop(bus, None)

@@ -148,7 +148,18 @@ INSERT INTO deleted ("offset", version) VALUES (1, 0);
 CREATE TABLE host (boot TEXT NOT NULL);
 """
 
-MIGRATIONS = (_VERSION_1, _VERSION_2)
+# `apart`: it never shares the live reader. Waiting deliveries of one key are taken one behind the other. `sharing`: the
+# sessions that work on a reader whose ranges are claimed by one session at a time.
+_VERSION_3 = """
+ALTER TABLE subscription ADD COLUMN apart INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE waiting ADD COLUMN key INTEGER;
+CREATE INDEX waiting_key ON waiting (subscription, key, "offset") WHERE key IS NOT NULL;
+CREATE TABLE sharing (
+    bus TEXT NOT NULL, reader TEXT NOT NULL, session TEXT NOT NULL, PRIMARY KEY (bus, reader, session)
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3)
 """Each leads from the version that is its place here to the next one; 0 is an empty file."""
 
 SCHEMA_VERSION = len(MIGRATIONS)

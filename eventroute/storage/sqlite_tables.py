@@ -8,6 +8,7 @@ import attrs
 
 from eventroute.storage.base import (
     LIVE,
+    STUCK,
     Changes,
     Claim,
     DeadLetter,
@@ -15,6 +16,7 @@ from eventroute.storage.base import (
     Span,
     StoredSubscription,
     Waiting,
+    WaitingKey,
     WaitingSummary,
 )
 from eventroute.storage.sqlite_timers import SqliteTimers
@@ -22,11 +24,11 @@ from eventroute.storage.tables import REMOVED_KEPT, Need
 
 __all__ = ["SqliteTables"]
 
-_SUBSCRIPTION = "SELECT id, bus, definition, revision, paused, reader, paused_at FROM subscription"
+_SUBSCRIPTION = "SELECT id, bus, definition, revision, paused, reader, paused_at, 0, apart FROM subscription"
 _SPAN = "SELECT span.reader, span.subscription, span.start, span.until, span.definition FROM span"
 _READER = "SELECT bus, name, position, claimed, until, subscription, replayed_from FROM reader"
 _CLAIM = 'SELECT bus, reader, start, "end", version, session FROM claim'
-_WAITING = 'SELECT subscription, "offset", due, attempts, first_attempt, reason, event FROM waiting'
+_WAITING = 'SELECT subscription, "offset", due, attempts, first_attempt, reason, event, key FROM waiting'
 _LETTER = 'SELECT subscription, "offset", time, reason, error, attempts, event FROM dead_letter'
 _LIVING = "SELECT id FROM session"
 _NEEDS = (
@@ -41,6 +43,28 @@ _FIRST_NEED = f"SELECT start, subscription FROM ({_NEEDS}) ORDER BY 1, 2 LIMIT 1
 _UNSETTLED = (
     'SELECT (SELECT min("offset") FROM waiting WHERE subscription = id AND event IS NULL) AS start, id'
     " FROM subscription WHERE bus = ? AND start IS NOT NULL ORDER BY 1, 2 LIMIT 1"
+)
+# Of the rows before one of the same key only the first that is in its way is looked for, which is seldom far.
+_IN_TURN = (
+    f"{_WAITING} AS row WHERE subscription = ?1 AND due <= ?2 AND (session IS NULL OR session NOT IN ({_LIVING}))"  # noqa: S608 - all from here
+    " AND (key IS NULL OR NOT EXISTS (SELECT 1 FROM waiting AS one"
+    '  WHERE one.subscription = row.subscription AND one.key = row.key AND one."offset" < row."offset"'
+    f"  AND (one.attempts > 0 OR one.due > ?2 OR (one.session <> ?3 AND one.session IN ({_LIVING})))))"
+    ' ORDER BY "offset" LIMIT ?4'
+)
+# "free" is worked out row by row: a session that has lapsed may still be in its table.
+_SUMMARY = (
+    "SELECT subscription, count(*), sum(free),"
+    ' min(CASE WHEN free AND due < ?4 AND coalesce(first, "offset") = "offset" THEN due END),'
+    " sum(due = ?4 OR (first IS NOT NULL AND ?4 = (SELECT one.due FROM waiting AS one"
+    '  WHERE one.subscription = row.subscription AND one."offset" = first)))'
+    ' FROM (SELECT subscription, due, "offset",'
+    "  session IS NULL OR session NOT IN (SELECT id FROM session WHERE lapses > ?1) AS free,"
+    '  CASE WHEN key IS NOT NULL THEN (SELECT min(one."offset") FROM waiting AS one'
+    "   WHERE one.subscription = waiting.subscription AND one.key = waiting.key) END AS first"
+    "  FROM waiting WHERE subscription IN (SELECT id FROM subscription WHERE bus = ?2)"
+    '  AND (?3 IS NULL OR "offset" < ?3)'
+    " ) AS row GROUP BY subscription ORDER BY subscription"
 )
 
 
@@ -58,9 +82,10 @@ class SqliteTables(SqliteTimers):
         """Insert or overwrite."""
         self._do("DELETE FROM removed WHERE bus = ? AND id = ?", (stored.bus, stored.id))
         self._do(
-            "INSERT OR REPLACE INTO subscription (id, bus, definition, revision, paused, reader, paused_at, version)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (*attrs.astuple(stored)[:7], version),
+            "INSERT OR REPLACE INTO subscription"
+            " (id, bus, definition, revision, paused, reader, paused_at, apart, version)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*attrs.astuple(stored)[:7], stored.apart, version),
         )
 
     def drop_subscription(self, stored: StoredSubscription, version: int) -> None:
@@ -133,6 +158,7 @@ class SqliteTables(SqliteTimers):
         """Remove."""
         self._do("DELETE FROM reader WHERE bus = ? AND name = ?", (reader.bus, reader.name))
         self._do("DELETE FROM claim WHERE bus = ? AND reader = ?", (reader.bus, reader.name))
+        self._do("DELETE FROM sharing WHERE bus = ? AND reader = ?", (reader.bus, reader.name))
 
     def claim_at(self, bus: str, reader: str, start: int) -> Claim | None:
         """The claim that starts there."""
@@ -151,6 +177,29 @@ class SqliteTables(SqliteTimers):
         """Where the first starts."""
         (start,) = self._row("SELECT min(start) FROM claim WHERE bus = ? AND reader = ?", (bus, reader))
         return None if start is None else int(start)
+
+    def claimed_by_others(self, bus: str, reader: str, session: str) -> bool:
+        """Whether others have claims."""
+        found = self._one(
+            "SELECT 1 FROM claim JOIN session ON session.id = claim.session"
+            " WHERE claim.bus = ? AND claim.reader = ? AND claim.session <> ? LIMIT 1",
+            (bus, reader, session),
+        )
+        return found is not None
+
+    def share(self, bus: str, reader: str, session: str) -> bool:
+        """Share a reader."""
+        rows = self._all(
+            "SELECT sharing.session, session.id FROM sharing LEFT JOIN session ON session.id = sharing.session"
+            " WHERE sharing.bus = ? AND sharing.reader = ?",
+            (bus, reader),
+        )
+        for gone, _ in (row for row in rows if row[1] is None):
+            self._do("DELETE FROM sharing WHERE bus = ? AND reader = ? AND session = ?", (bus, reader, gone))
+        there = {name for _, name in rows if name is not None}
+        if session not in there:
+            self._do("INSERT INTO sharing (bus, reader, session) VALUES (?, ?, ?)", (bus, reader, session))
+        return bool(there - {session})
 
     def put_claim(self, claim: Claim) -> None:
         """Insert or overwrite."""
@@ -214,14 +263,37 @@ class SqliteTables(SqliteTimers):
         """Insert or overwrite."""
         row = (waiting.subscription, waiting.offset, waiting.due, waiting.attempts, waiting.first_attempt)
         self._do(
-            'INSERT OR REPLACE INTO waiting (subscription, "offset", due, attempts, first_attempt, reason, event,'
-            " session) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (*row, waiting.reason, waiting.event, session),
+            'INSERT OR REPLACE INTO waiting (subscription, "offset", due, attempts, first_attempt, reason, event, key,'
+            " session) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*row, waiting.reason, waiting.event, waiting.key, session),
         )
 
     def drop_waiting(self, subscription: str, offset: int) -> None:
         """Remove."""
         self._do('DELETE FROM waiting WHERE subscription = ? AND "offset" = ?', (subscription, offset))
+
+    def drop_stuck(self, subscription: str, offset: int) -> None:
+        """Remove, where it is stuck."""
+        key = (subscription, offset, STUCK)
+        self._do('DELETE FROM waiting WHERE subscription = ? AND "offset" = ? AND due = ?', key)
+
+    def waiting_key(self, subscription: str, offset: int) -> int | None:
+        """The key of one."""
+        row = self._one('SELECT key FROM waiting WHERE subscription = ? AND "offset" = ?', (subscription, offset))
+        return None if row is None else row[0]
+
+    def waiting_keys(self, subscription: str) -> list[WaitingKey]:
+        """Those with a key."""
+        rows = self._all(
+            'SELECT "offset", key, due = ? FROM waiting WHERE subscription = ? AND key IS NOT NULL ORDER BY "offset"',
+            (STUCK, subscription),
+        )
+        return [WaitingKey(offset, key, bool(stuck)) for offset, key, stuck in rows]
+
+    def has_keys(self, subscription: str) -> bool:
+        """Whether any has a key."""
+        found = self._one("SELECT 1 FROM waiting WHERE subscription = ? AND key IS NOT NULL LIMIT 1", (subscription,))
+        return found is not None
 
     def free_waiting(self, subscription: str, now: float, limit: int) -> list[Waiting]:
         """Those due and free."""
@@ -230,6 +302,11 @@ class SqliteTables(SqliteTimers):
             ' ORDER BY due, "offset" LIMIT ?',
             (subscription, now, limit),
         )
+        return [Waiting(*row) for row in rows]
+
+    def free_in_turn(self, subscription: str, session: str, now: float, limit: int) -> list[Waiting]:
+        """Those due and free whose turn it is."""
+        rows = self._all(_IN_TURN, (subscription, now, session, limit))
         return [Waiting(*row) for row in rows]
 
     def hold_waiting(self, waiting: Iterable[Waiting], session: str) -> None:
@@ -253,16 +330,7 @@ class SqliteTables(SqliteTimers):
     def waiting(self, bus: str, before: int | None, now: float) -> tuple[WaitingSummary, ...]:
         """By subscription."""
         self.version(bus)
-        # "free" is worked out row by row: a session that has lapsed may still be in its table.
-        rows = self._all(
-            "SELECT subscription, count(*), sum(free), min(CASE WHEN free THEN due END) FROM ("
-            "  SELECT subscription, due,"
-            "  session IS NULL OR session NOT IN (SELECT id FROM session WHERE lapses > ?) AS free"
-            "  FROM waiting WHERE subscription IN (SELECT id FROM subscription WHERE bus = ?)"
-            '  AND (? IS NULL OR "offset" < ?)'
-            ") GROUP BY subscription ORDER BY subscription",
-            (now, bus, before, before),
-        )
+        rows = self._all(_SUMMARY, (now, bus, before, STUCK))
         return tuple(WaitingSummary(*row) for row in rows)
 
     def dead_letter(self, bus: str, subscription: str, offset: int) -> DeadLetter | None:

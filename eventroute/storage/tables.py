@@ -23,6 +23,7 @@ from eventroute.storage.base import (
     Span,
     StoredSubscription,
     Waiting,
+    WaitingKey,
     WaitingSummary,
 )
 
@@ -187,7 +188,7 @@ class Tables(Protocol):
         ...
 
     def drop_reader(self, reader: Reader) -> None:
-        """Remove it with its claims."""
+        """Remove it with its claims and who shares it."""
         ...
 
     def claim_at(self, bus: str, reader: str, start: int) -> Claim | None:
@@ -200,6 +201,14 @@ class Tables(Protocol):
 
     def first_claim(self, bus: str, reader: str) -> int | None:
         """Where the first open claim starts."""
+        ...
+
+    def claimed_by_others(self, bus: str, reader: str, session: str) -> bool:
+        """Whether another session that is there has an open claim."""
+        ...
+
+    def share(self, bus: str, reader: str, session: str) -> bool:
+        """Have the session share the reader, as long as it is there; whether another one that is there does, too."""
         ...
 
     def put_claim(self, claim: Claim) -> None:
@@ -238,8 +247,30 @@ class Tables(Protocol):
         """Remove it, if it is there."""
         ...
 
+    def drop_stuck(self, subscription: str, offset: int) -> None:
+        """Remove it, if it is there and stuck."""
+        ...
+
+    def waiting_key(self, subscription: str, offset: int) -> int | None:
+        """Its key, if it is there and has one."""
+        ...
+
+    def waiting_keys(self, subscription: str) -> list[WaitingKey]:
+        """Those with a key, by offset."""
+        ...
+
+    def has_keys(self, subscription: str) -> bool:
+        """Whether any of its waiting deliveries has a key. Asked often."""
+        ...
+
     def free_waiting(self, subscription: str, now: float, limit: int) -> list[Waiting]:
         """Those due at `now` whose session is not there, in the order of (due, offset)."""
+        ...
+
+    def free_in_turn(self, subscription: str, session: str, now: float, limit: int) -> list[Waiting]:
+        """Those due at `now` whose session is not there and whose key the session may have (see
+        `Storage.claim_waiting`), by offset.
+        """
         ...
 
     def hold_waiting(self, waiting: Iterable[Waiting], session: str) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, NamedTuple
 
-from attrs import frozen
+from attrs import field, frozen
 
 __all__ = [
     "DEFAULT_BUS",
     "LIVE",
+    "STUCK",
     "Advance",
     "Bounds",
     "Bury",
@@ -30,6 +32,7 @@ __all__ = [
     "Timer",
     "Wait",
     "Waiting",
+    "WaitingKey",
     "WaitingSummary",
 ]
 
@@ -38,6 +41,9 @@ LIVE = "live"
 
 DEFAULT_BUS = "default"
 """The bus that is there from the start."""
+
+STUCK = math.inf
+"""The due time of a delivery that waits until somebody acts on its dead letter."""
 
 Start = Literal["latest", "earliest"] | int | float
 """Where a new subscription starts: at an int offset, or (float) at the first event appended at or after that time
@@ -126,8 +132,10 @@ class StoredSubscription:
     """The reader that serves it from now on: `live` or one of its own."""
     paused_at: float | None = None
     """Since when it is paused, by the storage's clock, or None."""
-    removed: bool = False
+    removed: bool = field(default=False, converter=bool)
     """Only in `Changes`: the subscription is gone."""
+    apart: bool = field(default=False, converter=bool)
+    """Whether a reader of its own serves it, always."""
 
 
 @frozen
@@ -173,6 +181,8 @@ class Claim:
     end: int
     version: int
     session: str
+    shared: bool = field(default=False, eq=False)
+    """Of one that was claimed alone: whether other living sessions have asked for work of this reader, too."""
 
 
 @frozen
@@ -198,13 +208,24 @@ class Waiting:
     subscription: str
     offset: int
     due: float
-    """Not before this time (seconds since the epoch); the caller's wall clock."""
+    """Not before this time (seconds since the epoch), the caller's wall clock; `STUCK`: until somebody acts."""
     attempts: int = 0
     first_attempt: float | None = None
     reason: str = ""
     """Why the last attempt did not deliver, as a short code; empty where there was none."""
     event: bytes | None = None
     """The event itself where the log may no longer hold it (redriven), else None."""
+    key: int | None = None
+    """Those of one key (64 bits, signed) are taken one behind the other, in the order of their offsets."""
+
+
+class WaitingKey(NamedTuple):
+    """A waiting delivery that has a key."""
+
+    offset: int
+    key: int
+    stuck: bool
+    """Whether it waits until somebody acts on its dead letter."""
 
 
 @frozen
@@ -216,7 +237,11 @@ class WaitingSummary:
     unheld: int
     """How many of them no living session holds."""
     next_due: float | None
-    """The earliest due time among the unheld, or None where there is none."""
+    """The earliest due time among the unheld that are the first of their key or have none, `STUCK` ones left out; None
+    where there is none.
+    """
+    stuck: int = 0
+    """How many wait until somebody acts: those that are `STUCK`, and those whose key's first one is."""
 
 
 @frozen
@@ -268,9 +293,13 @@ class Settle:
 
 @frozen
 class Bury:
-    """Entry: a delivery is given up: the dead letter is kept, a waiting row of the same delivery goes."""
+    """Entry: a delivery is given up: the dead letter is kept, a waiting row of the same delivery goes.
+
+    With a `key` to hold, it waits on, `STUCK`, and with it all of that key behind it, until the letter goes.
+    """
 
     letter: DeadLetter
+    key: int | None = None
 
 
 Entry = Advance | Complete | Wait | Settle | Bury

@@ -43,6 +43,7 @@ __all__ = ["StorageMachine"]
 names = st.sampled_from("ab")
 workers = st.integers(0, 1)
 offsets = st.integers(1, 12)
+keys = st.sampled_from([None, 5, 5, -6])
 
 
 class StorageMachine(LogMachine):
@@ -50,11 +51,11 @@ class StorageMachine(LogMachine):
 
     # -- subscriptions ---------------------------------------------------------------------------------------------
 
-    @rule(name=names, start=st.sampled_from(["latest", "earliest", 3, 20, 0.0]))
-    def put(self, name: str, start: Start) -> None:
+    @rule(name=names, start=st.sampled_from(["latest", "earliest", 3, 20, 0.0]), apart=st.booleans())
+    def put(self, name: str, start: Start, apart: bool) -> None:
         self.serial += 1
         definition, end = b"%d" % self.serial, self.end()
-        self.both(lambda storage, _: storage.put_subscription(BUS, name, definition, start=start))
+        self.both(lambda storage, _: storage.put_subscription(BUS, name, definition, start=start, apart=apart))
         if name not in self.owed:
             begin = {"latest": end, "earliest": 1, 0.0: 1}.get(start, start)
             begin = max(begin, self.first)
@@ -102,13 +103,15 @@ class StorageMachine(LogMachine):
 
     # -- work ------------------------------------------------------------------------------------------------------
 
-    @rule(worker=workers, limit=st.integers(1, 6))
-    def claim(self, worker: int, limit: int) -> None:
+    @rule(worker=workers, limit=st.integers(1, 6), alone=st.booleans())
+    def claim(self, worker: int, limit: int, alone: bool) -> None:
         for reader in self.reader_names():
-            self.take(worker, reader, limit)
+            self.take(worker, reader, limit, alone=alone)
 
-    def take(self, worker: int, reader: str, limit: int) -> Claim | None:
-        claim = self.both(lambda storage, sessions: storage.claim(BUS, reader, sessions[worker], limit=limit))
+    def take(self, worker: int, reader: str, limit: int, *, alone: bool = False) -> Claim | None:
+        claim = self.both(
+            lambda storage, sessions: storage.claim(BUS, reader, sessions[worker], limit=limit, alone=alone)
+        )
         if not isinstance(claim, Claim):
             assert claim in (None, LeaseLost)
             return None
@@ -151,14 +154,14 @@ class StorageMachine(LogMachine):
     @rule(
         place=st.integers(0, 20),
         worker=workers,
-        entries=st.lists(st.tuples(st.integers(0, 3), names, offsets), max_size=4),
+        entries=st.lists(st.tuples(st.integers(0, 3), names, offsets, keys), max_size=4),
     )
-    def complete(self, place: int, worker: int, entries: list[tuple[int, str, int]]) -> None:
+    def complete(self, place: int, worker: int, entries: list[tuple[int, str, int, int | None]]) -> None:
         rest: list[Entry] = []
-        for kind, name, offset in entries:
-            waiting = Waiting(name, offset, float(offset % 5), attempts=kind)
+        for kind, name, offset, key in entries:
+            waiting = Waiting(name, offset, float(offset % 5), attempts=max(0, offset % 3 - 1), key=key)
             letter = DeadLetter(name, offset, 1.0, "reason", "error", kind, b"event")
-            kinds: list[Entry] = [Wait(waiting, True), Wait(waiting, False), Settle(name, offset), Bury(letter)]
+            kinds: list[Entry] = [Wait(waiting, True), Wait(waiting, False), Settle(name, offset), Bury(letter, key)]
             rest.append(kinds[kind])
         claim = self.claims[place % len(self.claims)] if self.claims else None
 
@@ -199,7 +202,7 @@ class StorageMachine(LogMachine):
     @rule(worker=workers)
     def take_over(self, worker: int) -> None:
         self.restart(worker)
-        self.claim(1 - worker, 3)
+        self.claim(1 - worker, 3, alone=True)
 
     def restart(self, worker: int) -> None:
         self.both(lambda storage, sessions: storage.close_session(sessions[worker]))
@@ -225,6 +228,8 @@ class StorageMachine(LogMachine):
     def they_agree(self) -> None:
         self.both(lambda storage, _: storage.readers(BUS))
         self.both(lambda storage, _: storage.waiting(BUS, before=8))
+        for name in self.owed:
+            self.both(lambda storage, _, name=name: storage.waiting_keys(BUS, name))  # type: ignore[misc]
         self.both(lambda storage, _: storage.dead_letters(BUS))
         self.both(lambda storage, _: model.sorted_changes(storage, 0))
         self.both(lambda storage, _: storage.describe_bus(BUS, oldest=3))

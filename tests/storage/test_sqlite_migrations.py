@@ -48,6 +48,7 @@ def kept(before: Rows, after: Rows) -> bool:
         len(found) == len(after[table])
         and all(then.items() <= now.items() for then, now in zip(found, after[table], strict=True))
         for table, found in before.items()
+        if table != "host"  # opening a file notes the boot
     )
 
 
@@ -99,7 +100,7 @@ async def test_a_step_that_fails_leaves_the_version_before(path: Path) -> None:
         await SQLiteStorage(path).open()
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION - 1,)
-        assert "seal" not in str(layout(path))
+        assert "sharing" not in str(layout(path))
 
 
 @pytest.mark.anyio

@@ -1,0 +1,40 @@
+"""The part of the interface `Storage` that keeps waiting deliveries, and the order among those of one key."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from eventroute.storage.values import Session, Waiting, WaitingKey, WaitingSummary
+
+__all__ = ["Deliveries"]
+
+
+class Deliveries(ABC):
+    """Waiting deliveries come by the entries `Wait` and `Bury` with a key. They go by `Settle`, `Bury`, `purge`."""
+
+    @abstractmethod
+    async def claim_waiting(
+        self, bus: str, subscription: str, session: Session, *, now: float, limit: int
+    ) -> list[Waiting]:
+        """Take at most `limit` waiting deliveries of a subscription that are due (`due` <= `now`) and that no living
+        session holds; the session holds them until they are settled, buried or written again. Nothing for a paused or
+        unknown subscription, or one of another bus. Raises LeaseLost.
+
+        The earliest due come first; where any of the subscription's has a key, the smallest offsets. One with a key is
+        taken only where each of that key with a smaller offset is due, has had no attempt, and is taken with it or held
+        by this session already: so one session at a time has a key in hand, and what is behind one that failed waits.
+
+        Need not survive a power loss, as `claim`.
+        """
+
+    @abstractmethod
+    async def waiting(self, bus: str, *, before: int | None = None) -> tuple[WaitingSummary, ...]:
+        """The waiting deliveries by subscription (those with any, sorted); where `before` is given, only those of
+        offsets below it are counted.
+        """
+
+    @abstractmethod
+    async def waiting_keys(self, bus: str, subscription: str) -> list[WaitingKey]:
+        """The waiting deliveries of a subscription that have a key, whoever holds them, by offset. None for an unknown
+        one, or one of another bus.
+        """
