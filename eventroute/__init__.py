@@ -6,6 +6,7 @@ The names below are the whole public face; tests for storages and sinks of your 
 from eventroute.errors import (
     BackendUnsupported,
     BusExists,
+    DamagedEvent,
     EventrouteError,
     InvalidConfiguration,
     InvalidEvent,
@@ -70,6 +71,7 @@ __all__ = [
     "BusSettings",
     "ClientCertificate",
     "ClientCredentials",
+    "DamagedEvent",
     "DeliveryPolicy",
     "Event",
     "EventrouteError",

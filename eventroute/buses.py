@@ -124,7 +124,8 @@ class Buses(ABC):
         """Events in the order of the log, at most `limit`, from `earliest`, an offset or a time on. Each may be read
         any number of times. A page may be shorter than what there is; an empty one is the end of the log.
 
-        Raises UnknownBus, and OffsetTrimmed where retention has taken the event at that offset away.
+        Raises UnknownBus, OffsetTrimmed where retention has taken the event at that offset away, and DamagedEvent where
+        it is no longer what was written; the next one can be read.
         """
         self._check_open()
         begin = await self._begin(bus, start)

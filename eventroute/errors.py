@@ -18,6 +18,7 @@ EventrouteError
 │   ├── StorageFull       it can take no more events
 │   ├── StorageConflict   somebody else changed the same thing first
 │   ├── OffsetTrimmed     what was asked for is no longer in the log
+│   ├── DamagedEvent      an event in the log is not what was written
 │   └── LeaseLost         a worker's lease ran out and its work may be another's
 ├── BackendUnsupported    the running event loop cannot do what was asked
 └── Verdict               raised by a sink to say what is to be done
@@ -32,6 +33,7 @@ from typing import Any
 __all__ = [
     "BackendUnsupported",
     "BusExists",
+    "DamagedEvent",
     "EventrouteError",
     "InvalidConfiguration",
     "InvalidEvent",
@@ -178,6 +180,22 @@ class OffsetTrimmed(StorageError):
     def __init__(self, message: str, *, first: int) -> None:
         super().__init__(message)
         self.first = first
+
+
+class DamagedEvent(StorageError):
+    """The event at one offset of the log is not what was written, or is gone; the others can be read.
+
+    `bus` and `offset` say where it is, `fault` what is wrong with it.
+    """
+
+    def __init__(self, storage: str, bus: str, offset: int, fault: str) -> None:
+        super().__init__(
+            f"{storage}: the event {offset} of the bus {bus!r} is damaged: {fault}; go on with a backup, or read on"
+            f" from offset {offset + 1}"
+        )
+        self.bus = bus
+        self.offset = offset
+        self.fault = fault
 
 
 class LeaseLost(StorageError):

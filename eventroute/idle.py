@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from attrs import frozen
 
+from eventroute.errors import DamagedEvent
 from eventroute.routing import Table
 from eventroute.storage.base import Claim, Reader, Storage
 
@@ -62,7 +63,12 @@ class IdleWatch:
         claim = Claim(self.bus, reader.name, reader.position, goal, 0, "")
         start, count = reader.position, 0
         while start < goal and not self.table.matcher(claim).empty:
-            records = await self.storage.read(self.bus, start, goal, limit=PAGE, max_bytes=PAGE_BYTES)
+            try:
+                records = await self.storage.read(self.bus, start, goal, limit=PAGE, max_bytes=PAGE_BYTES)
+            except DamagedEvent as error:
+                count += len(self.table.matcher(claim).served(error.offset))
+                start = error.offset + 1
+                continue
             if not records:
                 break
             matcher = self.table.matcher(claim)

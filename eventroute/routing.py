@@ -151,8 +151,17 @@ class _ReaderIndex:
             found: Iterable[_Service] = self.index.match_json(raw)
         except InvalidEvent:  # no router wrote it: each subscription dead-letters it, so that it is seen
             found = self.index
-        # A set's order differs from process to process; what is done should not.
-        return sorted(service.subscription for service in found if service.holds(offset))
+        return _holding(found, offset)
+
+    def served(self, offset: int) -> Collection[str]:
+        return _holding(self.index, offset)
+
+
+def _holding(services: Iterable[_Service], offset: int) -> list[str]:
+    """The subscriptions that get the event at an offset. A set's order differs from process to process; what is done
+    should not.
+    """
+    return sorted(service.subscription for service in services if service.holds(offset))
 
 
 @define(eq=False, weakref_slot=False)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from attrs import asdict, frozen
 
 from eventroute.clock import Clock
-from eventroute.errors import StorageClosed, StorageError, UnknownBus
+from eventroute.errors import DamagedEvent, StorageClosed, StorageError, UnknownBus
 from eventroute.hooks import Hooks, Lagging
 from eventroute.push.lane import Lane
 from eventroute.storage.base import Reader, Storage, StoredSubscription
@@ -101,10 +101,14 @@ def _position(stored: StoredSubscription, readers: Mapping[str, Reader], end: in
 
 
 async def _age(storage: Storage, bus: str, position: int, end: int, now: float) -> float:
-    if position >= end:
-        return 0.0
-    found = await storage.read(bus, position, end, limit=1, max_bytes=1)
-    return max(now - found[0].time, 0.0) if found else 0.0
+    while position < end:
+        try:
+            found = await storage.read(bus, position, end, limit=1, max_bytes=1)
+        except DamagedEvent as error:
+            position = error.offset + 1
+        else:
+            return max(now - found[0].time, 0.0) if found else 0.0
+    return 0.0
 
 
 def _here(lane: Lane | None) -> dict[str, Any]:

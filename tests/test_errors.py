@@ -15,6 +15,7 @@ SAMPLES = [
     errors.UnknownSubscription("s"),
     errors.BusExists("b"),
     errors.Unauthorized("why", forbidden=True),
+    errors.DamagedEvent("events.db", "b", 7, "it is missing"),
     errors.StorageFull("why", bus="b", subscription="s"),
     errors.Retry("busy", after=2.0),
     errors.Reject("malformed"),

@@ -100,6 +100,7 @@ def test_a_table_matches_by_what_is_stored() -> None:
     for offset, a, expected in ((0, 2, []), (0, 3, ["s"]), (5, 2, ["s"]), (5, 1, [])):
         raw = Event.create(type="t", source="/s", data={"a": a}).to_json()
         assert matcher(offset, raw) == expected
+        assert matcher.served(offset) == ["s"]
 
 
 def test_the_sink_is_looked_for_when_its_route_is_asked_for_and_again_when_renewed() -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from eventroute.errors import UnknownSubscription
+from eventroute.errors import DamagedEvent, UnknownSubscription
 from eventroute.hooks import Matched
 from eventroute.push.delivery import Delivery, Range
 from eventroute.push.patience import patiently
+from eventroute.push.unread import pass_over
 from eventroute.push.worker import RECORD_AFTER, Worker
 from eventroute.storage.base import Claim, Reader
 
@@ -93,15 +94,20 @@ class Reading:
         worker, claim = self._worker, claimed.claim
         start, entered, total = claim.start, 0, 0
         while start < claim.end:
-            records = await patiently(
-                worker.clock,
-                worker.storage.read,
-                worker.bus,
-                start,
-                claim.end,
-                limit=CLAIM,
-                max_bytes=PAGE_BYTES,
-            )
+            try:
+                records = await patiently(
+                    worker.clock,
+                    worker.storage.read,
+                    worker.bus,
+                    start,
+                    claim.end,
+                    limit=CLAIM,
+                    max_bytes=PAGE_BYTES,
+                )
+            except DamagedEvent as error:
+                pass_over(worker, error, worker.table.matcher(claim).served(error.offset))
+                start = error.offset + 1
+                continue
             if not records:
                 break
             for record in records:

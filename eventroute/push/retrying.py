@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from eventroute.errors import DamagedEvent
 from eventroute.push.delivery import Delivery
 from eventroute.push.lane import Lane
 from eventroute.push.patience import patiently
+from eventroute.push.unread import bury_unread
 from eventroute.push.worker import Worker
-from eventroute.storage.base import Bury, DeadLetter, Wait, Waiting
+from eventroute.storage.base import Wait, Waiting
 
 __all__ = ["Retrying"]
 
@@ -94,8 +96,9 @@ class Retrying:
         events = await self._events(rows)
         for row in rows:
             raw = events.get(row.offset)
-            if raw is None:
-                self._bury_missing(lane, row)
+            if not isinstance(raw, bytes):
+                bury_unread(self._worker, row.subscription, row.offset, row.attempts, raw)
+                lane.waiting -= 1
                 continue
             delivery = Delivery(
                 row.subscription,
@@ -111,18 +114,10 @@ class Retrying:
                 self._worker.journal.add(Wait(row, held=False))
                 self._worker.starved.add(row.subscription)
 
-    def _bury_missing(self, lane: Lane, row: Waiting) -> None:
-        """The log no longer holds the event: that is said, not passed over."""
-        now = self._worker.clock.time()
-        error = f"the log no longer holds offset {row.offset}"
-        letter = DeadLetter(row.subscription, row.offset, now, "event-missing", error, row.attempts, b"")
-        self._worker.bury(Bury(letter))
-        lane.waiting -= 1
-
-    async def _events(self, rows: list[Waiting]) -> dict[int, bytes]:
+    async def _events(self, rows: list[Waiting]) -> dict[int, bytes | DamagedEvent]:
         """The events of waiting deliveries, by offset: their own copy, else from the log, run by run of offsets."""
         worker = self._worker
-        events = {row.offset: row.event for row in rows if row.event is not None}
+        events: dict[int, bytes | DamagedEvent] = {row.offset: row.event for row in rows if row.event is not None}
         wanted = sorted(row.offset for row in rows if row.event is None)
         while wanted:
             first = wanted[0]
@@ -131,16 +126,21 @@ class Retrying:
                 if offset > last + 1:
                     break
                 last = offset
-            records = await patiently(
-                worker.clock,
-                worker.storage.read,
-                worker.bus,
-                first,
-                last + 1,
-                limit=len(rows),
-                max_bytes=READ_BYTES,
-            )
-            events.update((record.offset, record.event) for record in records)
-            read_to = records[-1].offset if records else last
+            try:
+                records = await patiently(
+                    worker.clock,
+                    worker.storage.read,
+                    worker.bus,
+                    first,
+                    last + 1,
+                    limit=len(rows),
+                    max_bytes=READ_BYTES,
+                )
+            except DamagedEvent as error:
+                events[error.offset] = error
+                read_to = error.offset
+            else:
+                events.update((record.offset, record.event) for record in records)
+                read_to = records[-1].offset if records else last
             wanted = [offset for offset in wanted if offset > read_to]
         return events

@@ -47,6 +47,10 @@ class Matcher(Protocol):
         """The ids of the subscriptions that match the event, in its JSON form."""
         ...
 
+    def served(self, offset: int) -> Collection[str]:
+        """The ids of the subscriptions that are asked for the event at an offset, whether they match it or not."""
+        ...
+
 
 class RoutingTable(Protocol):
     """The subscriptions of one bus, brought up to date by `Changes`."""

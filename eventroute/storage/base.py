@@ -194,7 +194,8 @@ class Storage(Timers, Deliveries):
         """Records with `start` <= offset < `end`, ascending: at most `limit` (1 or more), and no more than `max_bytes`
         bytes of events, except that one record is always returned where there is one.
 
-        An empty list: there is none in that range. A backend may return fewer than would fit.
+        An empty list: there is none in that range. A backend may return fewer than would fit. What it returns is what
+        was appended: it stops before an event that it finds to be another, and raises DamagedEvent where that is first.
         """
 
     @abstractmethod

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from eventroute.errors import StorageError
+from eventroute.errors import DamagedEvent, StorageError
 from eventroute.storage.base import Record
 from eventroute.storage.sqlite_migrations import SCHEMA_VERSION
 from eventroute.storage.sqlite_schema import FAILURES, connect, file_path, lost_message, read_version, storage_error
@@ -202,10 +202,12 @@ def _page(tables: SqliteTables, bus: str, start: int, end: int) -> Iterator[Reco
     """The events of a page, and what is wrong with those that cannot be read."""
     try:
         yield from _read(tables, bus, start, end)
-    except FAILURES:
+    except (*FAILURES, DamagedEvent):
         for offset in range(start, end):
             try:
                 yield from _read(tables, bus, offset, offset + 1)
+            except DamagedEvent as error:
+                yield f"{offset} cannot be read: {error.fault}"
             except FAILURES as error:
                 yield f"{offset} cannot be read: {error}"
 

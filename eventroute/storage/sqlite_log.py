@@ -1,24 +1,24 @@
-"""The log in SQL.
+"""Appending to the log in SQL.
 
-Two things keep it fast beside a busy event loop. sqlite3 gives the interpreter lock away at each step of a statement,
-and a busy loop gives it back late; so many rows are written by one statement, and a page is read as one row.
+sqlite3 gives the interpreter lock away at each step of a statement, and a busy event loop gives it back late; so many
+rows are written by one statement.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 from zlib import crc32
 
 import msgspec
 
 from eventroute.errors import StorageFull, UnknownBus
-from eventroute.storage.base import Delayed, Record
+from eventroute.storage.base import Delayed
 from eventroute.storage.dedup import Placed, counts, place
-from eventroute.storage.sqlite_buses import Log, SqliteBuses
+from eventroute.storage.sqlite_buses import Log
+from eventroute.storage.sqlite_records import SqliteRecords
 from eventroute.storage.sqlite_room import FileRoom
 from eventroute.storage.tables import micros
 from eventroute.storage.trimming import refusal
@@ -26,27 +26,7 @@ from eventroute.storage.trimming import refusal
 __all__ = ["Appending", "SqliteLog"]
 
 
-# A chunk of small events stays within the processor's cache, and a large one never takes memory unasked.
-_CHUNK = 256
-_LARGE = 65_536
-
-# One statement, since each would cost more than all that this one does. An event that is missing ends it with no row.
-_KEY_AT = """
-WITH RECURSIVE span (low, high) AS (
-    SELECT :low, :high
-    UNION ALL
-    SELECT CASE WHEN time < :time THEN key + 1 ELSE low END, CASE WHEN time < :time THEN high ELSE key END
-    FROM span JOIN event ON key = (low + high) / 2
-    WHERE low < high
-)
-SELECT low FROM span WHERE low = high
-"""
-
-
-_SEPARATOR = b"\x1e"  # between events that are read together: no JSON text has it
 _WAITING = "SELECT identity FROM timer WHERE bus = ? AND identity"
-_decode_numbers = msgspec.json.Decoder(list[int]).decode
-_record: Callable[[tuple[int, float, bytes]], Record] = partial(tuple.__new__, Record)  # `_make` takes twice as long
 
 
 class Appending(Protocol):
@@ -62,8 +42,8 @@ class Appending(Protocol):
     error: Exception | None
 
 
-class SqliteLog(SqliteBuses):
-    """The buses and their events on one connection, inside a transaction of its owner."""
+class SqliteLog(SqliteRecords):
+    """The log on one connection, inside a transaction of its owner."""
 
     def __init__(
         self, connection: sqlite3.Connection, *, max_append_ids: int = 100_000, room: FileRoom | None = None
@@ -72,69 +52,6 @@ class SqliteLog(SqliteBuses):
         self._max_append_ids = max_append_ids
         self._room = room
         self._ids_since_check = 0
-
-    # -- reading the log -------------------------------------------------------------------------------------------
-
-    def offset_at(self, bus: str, time: float) -> int:
-        """The first record of that time or later, by halving: times never go back."""
-        log = self._log(bus)
-        base = log.base
-        (key,) = self._row(_KEY_AT, {"low": base + log.first, "high": base + log.end, "time": micros(time)})
-        return int(key) - base
-
-    def read(self, bus: str, start: int, end: int, limit: int, max_bytes: int) -> list[Record]:
-        """See `Storage.read`. Inside a transaction: all its statements must see the same rows."""
-        log = self._log(bus)
-        base, begin, stop = log.base, max(start, log.first), min(end, log.end)
-        records: list[Record] = []
-        while begin < stop and len(records) < limit:
-            chunk_end = min(begin + _CHUNK, stop, begin + limit - len(records))
-            whole = len(records) + chunk_end - begin
-            try:
-                max_bytes -= self._read_chunk(base, begin, chunk_end, max_bytes, records)
-            except (TypeError, ValueError) as error:  # a value of another kind than was ever written
-                raise sqlite3.DatabaseError(f"of the events {begin} to {chunk_end - 1} some are damaged") from error
-            if len(records) < whole:
-                break
-            begin = chunk_end
-        return records
-
-    def _read_chunk(self, base: int, begin: int, end: int, max_bytes: int, records: list[Record]) -> int:
-        """Add records while there is room, or one; the bytes that were used."""
-        count, longest, times, joined, sealed, seals = self._row(
-            "SELECT count(*), max(length(event)), group_concat(time),"
-            " CAST(group_concat(CASE WHEN length(event) < ?1 THEN CAST(event AS TEXT) END, char(30)) AS BLOB),"
-            " count(seal), sum(seal - time)"
-            " FROM event WHERE key >= ?2 AND key < ?3",
-            (_LARGE, base + begin, base + end),
-        )
-        if count != end - begin:
-            raise sqlite3.DatabaseError(f"of the events {begin} to {end - 1} some are missing")
-        moments = [time / 1e6 for time in _decode_numbers(f"[{times}]")]
-        events = (joined or b"").split(_SEPARATOR)
-        # Else one is large, or only some have a seal, or one is no JSON and has the separator in it.
-        at_once = longest < _LARGE and sealed in (0, count) and len(events) == count
-        if at_once and sealed and sum(map(crc32, events, range(begin, end))) != seals:
-            raise sqlite3.DatabaseError(f"of the events {begin} to {end - 1} some are damaged")
-        used = sum(map(len, events))
-        if at_once and used <= max_bytes:
-            records += map(_record, zip(range(begin, end), moments, events, strict=True))
-            return used
-        return self._read_singly(base, begin, moments, max_bytes, records)
-
-    def _read_singly(self, base: int, begin: int, moments: list[float], max_bytes: int, records: list[Record]) -> int:
-        used = 0
-        for offset, moment in enumerate(moments, begin):
-            key = (base + offset,)
-            size, seal = self._row("SELECT length(event), seal - time FROM event WHERE key = ?", key)
-            if records and used + size > max_bytes:
-                break
-            (event,) = self._row("SELECT event FROM event WHERE key = ?", key)
-            if seal is not None and crc32(event, offset) != seal:
-                raise sqlite3.DatabaseError(f"the event {offset} is damaged")
-            records.append(Record(offset, moment, event))
-            used += size
-        return used
 
     # -- appending -------------------------------------------------------------------------------------------------
 
