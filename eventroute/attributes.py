@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from eventroute.errors import InvalidEvent
 from eventroute.timestamps import format_timestamp, parse_timestamp
 
-__all__ = ["AttributeValue", "check_attributes", "clean_text"]
+__all__ = ["AttributeValue", "check_attributes", "check_required", "clean_text"]
 
 AttributeValue: TypeAlias = str | bool | int
 
@@ -47,11 +47,16 @@ def check_attributes(given: Mapping[str, Any]) -> dict[str, AttributeValue]:
         if type(checked) is str:
             rule(name, checked)
         attributes[name] = checked
+    check_required(attributes)
+    return attributes
+
+
+def check_required(attributes: Mapping[str, Any]) -> None:
+    """Raises InvalidEvent for the lack of an attribute that every event has."""
     try:
         _required(attributes)
     except KeyError as error:
         raise InvalidEvent("it is missing, and CloudEvents requires it: add it", where=error.args[0]) from None
-    return attributes
 
 
 def _check_name(name: object) -> None:

@@ -11,7 +11,7 @@ from uuid import uuid4
 import attrs
 import msgspec
 
-from eventroute.attributes import AttributeValue, check_attributes
+from eventroute.attributes import AttributeValue, check_attributes, check_required
 from eventroute.binding import Headers
 from eventroute.binding import decode as decode_message
 from eventroute.envelope import open_envelope
@@ -119,11 +119,12 @@ class Event:
 
     @classmethod
     def from_log(cls, raw: bytes) -> Event:
-        """The event that `to_json` wrote: as `from_json`, without checking it again."""
+        """The event that `to_json` wrote: as `from_json`, without checking it again but for what every event has."""
         try:
             attributes, data, data_base64 = open_envelope(raw)
         except ValueError as error:
             raise InvalidEvent(f"the log holds something that is not an event: {error}") from None
+        check_required(attributes)
         payload = payload_of_members(data, data_base64, _content_type(attributes))
         return _made(MappingProxyType(attributes), payload, raw)
 

@@ -70,6 +70,8 @@ def test_the_log_gives_back_what_was_put_in(event: Event) -> None:
 def test_a_log_that_holds_something_else_is_noticed() -> None:
     with pytest.raises(InvalidEvent, match="the log holds something"):
         Event.from_log(b"\0")
+    with pytest.raises(InvalidEvent, match="source: it is missing"):
+        Event.from_log(b'{"specversion":"1.0","id":"1","type":"t"}')
 
 
 @given(events())

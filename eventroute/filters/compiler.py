@@ -18,6 +18,7 @@ from typing import Any, Final, TypeAlias
 
 from eventroute.filters.cesql.runtime import NAMES as SQL_NAMES
 from eventroute.filters.cesql.source import Names, write
+from eventroute.filters.cesql.tree import REQUIRED
 from eventroute.filters.expr.writer import INLINE, NAMES, ConditionWriter, below
 from eventroute.filters.pattern.tree import Object, parts
 from eventroute.filters.pattern.writer import NAMES as PATTERN_NAMES
@@ -56,6 +57,9 @@ EVENT: Final = ""
 
 Compiled: TypeAlias = Callable[[Any], bool]
 """A function of an event or a row."""
+
+_NEAR: Final = 8
+"""So many literals are parameters of their own, which are read fastest; the others stand in a tuple."""
 
 # The test of a string, and the function for other values.
 _TESTS: Final = {
@@ -105,8 +109,12 @@ def _conjuncts(operands: Iterable[Node]) -> Iterator[Node]:
 
 
 class _Writer(ConditionWriter, PatternWriter):
-    """Writes one function. `v` is the value in hand, `p` the literals."""
+    """Writes one function. `v` is the value in hand, `p0` and so on are the first literals, `p` the others."""
 
+    _subject: str
+    """The name of what the function is called with."""
+    _getting: str
+    """The first statement of the function, after which `_getter` can be used."""
     _getter: str
     """An expression for the function that reads an attribute by its name, or None."""
 
@@ -120,14 +128,13 @@ class _Writer(ConditionWriter, PatternWriter):
         for operand in _conjuncts(operands):
             clause = self._clause(operand)
             lines += [*self._preparation(), f"if not {clause}: return False"]
-        source = "\n    ".join([self._head(), *lines, "return True\n"])
+        # The literals are defaults of parameters, so that calling the function takes no more than its subject.
+        near, far = self._literals[:_NEAR], self._literals[_NEAR:]
+        parameters = [self._subject, *map("p{}".format, range(len(near))), *(["p"] if far else [])]
+        head = f"def test({', '.join(parameters)}):"
+        source = "\n    ".join([head, self._getting, *lines, "return True\n"])
         make = _shared if len(source) <= MAX_SHARED_SOURCE else _make
-        # The literals are the default of `p`, so that calling the function takes no more than the event.
-        return FunctionType(make(source), _NAMES, "test", (tuple(self._literals),))
-
-    @abstractmethod
-    def _head(self) -> str:
-        """The first lines of the function."""
+        return FunctionType(make(source), _NAMES, "test", (*near, tuple(far)) if far else tuple(near))
 
     @abstractmethod
     def _preparation(self) -> list[str]:
@@ -138,8 +145,9 @@ class _Writer(ConditionWriter, PatternWriter):
         """An expression for the event."""
 
     def _literal(self, value: object) -> str:
+        place = len(self._literals)
         self._literals.append(value)
-        return f"p[{len(self._literals) - 1}]"
+        return f"p{place}" if place < _NEAR else f"p[{place - _NEAR}]"
 
     def _clause(self, node: Node) -> str:
         match node:
@@ -161,7 +169,7 @@ class _Writer(ConditionWriter, PatternWriter):
     def _leaf_clause(self, node: Sql | EventPattern | Condition) -> str:
         match node:
             case Sql(expression):
-                return write(expression, Names(self._getter, self._literal))
+                return write(expression, Names(self._getter, self._attribute, self._literal))
             case EventPattern(tree):
                 return f"({self._pattern(tree)})"
             case _:
@@ -205,15 +213,14 @@ class _Writer(ConditionWriter, PatternWriter):
 class _EventWriter(_Writer):
     """`a` is the attributes, `d` the data, `o` an object on the way to a value."""
 
+    _subject = "event"
+    _getting = "a = event.attributes"
     _getter = "a.get"
 
     def __init__(self) -> None:
         super().__init__()
         self._data = False
         self._data_ready = False
-
-    def _head(self) -> str:
-        return "def test(event, p):\n    a = event.attributes"
 
     def _preparation(self) -> list[str]:
         if self._data and not self._data_ready:
@@ -225,7 +232,7 @@ class _EventWriter(_Writer):
         return "event"
 
     def _attribute(self, name: str) -> str:
-        return f"a.get({name!r})"
+        return f"a[{name!r}]" if name in REQUIRED else f"a.get({name!r})"  # each event has these
 
     def _value(self, field: Field) -> str:
         if field.attribute is not None:
@@ -248,10 +255,9 @@ class _EventWriter(_Writer):
 class _RowWriter(_Writer):
     """`get` reads the row."""
 
+    _subject = "row"
+    _getting = "get = row.get"
     _getter = "get"
-
-    def _head(self) -> str:
-        return "def test(row, p):\n    get = row.get"
 
     def _preparation(self) -> list[str]:
         return []

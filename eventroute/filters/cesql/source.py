@@ -60,10 +60,12 @@ _CASTS: Final = {Type.BOOLEAN: "sql_as_boolean", Type.INTEGER: "sql_as_integer",
 class Names:
     """How the function around an expression calls things.
 
-    `get` reads an attribute by its name, or None. `literal` takes a value that is handed in and returns its name.
+    `get` reads an attribute by its name, or None; `read` gives an expression for that, by the name. `literal` takes a
+    value that is handed in and returns its name.
     """
 
     get: str
+    read: Callable[[str], str]
     literal: Callable[[object], str]
 
 
@@ -101,7 +103,7 @@ class _Writer:
         return f"s{self._count}"
 
     def _read(self, name: str) -> str:
-        return "None" if name == "data" else f"{self._names.get}({name!r})"  # data is no attribute
+        return "None" if name == "data" else self._names.read(name)  # data is no attribute
 
     def walked(self, node: Node) -> _Code:
         """The node, called instead of written."""

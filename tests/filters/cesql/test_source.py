@@ -25,7 +25,7 @@ def compiled(text: str) -> tuple[Callable[[Callable[[str], Any]], Any], list[Any
         literals.append(value)
         return f"p[{len(literals) - 1}]"
 
-    source = write(Expression.parse(text), Names("get", literal))
+    source = write(Expression.parse(text), Names("get", "get({!r})".format, literal))
     function = eval(f"lambda get: {source}", {**NAMES, "__builtins__": {}, "str": str, "p": literals})
     return function, literals, source
 
