@@ -21,6 +21,9 @@ SURVEY_EVERY = 1.0
 SURVEY_SHARE = 0.02
 """The most of the time that counting may take: where it is slow it is done less often."""
 
+SURVEY_LATEST = 30.0
+"""The longest time between two counts, in seconds: one that took long because the storage failed says nothing."""
+
 LEAST_WAIT = 0.001
 """The shortest wait for a lane that is stopped, in seconds: the wall clock tells no finer times apart for certain."""
 
@@ -64,7 +67,7 @@ class Retrying:
             if summary.next_due is not None and not lane.route.held:
                 worker.expect(summary.subscription, summary.next_due)
         now = clock.monotonic()
-        self._next_survey = now + max(SURVEY_EVERY, (now - began) / SURVEY_SHARE)
+        self._next_survey = now + min(max(SURVEY_EVERY, (now - began) / SURVEY_SHARE), SURVEY_LATEST)
 
     async def _bring(self, subscription: str) -> None:
         worker, clock = self._worker, self._worker.clock

@@ -14,7 +14,7 @@ from eventroute.push.outcome import Delivered, Outcome, RetryLater
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.push.sinks.base import Sink
 from eventroute.router import Router
-from eventroute.storage.base import Changes
+from eventroute.storage.base import Changes, WaitingSummary
 from eventroute.storage.memory import MemoryStorage
 from eventroute.subscription import Subscription
 from eventroute.testing.clock import VirtualClock
@@ -76,6 +76,34 @@ async def test_what_others_have_settled_does_not_keep_a_subscription_from_readin
         await one.publish(*events(12))
         await clock.advance(60)
         assert len(sinks.delivered) == 24
+
+
+class _Slow(MemoryStorage):
+    """Takes some time to count what waits."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        super().__init__(clock)
+        self.takes = 0.0
+        self.counted: list[float] = []
+
+    async def waiting(self, bus: str, *, before: int | None = None) -> tuple[WaitingSummary, ...]:
+        self.counted.append(self._clock.monotonic())
+        await self._clock.sleep(self.takes)
+        return await super().waiting(bus, before=before)
+
+
+async def test_a_storage_that_failed_for_a_while_is_not_left_alone_for_hours(clock: VirtualClock) -> None:
+    """Counting may take a share of the time; the time that it took to fail was counted, and it was put off for long."""
+    storage = _Slow(clock)
+    async with Router(storage, clock=clock, sinks=[Sinks()]) as router:
+        await router.subscribe(subscription())
+        await clock.advance(5)
+        storage.takes = 60.0
+        await clock.advance(10)
+        storage.takes = 0.0
+        del storage.counted[:]
+        await clock.advance(60 + 31)
+        assert storage.counted[:1] == [96.0]
 
 
 async def test_a_bus_that_is_found_while_changes_are_taken_in(clock: VirtualClock) -> None:

@@ -251,9 +251,14 @@ async def test_a_large_event_is_read_only_when_asked_for(path: Path) -> None:
 @pytest.mark.anyio
 async def test_a_claim_that_is_cancelled_on_its_way_is_given_back(path: Path) -> None:
     gates = [threading.Event(), threading.Event()]
+    busy = threading.Event()
 
     def hold(number: int) -> Callable[[SqliteTables], bool]:
-        return lambda _tables: gates[number].wait(10)
+        def wait(_tables: SqliteTables) -> bool:
+            busy.set()
+            return gates[number].wait(10)
+
+        return wait
 
     async with SQLiteStorage(path) as storage:
         await subscribe(storage, "s")
@@ -261,8 +266,9 @@ async def test_a_claim_that_is_cancelled_on_its_way_is_given_back(path: Path) ->
         session = await storage.open_session(1_000)
         await storage.write(BUS, session, [Wait(Waiting("s", 1, 0.0), held=False)])
         async with anyio.create_task_group() as others, anyio.create_task_group() as cancelled:
-            others.start_soon(storage._write, hold(0))  # the writer is busy
-            await anyio.wait_all_tasks_blocked()
+            others.start_soon(storage._write, hold(0))
+            while not busy.is_set():  # else it would share a transaction with the claims
+                await anyio.lowlevel.checkpoint()
             cancelled.start_soon(partial(storage.claim, BUS, LIVE, session, limit=1))
             cancelled.start_soon(partial(storage.claim_waiting, BUS, "s", session, now=1.0, limit=1))
             await anyio.wait_all_tasks_blocked()
