@@ -251,7 +251,7 @@ async def test_the_time_of_a_pause_counts_for_no_age(router: Router, clock: Virt
         await router.publish(*events("a"))
         await clock.advance(1)
         await router.pause("s")
-        await clock.advance(10_000)
+        await clock.advance(1_000)
         await router.resume("s")
         await clock.advance(200)
         assert await router.deadletters() == []

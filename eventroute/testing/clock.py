@@ -87,17 +87,11 @@ class VirtualClock:
                     heapq.heapify(self._alarms)
 
 
-def _on_asyncio() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
 async def _all_waiting() -> None:
     """Let the other tasks run until each of them waits for something."""
-    if not _on_asyncio():
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
         await wait_all_tasks_blocked()
         return
     # anyio's own way sleeps for 0.1 s of real time between two looks. A callback that is on its way to wake a task is
@@ -105,8 +99,16 @@ async def _all_waiting() -> None:
     quiet = 0
     while quiet < QUIET_ROUNDS:
         await asyncio.sleep(0)
-        current = asyncio.current_task()
-        quiet = quiet + 1 if all(task is current or _waits(task) for task in asyncio.all_tasks()) else 0
+        quiet = quiet + 1 if _is_quiet(loop) else 0
+
+
+def _is_quiet(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether every other task of the loop waits."""
+    ready = getattr(loop, "_ready", None)  # what is to run next: asyncio's own loops have it, others need not
+    if ready is not None:
+        return not ready
+    current = asyncio.current_task()
+    return all(task is current or _waits(task) for task in asyncio.all_tasks())
 
 
 def _waits(task: asyncio.Task[object]) -> bool:

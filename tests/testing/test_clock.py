@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import anyio
+import anyio.lowlevel
 import pytest
 
 from eventroute.clock import SystemClock
-from eventroute.testing.clock import VirtualClock
+from eventroute.testing.clock import VirtualClock, _is_quiet
 
 pytestmark = pytest.mark.anyio
 
@@ -81,3 +84,25 @@ async def test_the_systems_clock_goes_on() -> None:
     with clock.move_on_after(0.001) as scope:
         await anyio.sleep_forever()
     assert scope.cancelled_caught
+
+
+def test_a_loop_that_does_not_show_what_is_to_run_next_is_asked_for_its_tasks() -> None:
+    async def main() -> list[float]:
+        clock = VirtualClock()
+        loop = object()
+        woken: list[float] = []
+
+        async def sleep(seconds: float) -> None:
+            await clock.sleep(seconds)
+            woken.append(clock.monotonic())
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(sleep, 1)
+            looks = [_is_quiet(loop)]  # type: ignore[arg-type]
+            await anyio.lowlevel.checkpoint()
+            looks.append(_is_quiet(loop))  # type: ignore[arg-type]
+            assert looks == [False, True]
+            await clock.advance(2)
+        return woken
+
+    assert asyncio.run(main()) == [1.0]
