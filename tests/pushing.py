@@ -56,7 +56,7 @@ async def idle(router: Router, clock: VirtualClock) -> int:
             await clock.advance(0.25)
             if held:
                 return held[0]
-    raise AssertionError("it is never idle")
+        raise AssertionError("it is never idle")
 
 
 async def settle(clock: VirtualClock, seconds: float = 0.2) -> None:

@@ -67,7 +67,7 @@ class Retrying:
             if summary.next_due is not None and not lane.route.held:
                 worker.expect(summary.subscription, summary.next_due)
         now = clock.monotonic()
-        self._next_survey = now + min(max(SURVEY_EVERY, (now - began) / SURVEY_SHARE), SURVEY_LATEST)
+        self._next_survey = now + max(SURVEY_EVERY, min((now - began) / SURVEY_SHARE, SURVEY_LATEST))
 
     async def _bring(self, subscription: str) -> None:
         worker, clock = self._worker, self._worker.clock

@@ -27,6 +27,7 @@ _SMALL: tuple[tuple[str, str, tuple[float, ...]], ...] = (
 
 _LONG: tuple[tuple[str, str], ...] = (
     ("eventroute.push.retrying", "SURVEY_EVERY"),
+    ("eventroute.retaining", "LOOK_EVERY"),
     ("eventroute.router", "LOOK_EVERY"),
     ("eventroute.push.firing", "LOOK_EVERY"),
 )
