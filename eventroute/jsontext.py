@@ -87,6 +87,7 @@ def _encode_other(value: object) -> object:
 
 
 _decode = msgspec.json.Decoder(float_hook=_number).decode
+_decode_list = msgspec.json.Decoder(list[Any]).decode
 _decode_value = msgspec.json.Decoder(msgspec.Raw).decode
 _decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -108,7 +109,11 @@ def decode_members(members: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
 
 
 def _decode_members(members: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
-    return {name: _decode(value) for name, value in members.items()}
+    try:
+        values = _decode_list(b"[%b]" % b",".join(members.values()))  # one call costs half of what many do
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {name: _decode(value) for name, value in members.items()}  # raises, telling the place in the value
+    return dict(zip(members, values, strict=True))
 
 
 def split_value(text: bytes) -> msgspec.Raw:

@@ -55,8 +55,9 @@ async def idle(router: Router, clock: VirtualClock) -> int:
         for _ in range(10_000):
             await clock.advance(0.25)
             if held:
-                return held[0]
-        raise AssertionError("it is never idle")
+                break
+        assert held, "it is never idle"
+    return held[0]
 
 
 async def settle(clock: VirtualClock, seconds: float = 0.2) -> None:

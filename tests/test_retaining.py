@@ -10,6 +10,8 @@ import anyio
 import pytest
 
 from eventroute.errors import StorageError
+from eventroute.push.backoff import Backoff
+from eventroute.push.policy import DeliveryPolicy
 from eventroute.retaining import LOOK_EVERY, STEP, Retaining
 from eventroute.router import Router
 from eventroute.storage.base import Retention, Storage, Trimmed
