@@ -33,6 +33,7 @@ from typing import Self
 
 from eventroute.storage.buses import BusInfo, BusSettings, Lost, Trimmed
 from eventroute.storage.deliveries import Deliveries
+from eventroute.storage.letters import Letters
 from eventroute.storage.retention import Retention
 from eventroute.storage.timers import Timers
 from eventroute.storage.values import (
@@ -41,15 +42,21 @@ from eventroute.storage.values import (
     STUCK,
     Advance,
     Bounds,
+    BreakerState,
     Bury,
     Changes,
     Claim,
     Complete,
     DeadLetter,
     Delayed,
+    Dropped,
     Entry,
     Fired,
+    Forward,
+    Forwarded,
+    Forwards,
     Mark,
+    PutOff,
     Reader,
     Record,
     Session,
@@ -58,6 +65,7 @@ from eventroute.storage.values import (
     Start,
     StoredSubscription,
     Timer,
+    Trip,
     Wait,
     Waiting,
     WaitingKey,
@@ -70,6 +78,7 @@ __all__ = [
     "STUCK",
     "Advance",
     "Bounds",
+    "BreakerState",
     "Bury",
     "BusInfo",
     "BusSettings",
@@ -78,10 +87,15 @@ __all__ = [
     "Complete",
     "DeadLetter",
     "Delayed",
+    "Dropped",
     "Entry",
     "Fired",
+    "Forward",
+    "Forwarded",
+    "Forwards",
     "Lost",
     "Mark",
+    "PutOff",
     "Reader",
     "Record",
     "Retention",
@@ -93,6 +107,7 @@ __all__ = [
     "StoredSubscription",
     "Timer",
     "Trimmed",
+    "Trip",
     "Wait",
     "Waiting",
     "WaitingKey",
@@ -100,7 +115,7 @@ __all__ = [
 ]
 
 
-class Storage(Timers, Deliveries):
+class Storage(Timers, Deliveries, Letters):
     """A log and a ledger. `async with storage:` opens and closes it; openings nest and are counted."""
 
     # -- lifecycle -------------------------------------------------------------------------------------------------
@@ -265,7 +280,8 @@ class Storage(Timers, Deliveries):
 
     @abstractmethod
     async def remove_subscription(self, subscription: str) -> None:
-        """Remove it with its spans, its own readers with their claims, and its waiting deliveries; dead letters stay.
+        """Remove it with its spans, its own readers with their claims, its waiting deliveries and what is known of its
+        breaker; dead letters stay.
         Raises UnknownSubscription.
         """
 
@@ -281,7 +297,7 @@ class Storage(Timers, Deliveries):
         """Undo a pause; not paused: nothing changes. Raises UnknownSubscription.
 
         The time of the pause does not count towards the age of its waiting deliveries: the first attempt of each that
-        has had one moves ahead by it.
+        has had one moves ahead by it, less what of it a breaker was open, which does not count anyway.
         """
 
     @abstractmethod
@@ -362,33 +378,13 @@ class Storage(Timers, Deliveries):
 
         The precondition is the session: LeaseLost where it has lapsed or was closed, or where an `Advance` or a
         `Complete` names a claim that it does not hold; then nothing is applied. Entries for a subscription that is
-        gone, or is on another bus, are dropped; an `Advance` or `Complete` whose reader is gone does nothing. A reader
-        that has reached its `until` with no claim left is removed, which counts as a change of its subscription.
-        """
-
-    # -- dead letters ----------------------------------------------------------------------------------------------
-
-    @abstractmethod
-    async def dead_letters(
-        self, bus: str, *, subscription: str | None = None, after: tuple[str, int] | None = None, limit: int = 100
-    ) -> list[DeadLetter]:
-        """Dead letters in the order of (subscription, offset), those behind `after`, at most `limit`."""
-
-    @abstractmethod
-    async def count_dead_letters(self, bus: str) -> dict[tuple[str, str], int]:
-        """How many there are, by (subscription, reason)."""
-
-    @abstractmethod
-    async def redrive(self, bus: str, letters: Sequence[tuple[str, int]], *, due: float) -> int:
-        """Turn dead letters, named by (subscription, offset), into waiting deliveries due at `due`, with no attempts
-        counted and their event with them; one whose subscription is gone, or whose event the log had lost, stays.
-        Returns how many.
-
-        A waiting delivery of the same identity is overwritten, but for its key. `watch` is not woken.
+        gone, or is on another bus, are dropped, but for `Forwarded` and `PutOff`; an `Advance` or `Complete` whose
+        reader is gone does nothing. A reader that has reached its `until` with no claim left is removed, which counts
+        as a change of its subscription.
         """
 
     @abstractmethod
-    async def purge(self, bus: str, letters: Sequence[tuple[str, int]]) -> int:
-        """Remove dead letters, named by (subscription, offset), for good, with what is `STUCK` because of them. Returns
-        how many there were.
+    async def breakers(self, bus: str, *, after: int = 0) -> tuple[BreakerState, ...]:
+        """The breakers of a bus that have changed since the one with the number `after` did, in the order of their
+        numbers. Asked often: it must cost little where none has.
         """

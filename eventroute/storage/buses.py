@@ -12,7 +12,7 @@ import msgspec
 from attrs import field, frozen
 
 from eventroute.errors import InvalidConfiguration
-from eventroute.storage.retention import Retention, State, checked_keys
+from eventroute.storage.retention import DAY, Retention, State, checked_keys
 from eventroute.storage.values import Bounds, Mark
 from eventroute.timestamps import format_timestamp
 
@@ -20,6 +20,12 @@ __all__ = ["BusInfo", "BusSettings", "Lost", "Trimmed", "read_settings", "writte
 
 DEDUP_LIMIT = 1_000_000
 """How many identities a bus with deduplication remembers, unless it says otherwise."""
+
+DEAD_LETTER_AGE = 30 * DAY
+"""How long a bus keeps dead letters, in seconds, unless it says otherwise."""
+
+DEAD_LETTER_LIMIT = 1_000_000
+"""How many it keeps."""
 
 
 def _check_retention(_settings: BusSettings, _attribute: object, value: object) -> None:
@@ -36,6 +42,19 @@ def _check_window(_settings: BusSettings, _attribute: object, value: Any) -> Non
 def _check_limit(_settings: BusSettings, _attribute: object, value: Any) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 100_000_000:
         raise InvalidConfiguration(f"must be from 1 to 100,000,000, not {value!r}", where="dedup_limit")
+
+
+def _check_letter_age(_settings: BusSettings, _attribute: object, value: Any) -> None:
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    if value is not None and not (known and 0 < value < math.inf):
+        raise InvalidConfiguration(
+            f"must be more than 0 seconds, or None for ever, not {value!r}", where="dead_letter_age"
+        )
+
+
+def _check_letter_limit(_settings: BusSettings, _attribute: object, value: Any) -> None:
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        raise InvalidConfiguration(f"must be a whole number from 1, or None, not {value!r}", where="dead_letter_limit")
 
 
 def _check_bytes(settings: BusSettings, _attribute: object, value: Any) -> None:
@@ -57,7 +76,9 @@ class BusSettings:
     `retention` says how long events stay. `dedup`, in seconds, is how long an event with the same source and id as
     one before is told to be that one and not stored again (None: off); at most `dedup_limit` identities are
     remembered, and where that is not enough the window shrinks. At `max_bytes` of events in their JSON form the bus
-    takes no more (None: at 90 % of the file system, or whatever bound the storage has as a whole).
+    takes no more (None: at 90 % of the file system, or whatever bound the storage has as a whole). Dead letters stay
+    for `dead_letter_age` seconds (default 30 days) and at most `dead_letter_limit` of them (default 1,000,000; None: no
+    such bound); what goes then, the oldest first, is counted and reported.
     Raises InvalidConfiguration.
     """
 
@@ -65,6 +86,8 @@ class BusSettings:
     dedup: float | None = field(default=None, validator=_check_window)
     dedup_limit: int = field(default=DEDUP_LIMIT, validator=_check_limit)
     max_bytes: int | None = field(default=None, validator=_check_bytes)
+    dead_letter_age: float | None = field(default=DEAD_LETTER_AGE, validator=_check_letter_age)
+    dead_letter_limit: int | None = field(default=DEAD_LETTER_LIMIT, validator=_check_letter_limit)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form, all of it."""
@@ -73,12 +96,15 @@ class BusSettings:
             "dedup": self.dedup,
             "dedup_limit": self.dedup_limit,
             "max_bytes": self.max_bytes,
+            "dead_letter_age": self.dead_letter_age,
+            "dead_letter_limit": self.dead_letter_limit,
         }
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Self:
         """From the JSON form; what is absent has its default. Raises InvalidConfiguration."""
-        values = checked_keys(document, ("retention", "dedup", "dedup_limit", "max_bytes"))
+        known = ("retention", "dedup", "dedup_limit", "max_bytes", "dead_letter_age", "dead_letter_limit")
+        values = checked_keys(document, known)
         if "retention" in values:
             try:
                 values["retention"] = Retention.from_dict(values["retention"])
@@ -101,7 +127,7 @@ def read_settings(text: str) -> BusSettings:
 
 @frozen
 class Lost:
-    """What hard retention took from a subscription before it had read it.
+    """What bounds took from a subscription: events by hard retention before it had read them, and dead letters.
 
     Nobody can say how many of these events its filters would have matched: they have not been looked at.
     """
@@ -111,6 +137,8 @@ class Lost:
     """How many, in all."""
     time: float
     """When last, in seconds since the epoch."""
+    letters: int = 0
+    """How many dead letters, in all."""
 
 
 @frozen(kw_only=True)
@@ -139,7 +167,11 @@ class BusInfo:
     """How long an identity is remembered at present, in seconds: less than the setting where `dedup_limit` is reached.
     None: deduplication is off."""
     lost: tuple[Lost, ...]
-    """What hard retention took, by subscription."""
+    """What hard retention took, and the bound of dead letters, by subscription."""
+    dead_letters: int = 0
+    """How many there are."""
+    dead_letters_dropped: int = 0
+    """How many their bound has taken away, those of removed subscriptions included."""
     marks: tuple[Mark, ...] = ()
     """The oldest events, as many as were asked for."""
 
@@ -170,8 +202,15 @@ class BusInfo:
             "subscriptions": self.subscriptions,
             "remembered": self.remembered,
             "dedup_window": self.dedup_window,
+            "dead_letters": self.dead_letters,
+            "dead_letters_dropped": self.dead_letters_dropped,
             "lost": [
-                {"subscription": lost.subscription, "events": lost.events, "time": _rfc3339(lost.time)}
+                {
+                    "subscription": lost.subscription,
+                    "events": lost.events,
+                    "letters": lost.letters,
+                    "time": _rfc3339(lost.time),
+                }
                 for lost in self.lost
             ],
         }

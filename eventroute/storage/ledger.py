@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from typing import Literal
 
 from attrs import evolve
 
@@ -20,24 +21,32 @@ from eventroute.storage.base import (
     Claim,
     Complete,
     DeadLetter,
+    Dropped,
     Entry,
+    Forwarded,
+    PutOff,
     Session,
     Settle,
+    Trip,
     Wait,
     Waiting,
     WaitingKey,
 )
 from eventroute.storage.tables import Tables
+from eventroute.storage.trimming import STEP_BYTES
 
 __all__ = [
     "claim",
+    "claim_letters",
     "claim_waiting",
     "close_session",
+    "drop_letters",
     "extend_session",
     "open_session",
     "purge",
     "redrive",
     "release",
+    "release_letters",
     "release_waiting",
     "waiting_keys",
     "write",
@@ -132,19 +141,38 @@ def write(tables: Tables, bus: str, session: Session, entries: Sequence[Entry], 
         if isinstance(entry, Advance | Complete):
             _check(tables, bus, entry.claim, session)
     tables.drop_lapsed(now, keep=session.id)
-    there: dict[str, bool] = {}
+    there: dict[str, int | None] = {}
     for entry in entries:
         _apply(tables, bus, session, entry, there)
 
 
-def redrive(tables: Tables, bus: str, letters: Sequence[tuple[str, int]], due: float) -> int:
+def claim_letters(
+    tables: Tables, bus: str, subscription: str, session: Session, now: float, limit: int, lease_now: float
+) -> list[DeadLetter]:
+    """See `Storage.claim_letters`; `lease_now` is the time that leases run by."""
+    tables.version(bus)
+    _living(tables, session, lease_now)
+    taken = tables.free_letters(bus, subscription, now, limit)
+    tables.hold_letters(bus, taken, session.id)
+    return taken
+
+
+def release_letters(tables: Tables, bus: str, taken: Sequence[DeadLetter], session: Session) -> None:
+    """Give dead letters back that the session has just taken."""
+    tables.let_go_letters(bus, taken, session.id)
+
+
+def redrive(tables: Tables, bus: str, letters: Sequence[tuple[str, int]], due: float, removed: bool) -> int:
     """See `Storage.redrive`."""
     tables.version(bus)
-    there: dict[str, bool] = {}
+    there: dict[str, int | None] = {}
     count = 0
     for subscription, offset in letters:
         letter = tables.dead_letter(bus, subscription, offset)
-        if letter is None or not letter.event or not _served(tables, bus, subscription, there):
+        born = _served(tables, bus, subscription, there)
+        if letter is None or not letter.event or born is None:
+            continue
+        if not removed and tables.dead_letter_born(bus, subscription, offset) != born:
             continue
         tables.drop_dead_letter(bus, subscription, offset)
         key = tables.waiting_key(subscription, offset)
@@ -163,6 +191,26 @@ def purge(tables: Tables, bus: str, letters: Sequence[tuple[str, int]]) -> int:
     return len(there)
 
 
+def drop_letters(
+    tables: Tables, bus: str, before: float, keep: int | None, limit: int, now: float
+) -> tuple[Dropped, ...]:
+    """See `Storage.drop_dead_letters`."""
+    left, size = tables.bus(bus).letters, 0
+    counts: dict[tuple[str, Literal["age", "limit"]], int] = {}
+    for subscription, offset, time, bytes_ in tables.oldest_dead_letters(bus, limit):
+        size += bytes_
+        if (time >= before and (keep is None or left <= keep)) or (counts and size > STEP_BYTES):
+            break
+        tables.drop_dead_letter(bus, subscription, offset)
+        tables.drop_stuck(subscription, offset)
+        reason: Literal["age", "limit"] = "age" if time < before else "limit"
+        counts[subscription, reason] = counts.get((subscription, reason), 0) + 1
+        left -= 1
+    for (subscription, _), count in counts.items():
+        tables.add_dropped(bus, subscription, count, now)
+    return tuple(Dropped(subscription, count, reason) for (subscription, reason), count in counts.items())
+
+
 def _living(tables: Tables, session: Session, now: float) -> None:
     """A session that is late but that nobody has missed still has all that it had: it goes on."""
     _there(tables, session)
@@ -179,11 +227,11 @@ def _asleep(tables: Tables, subscription: str, bus: str) -> bool:
     return stored is None or stored.bus != bus or stored.paused is not None
 
 
-def _served(tables: Tables, bus: str, subscription: str, known: dict[str, bool]) -> bool:
-    """Whether the subscription exists on the bus; asked once a call."""
+def _served(tables: Tables, bus: str, subscription: str, known: dict[str, int | None]) -> int | None:
+    """The `born` of a subscription that exists on the bus, else None; asked once a call."""
     if subscription not in known:
         stored = tables.subscription(subscription)
-        known[subscription] = stored is not None and stored.bus == bus
+        known[subscription] = None if stored is None or stored.bus != bus else stored.born
     return known[subscription]
 
 
@@ -195,25 +243,66 @@ def _check(tables: Tables, bus: str, done: Claim, session: Session) -> None:
         raise LeaseLost(f"offsets {done.start} to {done.end} of the reader {done.reader!r} are another's now")
 
 
-def _apply(tables: Tables, bus: str, session: Session, entry: Entry, there: dict[str, bool]) -> None:
+def _apply(tables: Tables, bus: str, session: Session, entry: Entry, there: dict[str, int | None]) -> None:
     match entry:
         case Advance(claimed, start):
             _advance(tables, claimed, start)
         case Complete(done):
             _complete(tables, done)
+        case Forwarded() | PutOff():
+            _apply_to_letter(tables, bus, entry)
+        case _:
+            _apply_to_delivery(tables, bus, session, entry, there)
+
+
+def _apply_to_delivery(
+    tables: Tables, bus: str, session: Session, entry: Wait | Settle | Bury | Trip, there: dict[str, int | None]
+) -> None:
+    name = _whose(entry)
+    born = _served(tables, bus, name, there)
+    if born is None:
+        return
+    match entry:
         case Wait(waiting, held):
-            if _served(tables, bus, waiting.subscription, there):
-                tables.put_waiting(waiting, session.id if held else None)
-        case Settle(subscription, offset):
-            if _served(tables, bus, subscription, there):
-                tables.drop_waiting(subscription, offset)
+            tables.put_waiting(waiting, session.id if held else None)
+        case Settle(_, offset):
+            tables.drop_waiting(name, offset)
         case Bury(letter, key):
-            if _served(tables, bus, letter.subscription, there):
-                _bury(tables, bus, letter, key)
+            _bury(tables, bus, letter, key, born)
+        case Trip(state):
+            known = tables.breaker(name)
+            if known is None or known.serial < state.serial:
+                tables.put_breaker(bus, state)
 
 
-def _bury(tables: Tables, bus: str, letter: DeadLetter, key: int | None) -> None:
-    tables.put_dead_letter(bus, letter)
+def _whose(entry: Wait | Settle | Bury | Trip) -> str:
+    match entry:
+        case Wait(waiting):
+            return waiting.subscription
+        case Bury(letter):
+            return letter.subscription
+        case Trip(state):
+            return state.subscription
+        case Settle(subscription):
+            return subscription
+
+
+def _apply_to_letter(tables: Tables, bus: str, entry: Forwarded | PutOff) -> None:
+    """Without effect where another letter has come to the same delivery since."""
+    letter = entry.letter
+    found = tables.dead_letter(bus, letter.subscription, letter.offset)
+    if found is None or found.time != letter.time:
+        return
+    if isinstance(entry, PutOff):
+        tables.put_off(bus, evolve(letter, forward=entry.forward))
+    elif tables.is_stuck(letter.subscription, letter.offset):
+        tables.put_off(bus, evolve(letter, forward=None))
+    else:
+        tables.drop_dead_letter(bus, letter.subscription, letter.offset)
+
+
+def _bury(tables: Tables, bus: str, letter: DeadLetter, key: int | None, born: int) -> None:
+    tables.put_dead_letter(bus, letter, born)
     if key is None:
         tables.drop_waiting(letter.subscription, letter.offset)
         return

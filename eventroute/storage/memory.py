@@ -15,14 +15,17 @@ from eventroute.storage import ledger, placement, trimming
 from eventroute.storage.base import (
     DEFAULT_BUS,
     Bounds,
+    BreakerState,
     BusInfo,
     BusSettings,
     Changes,
     Claim,
     DeadLetter,
     Delayed,
+    Dropped,
     Entry,
     Fired,
+    Forwards,
     Reader,
     Record,
     Session,
@@ -309,6 +312,11 @@ class MemoryStorage(Storage):
         with self._open() as tables:
             return ledger.waiting_keys(tables, bus, subscription)
 
+    async def breakers(self, bus: str, *, after: int = 0) -> tuple[BreakerState, ...]:
+        """See `Storage.breakers`."""
+        with self._open() as tables:
+            return tables.breakers(bus, after)
+
     # -- dead letters ----------------------------------------------------------------------------------------------
 
     async def dead_letters(
@@ -323,12 +331,30 @@ class MemoryStorage(Storage):
         with self._open() as tables:
             return tables.count_dead_letters(bus)
 
-    async def redrive(self, bus: str, letters: Sequence[tuple[str, int]], *, due: float) -> int:
+    async def redrive(self, bus: str, letters: Sequence[tuple[str, int]], *, due: float, removed: bool = False) -> int:
         """See `Storage.redrive`."""
         with self._open() as tables:
-            return ledger.redrive(tables, bus, letters, due)
+            return ledger.redrive(tables, bus, letters, due, removed)
 
     async def purge(self, bus: str, letters: Sequence[tuple[str, int]]) -> int:
         """See `Storage.purge`."""
         with self._open() as tables:
             return ledger.purge(tables, bus, letters)
+
+    async def drop_dead_letters(self, bus: str, *, before: float, keep: int | None, limit: int) -> tuple[Dropped, ...]:
+        """See `Storage.drop_dead_letters`."""
+        with self._open() as tables:
+            return ledger.drop_letters(tables, bus, before, keep, limit, self._clock.time())
+
+    async def forwards(self, bus: str) -> tuple[Forwards, ...]:
+        """See `Storage.forwards`."""
+        with self._open() as tables:
+            tables.version(bus)
+            return tables.forwards(bus, self._clock.monotonic())
+
+    async def claim_letters(
+        self, bus: str, subscription: str, session: Session, *, now: float, limit: int
+    ) -> list[DeadLetter]:
+        """See `Storage.claim_letters`."""
+        with self._open() as tables:
+            return ledger.claim_letters(tables, bus, subscription, session, now, limit, self._clock.monotonic())

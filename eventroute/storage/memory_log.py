@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from eventroute.errors import BusExists, StorageFull, UnknownBus
 from eventroute.storage.base import (
@@ -16,7 +16,6 @@ from eventroute.storage.base import (
     Bounds,
     BusSettings,
     Claim,
-    DeadLetter,
     Delayed,
     Lost,
     Mark,
@@ -25,6 +24,7 @@ from eventroute.storage.base import (
     Timer,
 )
 from eventroute.storage.dedup import Placed, Seen, counts, firing_identity, place
+from eventroute.storage.memory_kept import KeptLetters
 from eventroute.storage.memory_timers import MemoryTimers
 from eventroute.storage.tables import FIRST_OFFSET, BusRow, micros
 from eventroute.storage.threads import Head
@@ -61,7 +61,7 @@ class BusState:
     """Reader -> the open claims by start."""
     sharing: dict[str, set[str]] = field(factory=dict)
     """Reader -> the sessions that share it."""
-    letters: dict[tuple[str, int], DeadLetter] = field(factory=dict)
+    letters: KeptLetters = field(factory=KeptLetters)
 
 
 class MemoryLog:
@@ -111,7 +111,16 @@ class MemoryLog:
     def bus(self, bus: str) -> BusRow:
         """A bus."""
         state = self._bus(bus)
-        return BusRow(state.settings, state.created, self.bounds(bus), state.size, state.newest / 1e6)
+        letters = state.letters
+        return BusRow(
+            settings=state.settings,
+            created=state.created,
+            bounds=self.bounds(bus),
+            size=state.size,
+            newest=state.newest / 1e6,
+            letters=len(letters.rows),
+            dropped=letters.dropped,
+        )
 
     def count_subscriptions(self, bus: str) -> int:
         """How many it has."""
@@ -266,8 +275,8 @@ class MemoryLog:
     def add_lost(self, bus: str, subscription: str, events: int, now: float) -> None:
         """Count."""
         lost = self._bus(bus).lost
-        before = lost[subscription].events if subscription in lost else 0
-        lost[subscription] = Lost(subscription, before + events, now)
+        before = lost.get(subscription, Lost(subscription, 0, now))
+        lost[subscription] = evolve(before, events=before.events + events, time=now)
 
     def lost(self, bus: str) -> tuple[Lost, ...]:
         """By subscription."""

@@ -13,7 +13,6 @@ from eventroute.storage.base import (
     STUCK,
     Changes,
     Claim,
-    DeadLetter,
     Reader,
     Span,
     StoredSubscription,
@@ -21,7 +20,7 @@ from eventroute.storage.base import (
     WaitingKey,
     WaitingSummary,
 )
-from eventroute.storage.memory_log import MemoryLog
+from eventroute.storage.memory_letters import MemoryLetters
 from eventroute.storage.tables import REMOVED_KEPT, Need
 
 __all__ = ["MemoryTables"]
@@ -33,8 +32,8 @@ class _Row:
     session: str | None
 
 
-class MemoryTables(MemoryLog):
-    """`Tables` in memory; the log is its base's."""
+class MemoryTables(MemoryLetters):
+    """`Tables` in memory; the log and the dead letters are its bases'."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,7 +41,6 @@ class MemoryTables(MemoryLog):
         self._spans: dict[str, tuple[Span, ...]] = {}
         self._own: dict[str, dict[str, Reader]] = {}
         self._waiting: dict[str, dict[int, _Row]] = {}
-        self._sessions: dict[str, float] = {}
 
     # -- what the log is needed for ---------------------------------------------------------------------------------
 
@@ -96,6 +94,7 @@ class MemoryTables(MemoryLog):
         self._spans.pop(stored.id, None)
         self._waiting.pop(stored.id, None)
         self._own.pop(stored.id, None)
+        self._breakers.pop(stored.id, None)
         state = self._bus(stored.bus)
         del state.changed[stored.id]
         state.lost.pop(stored.id, None)
@@ -209,7 +208,7 @@ class MemoryTables(MemoryLog):
         for session in [one for one, lapses in self._sessions.items() if lapses <= now and one != keep]:
             del self._sessions[session]
 
-    # -- waiting deliveries and dead letters -----------------------------------------------------------------------
+    # -- waiting deliveries ----------------------------------------------------------------------------------------
 
     def put_waiting(self, waiting: Waiting, session: str | None) -> None:
         """Insert or overwrite."""
@@ -219,10 +218,14 @@ class MemoryTables(MemoryLog):
         """Remove."""
         self._waiting.get(subscription, {}).pop(offset, None)
 
+    def is_stuck(self, subscription: str, offset: int) -> bool:
+        """Whether it is there and stuck."""
+        row = self._waiting.get(subscription, {}).get(offset)
+        return row is not None and row.waiting.due == STUCK
+
     def drop_stuck(self, subscription: str, offset: int) -> None:
         """Remove, where it is stuck."""
-        row = self._waiting.get(subscription, {}).get(offset)
-        if row is not None and row.waiting.due == STUCK:
+        if self.is_stuck(subscription, offset):
             self.drop_waiting(subscription, offset)
 
     def waiting_key(self, subscription: str, offset: int) -> int | None:
@@ -300,38 +303,6 @@ class MemoryTables(MemoryLog):
                 stuck = sum(firsts.get(one.waiting.key, one).waiting.due == STUCK for one in counted)
                 next_due = min((time for time in due if time != STUCK), default=None)
                 yield WaitingSummary(subscription, len(counted), len(free), next_due, stuck)
-
-    def dead_letter(self, bus: str, subscription: str, offset: int) -> DeadLetter | None:
-        """One dead letter."""
-        return self._bus(bus).letters.get((subscription, offset))
-
-    def put_dead_letter(self, bus: str, letter: DeadLetter) -> None:
-        """Insert or overwrite."""
-        self._bus(bus).letters[letter.subscription, letter.offset] = letter
-
-    def drop_dead_letter(self, bus: str, subscription: str, offset: int) -> None:
-        """Remove."""
-        self._bus(bus).letters.pop((subscription, offset), None)
-
-    def dead_letters(
-        self, bus: str, subscription: str | None, after: tuple[str, int] | None, limit: int
-    ) -> list[DeadLetter]:
-        """A page of them."""
-        letters = self._bus(bus).letters
-        keys = (
-            key
-            for key in letters
-            if (subscription is None or key[0] == subscription) and (after is None or key > after)
-        )
-        return [letters[key] for key in heapq.nsmallest(limit, keys)]
-
-    def count_dead_letters(self, bus: str) -> dict[tuple[str, str], int]:
-        """How many."""
-        counts: dict[tuple[str, str], int] = {}
-        for letter in self._bus(bus).letters.values():
-            key = (letter.subscription, letter.reason)
-            counts[key] = counts.get(key, 0) + 1
-        return counts
 
 
 def _firsts(rows: Iterable[_Row]) -> dict[int | None, _Row]:

@@ -76,7 +76,9 @@ def resume(tables: Tables, subscription: str, now: float) -> None:
     if stored.paused is None:
         return
     if stored.paused_at is not None and now > stored.paused_at:
-        tables.rejuvenate_waiting(subscription, now - stored.paused_at)
+        breaker = tables.breaker(subscription)
+        spared = 0.0 if breaker is None or breaker.opened is None else now - max(breaker.opened, stored.paused_at)
+        tables.rejuvenate_waiting(subscription, now - stored.paused_at - max(spared, 0.0))
     _store(tables, evolve(stored, paused=None, paused_at=None), tables.spans(subscription))
 
 
@@ -163,7 +165,8 @@ def _create(
     if apart or start != "latest":
         name = _own_name(tables, bus, subscription)
         tables.put_reader(Reader(bus, name, at, at, None, subscription))
-    stored = StoredSubscription(subscription, bus, definition, 1, None, name, apart=apart)
+    born = tables.version(bus) + 1
+    stored = StoredSubscription(subscription, bus, definition, 1, None, name, apart=apart, born=born)
     _store(tables, stored, [Span(name, subscription, at, None, None)])
     return stored
 

@@ -16,11 +16,11 @@ from eventroute.errors import InvalidConfiguration, StorageClosed, StorageError
 from eventroute.storage import ledger, placement, trimming
 from eventroute.storage.base import (
     Bounds,
+    BreakerState,
     BusInfo,
     BusSettings,
     Changes,
     Claim,
-    DeadLetter,
     Delayed,
     Entry,
     Reader,
@@ -35,6 +35,7 @@ from eventroute.storage.base import (
     WaitingSummary,
 )
 from eventroute.storage.jobs import Call
+from eventroute.storage.sqlite_letters import _LetterCalls
 from eventroute.storage.sqlite_reader import ReadThread
 from eventroute.storage.sqlite_schema import file_path
 from eventroute.storage.sqlite_tables import SqliteTables
@@ -51,7 +52,7 @@ _SWEEP = 1_000  # rows that are taken away in one transaction
 _LONG = 5_000  # microseconds: it has a transaction of its own
 
 
-class SQLiteStorage(_TimerCalls, Storage):
+class SQLiteStorage(_TimerCalls, _LetterCalls, Storage):
     """A storage in one SQLite file (write-ahead logging), which several processes of one host may share.
 
     `synchronous` FULL: what was accepted is on the disk. NORMAL: it survives the end of the process, but the last
@@ -350,25 +351,9 @@ class SQLiteStorage(_TimerCalls, Storage):
         """See `Storage.waiting_keys`."""
         return await self._read(lambda tables: ledger.waiting_keys(tables, bus, subscription))
 
-    # -- dead letters ----------------------------------------------------------------------------------------------
-
-    async def dead_letters(
-        self, bus: str, *, subscription: str | None = None, after: tuple[str, int] | None = None, limit: int = 100
-    ) -> list[DeadLetter]:
-        """See `Storage.dead_letters`."""
-        return await self._read(lambda tables: tables.dead_letters(bus, subscription, after, limit))
-
-    async def count_dead_letters(self, bus: str) -> dict[tuple[str, str], int]:
-        """See `Storage.count_dead_letters`."""
-        return await self._read(lambda tables: tables.count_dead_letters(bus))
-
-    async def redrive(self, bus: str, letters: Sequence[tuple[str, int]], *, due: float) -> int:
-        """See `Storage.redrive`."""
-        return await self._write(lambda tables: ledger.redrive(tables, bus, letters, due), cost=100 + 40 * len(letters))
-
-    async def purge(self, bus: str, letters: Sequence[tuple[str, int]]) -> int:
-        """See `Storage.purge`."""
-        return await self._write(lambda tables: ledger.purge(tables, bus, letters), cost=100 + 20 * len(letters))
+    async def breakers(self, bus: str, *, after: int = 0) -> tuple[BreakerState, ...]:
+        """See `Storage.breakers`."""
+        return await self._read(lambda tables: tables.breakers(bus, after))
 
     # -- upkeep ----------------------------------------------------------------------------------------------------
 

@@ -21,6 +21,8 @@ __all__ = ["Log", "SqliteBuses"]
 _SHIFT = 40
 
 _LOG = 'SELECT number, first, "end", newest, bytes, settings, created FROM bus WHERE name = ? AND NOT going'
+_LOST = "SELECT subscription, events, time, letters FROM lost"
+_LETTERS = "SELECT letters, dropped FROM bus WHERE name = ? AND NOT going"
 
 # Times never go back and rise with the serials, so that the first row of a window is found by its time.
 _OLDEST_SEEN = "SELECT serial, time FROM seen WHERE bus = ? AND time >= ? ORDER BY time, serial LIMIT 1"
@@ -124,7 +126,8 @@ class SqliteBuses(Statements):
         """A bus."""
         log = self._log(bus)
         created = None if log.created is None else log.created / 1e6
-        return BusRow(log.settings, created, Bounds(log.first, log.end), log.size, log.newest / 1e6)
+        letters, dropped = self._known(_LETTERS, bus)
+        return BusRow(log.settings, created, Bounds(log.first, log.end), log.size, log.newest / 1e6, letters, dropped)
 
     def bounds(self, bus: str) -> Bounds:
         """What is readable."""
@@ -222,7 +225,7 @@ class SqliteBuses(Statements):
 
     def lost(self, bus: str) -> tuple[Lost, ...]:
         """By subscription."""
-        rows = self._all("SELECT subscription, events, time FROM lost WHERE bus = ? ORDER BY subscription", (bus,))
+        rows = self._all(f"{_LOST} WHERE bus = ? ORDER BY subscription", (bus,))
         return tuple(Lost(*row) for row in rows)
 
     # -- identities ------------------------------------------------------------------------------------------------

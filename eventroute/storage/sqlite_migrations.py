@@ -150,6 +150,10 @@ CREATE TABLE host (boot TEXT NOT NULL);
 
 # `apart`: it never shares the live reader. Waiting deliveries of one key are taken one behind the other. `sharing`: the
 # sessions that work on a reader whose ranges are claimed by one session at a time.
+#
+# What is counted of a bus's dead letters: how many there are, and how many its bound took away. A bus from before keeps
+# its dead letters for ever, as it was told. `forward_due`: it is to go elsewhere. A breaker's number rises with each
+# change, also where others go.
 _VERSION_3 = """
 ALTER TABLE subscription ADD COLUMN apart INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE waiting ADD COLUMN key INTEGER;
@@ -157,6 +161,38 @@ CREATE INDEX waiting_key ON waiting (subscription, key, "offset") WHERE key IS N
 CREATE TABLE sharing (
     bus TEXT NOT NULL, reader TEXT NOT NULL, session TEXT NOT NULL, PRIMARY KEY (bus, reader, session)
 ) WITHOUT ROWID;
+ALTER TABLE bus ADD COLUMN letters INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE bus ADD COLUMN dropped INTEGER NOT NULL DEFAULT 0;
+UPDATE bus SET
+    letters = (SELECT count(*) FROM dead_letter WHERE dead_letter.bus = name),
+    settings = '{"dead_letter_age":null,"dead_letter_limit":null,' || substr(settings, 2);
+ALTER TABLE lost ADD COLUMN letters INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE subscription ADD COLUMN born INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE dead_letter ADD COLUMN born INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE dead_letter ADD COLUMN forward_due REAL;
+ALTER TABLE dead_letter ADD COLUMN forward_tries INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE dead_letter ADD COLUMN forward_error TEXT NOT NULL DEFAULT '';
+ALTER TABLE dead_letter ADD COLUMN session TEXT;
+CREATE INDEX dead_letter_time ON dead_letter (bus, time, subscription, "offset");
+CREATE INDEX dead_letter_forward ON dead_letter (bus, subscription, forward_due, "offset", session)
+    WHERE forward_due IS NOT NULL;
+CREATE TRIGGER dead_letter_came AFTER INSERT ON dead_letter BEGIN
+    UPDATE bus SET letters = letters + 1 WHERE name = NEW.bus;
+END;
+CREATE TRIGGER dead_letter_went AFTER DELETE ON dead_letter BEGIN
+    UPDATE bus SET letters = letters - 1 WHERE name = OLD.bus;
+END;
+CREATE TABLE breaker (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    bus TEXT NOT NULL,
+    subscription TEXT NOT NULL UNIQUE,
+    serial INTEGER NOT NULL,
+    spared REAL NOT NULL,
+    opened REAL,
+    trips INTEGER NOT NULL,
+    probe REAL NOT NULL
+);
+CREATE INDEX breaker_bus ON breaker (bus, number);
 """
 
 MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3)

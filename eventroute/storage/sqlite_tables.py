@@ -11,7 +11,6 @@ from eventroute.storage.base import (
     STUCK,
     Changes,
     Claim,
-    DeadLetter,
     Reader,
     Span,
     StoredSubscription,
@@ -19,17 +18,16 @@ from eventroute.storage.base import (
     WaitingKey,
     WaitingSummary,
 )
-from eventroute.storage.sqlite_timers import SqliteTimers
+from eventroute.storage.sqlite_letters import SqliteLetters
 from eventroute.storage.tables import REMOVED_KEPT, Need
 
 __all__ = ["SqliteTables"]
 
-_SUBSCRIPTION = "SELECT id, bus, definition, revision, paused, reader, paused_at, 0, apart FROM subscription"
+_SUBSCRIPTION = "SELECT id, bus, definition, revision, paused, reader, paused_at, 0, apart, born FROM subscription"
 _SPAN = "SELECT span.reader, span.subscription, span.start, span.until, span.definition FROM span"
 _READER = "SELECT bus, name, position, claimed, until, subscription, replayed_from FROM reader"
 _CLAIM = 'SELECT bus, reader, start, "end", version, session FROM claim'
 _WAITING = 'SELECT subscription, "offset", due, attempts, first_attempt, reason, event, key FROM waiting'
-_LETTER = 'SELECT subscription, "offset", time, reason, error, attempts, event FROM dead_letter'
 _LIVING = "SELECT id FROM session"
 _NEEDS = (
     "SELECT span.subscription, max(span.start, reader.position) AS start, span.until"
@@ -68,8 +66,8 @@ _SUMMARY = (
 )
 
 
-class SqliteTables(SqliteTimers):
-    """`Tables` on one connection; the log and the timers are its bases'."""
+class SqliteTables(SqliteLetters):
+    """`Tables` on one connection; the log, the timers and the dead letters are its bases'."""
 
     # -- subscriptions ---------------------------------------------------------------------------------------------
 
@@ -83,16 +81,16 @@ class SqliteTables(SqliteTimers):
         self._do("DELETE FROM removed WHERE bus = ? AND id = ?", (stored.bus, stored.id))
         self._do(
             "INSERT OR REPLACE INTO subscription"
-            " (id, bus, definition, revision, paused, reader, paused_at, apart, version)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*attrs.astuple(stored)[:7], stored.apart, version),
+            " (id, bus, definition, revision, paused, reader, paused_at, apart, born, version)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*attrs.astuple(stored)[:7], stored.apart, stored.born, version),
         )
 
     def drop_subscription(self, stored: StoredSubscription, version: int) -> None:
         """Remove, and remember that it was there."""
-        gone = (("subscription", "id"), ("span", "subscription"), ("waiting", "subscription"), ("lost", "subscription"))
-        for table, column in gone:
-            self._do(f"DELETE FROM {table} WHERE {column} = ?", (stored.id,))  # noqa: S608 - names from here
+        self._do("DELETE FROM subscription WHERE id = ?", (stored.id,))
+        for table in ("span", "waiting", "lost", "breaker"):
+            self._do(f"DELETE FROM {table} WHERE subscription = ?", (stored.id,))  # noqa: S608 - names from here
         self._do("INSERT INTO removed (bus, id, version) VALUES (?, ?, ?)", (stored.bus, stored.id, version))
         (count,) = self._row("SELECT count(*) FROM removed WHERE bus = ?", (stored.bus,))
         if count > REMOVED_KEPT:
@@ -257,7 +255,7 @@ class SqliteTables(SqliteTimers):
         """Remove the lapsed ones."""
         self._do("DELETE FROM session WHERE lapses <= ? AND id <> ?", (now, keep))
 
-    # -- waiting deliveries and dead letters -----------------------------------------------------------------------
+    # -- waiting deliveries ----------------------------------------------------------------------------------------
 
     def put_waiting(self, waiting: Waiting, session: str | None) -> None:
         """Insert or overwrite."""
@@ -271,6 +269,11 @@ class SqliteTables(SqliteTimers):
     def drop_waiting(self, subscription: str, offset: int) -> None:
         """Remove."""
         self._do('DELETE FROM waiting WHERE subscription = ? AND "offset" = ?', (subscription, offset))
+
+    def is_stuck(self, subscription: str, offset: int) -> bool:
+        """Whether it is there and stuck."""
+        key = (subscription, offset, STUCK)
+        return self._one('SELECT 1 FROM waiting WHERE subscription = ? AND "offset" = ? AND due = ?', key) is not None
 
     def drop_stuck(self, subscription: str, offset: int) -> None:
         """Remove, where it is stuck."""
@@ -332,43 +335,3 @@ class SqliteTables(SqliteTimers):
         self.version(bus)
         rows = self._all(_SUMMARY, (now, bus, before, STUCK))
         return tuple(WaitingSummary(*row) for row in rows)
-
-    def dead_letter(self, bus: str, subscription: str, offset: int) -> DeadLetter | None:
-        """One dead letter."""
-        row = self._one(f'{_LETTER} WHERE bus = ? AND subscription = ? AND "offset" = ?', (bus, subscription, offset))
-        return None if row is None else DeadLetter(*row)
-
-    def put_dead_letter(self, bus: str, letter: DeadLetter) -> None:
-        """Insert or overwrite."""
-        row = (letter.subscription, letter.offset, letter.time, letter.reason, letter.error, letter.attempts)
-        self._do(
-            'INSERT OR REPLACE INTO dead_letter (bus, subscription, "offset", time, reason, error, attempts, event)'
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (bus, *row, letter.event),
-        )
-
-    def drop_dead_letter(self, bus: str, subscription: str, offset: int) -> None:
-        """Remove."""
-        key = (bus, subscription, offset)
-        self._do('DELETE FROM dead_letter WHERE bus = ? AND subscription = ? AND "offset" = ?', key)
-
-    def dead_letters(
-        self, bus: str, subscription: str | None, after: tuple[str, int] | None, limit: int
-    ) -> list[DeadLetter]:
-        """A page of them."""
-        self.version(bus)
-        condition, arguments = "bus = ?", [bus, *(after or ()), *((subscription,) if subscription is not None else ())]
-        if after is not None:
-            condition += ' AND (subscription, "offset") > (?, ?)'
-        if subscription is not None:
-            condition += " AND subscription = ?"
-        rows = self._all(f'{_LETTER} WHERE {condition} ORDER BY subscription, "offset" LIMIT ?', (*arguments, limit))
-        return [DeadLetter(*row) for row in rows]
-
-    def count_dead_letters(self, bus: str) -> dict[tuple[str, str], int]:
-        """How many."""
-        self.version(bus)
-        rows = self._all(
-            "SELECT subscription, reason, count(*) FROM dead_letter WHERE bus = ? GROUP BY subscription, reason", (bus,)
-        )
-        return {(subscription, reason): count for subscription, reason, count in rows}

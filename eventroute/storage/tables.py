@@ -13,10 +13,12 @@ from attrs import frozen
 
 from eventroute.storage.base import (
     Bounds,
+    BreakerState,
     BusSettings,
     Changes,
     Claim,
     DeadLetter,
+    Forwards,
     Lost,
     Mark,
     Reader,
@@ -59,6 +61,10 @@ class BusRow:
     size: int
     newest: float
     """When the last event was appended, trimmed ones included."""
+    letters: int
+    """How many dead letters there are."""
+    dropped: int
+    """How many a bound has taken away."""
 
 
 @frozen
@@ -131,6 +137,10 @@ class Tables(Protocol):
         """Count events that a subscription has lost."""
         ...
 
+    def add_dropped(self, bus: str, subscription: str, letters: int, now: float) -> None:
+        """Count dead letters that were taken away: of the bus, and of the subscription where it is there."""
+        ...
+
     def lost(self, bus: str) -> tuple[Lost, ...]:
         """What was lost, by subscription."""
         ...
@@ -154,7 +164,7 @@ class Tables(Protocol):
         ...
 
     def drop_subscription(self, stored: StoredSubscription, version: int) -> None:
-        """Remove it with its spans and waiting deliveries; remember that it went, for `changes`."""
+        """Remove it with its spans, waiting deliveries and breaker; remember that it went, for `changes`."""
         ...
 
     def spans(self, subscription: str) -> list[Span]:
@@ -247,6 +257,10 @@ class Tables(Protocol):
         """Remove it, if it is there."""
         ...
 
+    def is_stuck(self, subscription: str, offset: int) -> bool:
+        """Whether it is there and stuck."""
+        ...
+
     def drop_stuck(self, subscription: str, offset: int) -> None:
         """Remove it, if it is there and stuck."""
         ...
@@ -293,8 +307,12 @@ class Tables(Protocol):
         """One dead letter."""
         ...
 
-    def put_dead_letter(self, bus: str, letter: DeadLetter) -> None:
-        """Insert or overwrite."""
+    def dead_letter_born(self, bus: str, subscription: str, offset: int) -> int:
+        """What `born` its subscription had when it became one; 0 where there is none."""
+        ...
+
+    def put_dead_letter(self, bus: str, letter: DeadLetter, born: int) -> None:
+        """Insert or overwrite; nobody holds it then. `born` is that of its subscription."""
         ...
 
     def drop_dead_letter(self, bus: str, subscription: str, offset: int) -> None:
@@ -309,4 +327,42 @@ class Tables(Protocol):
 
     def count_dead_letters(self, bus: str) -> dict[tuple[str, str], int]:
         """See `Storage.count_dead_letters`."""
+        ...
+
+    def oldest_dead_letters(self, bus: str, limit: int) -> list[tuple[str, int, float, int]]:
+        """Subscription, offset, time and bytes of the oldest, at most `limit`."""
+        ...
+
+    def forwards(self, bus: str, now: float) -> tuple[Forwards, ...]:
+        """See `Storage.forwards`; a session that lapses at `now` or before does not count."""
+        ...
+
+    def free_letters(self, bus: str, subscription: str, now: float, limit: int) -> list[DeadLetter]:
+        """Those whose forward is due at `now` and whose session is not there, in the order of (due, offset)."""
+        ...
+
+    def hold_letters(self, bus: str, letters: Iterable[DeadLetter], session: str) -> None:
+        """Let the session hold these."""
+        ...
+
+    def let_go_letters(self, bus: str, letters: Iterable[DeadLetter], session: str) -> None:
+        """Free those of them that the session holds."""
+        ...
+
+    def put_off(self, bus: str, letter: DeadLetter) -> None:
+        """Write down the `forward` of a dead letter that is there; nobody holds it then."""
+        ...
+
+    # -- breakers --------------------------------------------------------------------------------------------------
+
+    def breaker(self, subscription: str) -> BreakerState | None:
+        """What is known of a subscription's breaker."""
+        ...
+
+    def put_breaker(self, bus: str, state: BreakerState) -> None:
+        """Insert or overwrite, with a number above all before."""
+        ...
+
+    def breakers(self, bus: str, after: int) -> tuple[BreakerState, ...]:
+        """See `Storage.breakers`."""
         ...

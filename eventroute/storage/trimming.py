@@ -39,6 +39,8 @@ def describe(tables: Tables, bus: str, oldest: int, now: float) -> BusInfo:
         remembered=remembered,
         dedup_window=window(row.settings, remembered, since, now),
         lost=tables.lost(bus),
+        dead_letters=row.letters,
+        dead_letters_dropped=row.dropped,
         marks=tuple(marks[:oldest]),
     )
 

@@ -13,15 +13,21 @@ __all__ = [
     "STUCK",
     "Advance",
     "Bounds",
+    "BreakerState",
     "Bury",
     "Changes",
     "Claim",
     "Complete",
     "DeadLetter",
     "Delayed",
+    "Dropped",
     "Entry",
     "Fired",
+    "Forward",
+    "Forwarded",
+    "Forwards",
     "Mark",
+    "PutOff",
     "Reader",
     "Record",
     "Session",
@@ -30,6 +36,7 @@ __all__ = [
     "Start",
     "StoredSubscription",
     "Timer",
+    "Trip",
     "Wait",
     "Waiting",
     "WaitingKey",
@@ -136,6 +143,8 @@ class StoredSubscription:
     """Only in `Changes`: the subscription is gone."""
     apart: bool = field(default=False, converter=bool)
     """Whether a reader of its own serves it, always."""
+    born: int = field(default=0, eq=False)
+    """What tells it from one before of the same id: it is never given twice on a bus. Not compared."""
 
 
 @frozen
@@ -245,6 +254,18 @@ class WaitingSummary:
 
 
 @frozen
+class Forward:
+    """A dead letter is on its way to where the policy of its subscription wants it."""
+
+    due: float
+    """Not tried before this time (seconds since the epoch); the caller's wall clock."""
+    tries: int = 0
+    """How often it was tried."""
+    error: str = ""
+    """Why the last try failed."""
+
+
+@frozen
 class DeadLetter:
     """A delivery that was given up. Its identity is (subscription, offset): a repeat overwrites."""
 
@@ -255,6 +276,46 @@ class DeadLetter:
     error: str
     attempts: int
     event: bytes
+    forward: Forward | None = None
+    """Whether it is to go elsewhere; else it stays in the ledger."""
+
+
+@frozen
+class Forwards:
+    """The dead letters of one subscription that are to go elsewhere."""
+
+    subscription: str
+    count: int
+    next_due: float | None
+    """The earliest due time among those that no living session holds, or None where there is none."""
+
+
+@frozen
+class Dropped:
+    """Dead letters of one subscription that a bound of their bus has taken away."""
+
+    subscription: str
+    letters: int
+    reason: Literal["age", "limit"]
+
+
+@frozen
+class BreakerState:
+    """What of a subscription's circuit breaker outlives the process."""
+
+    subscription: str
+    serial: int
+    """1 at first, and one more with each change."""
+    spared: float = 0.0
+    """How many seconds all outages that are over lasted together."""
+    opened: float | None = None
+    """When the present outage began (seconds since the epoch, the caller's wall clock); None: there is none."""
+    trips: int = 0
+    """How many probes of the present outage have been waited for, or are."""
+    probe: float = 0.0
+    """Not before this time is there another attempt (as `opened`)."""
+    number: int = 0
+    """Given by the storage: rises with each change of any breaker of the bus."""
 
 
 @frozen
@@ -302,4 +363,30 @@ class Bury:
     key: int | None = None
 
 
-Entry = Advance | Complete | Wait | Settle | Bury
+@frozen
+class Forwarded:
+    """Entry: a dead letter has got where it was to go, and is kept no longer, unless it is another one by now, or what
+    is `STUCK` because of it needs it to be acted on: then it stays, and goes nowhere any more.
+    """
+
+    letter: DeadLetter
+
+
+@frozen
+class PutOff:
+    """Entry: a dead letter has this `forward` now, and nobody holds it, unless it is another one by now. None: it stays
+    in the ledger.
+    """
+
+    letter: DeadLetter
+    forward: Forward | None
+
+
+@frozen
+class Trip:
+    """Entry: a breaker has changed; without effect where one of its serial or a later one is there."""
+
+    state: BreakerState
+
+
+Entry = Advance | Complete | Wait | Settle | Bury | Forwarded | PutOff | Trip

@@ -21,6 +21,7 @@ the fixture `anyio_backend`. Needs the extra `testing`.
 from __future__ import annotations
 
 from eventroute.testing.storage_buses import BusesContract
+from eventroute.testing.storage_letters import LettersContract
 from eventroute.testing.storage_order import OrderContract
 from eventroute.testing.storage_placement import PlacementContract
 from eventroute.testing.storage_replay import ReplayContract
@@ -32,6 +33,13 @@ __all__ = ["StorageContract"]
 
 
 class StorageContract(
-    WaitingContract, OrderContract, PlacementContract, BusesContract, TrimmingContract, ReplayContract, TimersContract
+    WaitingContract,
+    OrderContract,
+    LettersContract,
+    PlacementContract,
+    BusesContract,
+    TrimmingContract,
+    ReplayContract,
+    TimersContract,
 ):
     """Every promise of `Storage`, tested. `make_storage` is to be written; `persistent` and `pass_time` may be."""

@@ -20,17 +20,22 @@ from hypothesis.stateful import invariant, rule
 
 from eventroute.errors import LeaseLost
 from eventroute.storage.base import (
+    BreakerState,
     Bury,
     Claim,
     Complete,
     DeadLetter,
     Entry,
+    Forward,
+    Forwarded,
+    PutOff,
     Reader,
     Session,
     Settle,
     Span,
     Start,
     Storage,
+    Trip,
     Wait,
     Waiting,
 )
@@ -160,7 +165,8 @@ class StorageMachine(LogMachine):
         rest: list[Entry] = []
         for kind, name, offset, key in entries:
             waiting = Waiting(name, offset, float(offset % 5), attempts=max(0, offset % 3 - 1), key=key)
-            letter = DeadLetter(name, offset, 1.0, "reason", "error", kind, b"event")
+            sent = Forward(float(offset % 4)) if offset % 3 else None
+            letter = DeadLetter(name, offset, float(offset % 5), "reason", "error", kind, b"event", sent)
             kinds: list[Entry] = [Wait(waiting, True), Wait(waiting, False), Settle(name, offset), Bury(letter, key)]
             rest.append(kinds[kind])
         claim = self.claims[place % len(self.claims)] if self.claims else None
@@ -180,9 +186,31 @@ class StorageMachine(LogMachine):
     def claim_waiting(self, worker: int, name: str, now: float, limit: int) -> None:
         self.both(lambda storage, sessions: storage.claim_waiting(BUS, name, sessions[worker], now=now, limit=limit))
 
-    @rule(name=names, offset=offsets)
-    def redrive(self, name: str, offset: int) -> None:
-        self.both(lambda storage, _: storage.redrive(BUS, [(name, offset)], due=2.0))
+    @rule(name=names, offset=offsets, removed=st.booleans())
+    def redrive(self, name: str, offset: int, removed: bool) -> None:
+        self.both(lambda storage, _: storage.redrive(BUS, [(name, offset)], due=2.0, removed=removed))
+
+    @rule(worker=workers, name=names, due=st.integers(0, 6), tries=st.integers(0, 3), limit=st.integers(1, 3))
+    def forward(self, worker: int, name: str, due: int, tries: int, limit: int) -> None:
+        """Some of what is to go elsewhere gets there, some does not."""
+
+        async def send(storage: Storage, sessions: list[Session]) -> list[DeadLetter]:
+            taken = await storage.claim_letters(BUS, name, sessions[worker], now=float(due), limit=limit)
+            later = Forward(due + 1.0, tries, "no") if tries else None
+            entries = [Forwarded(one) if one.offset % 2 else PutOff(one, later) for one in taken[1:]]
+            await storage.write(BUS, sessions[worker], entries)
+            return taken
+
+        self.both(send)
+
+    @rule(before=st.integers(0, 4), keep=st.sampled_from([None, 1, 3]), limit=st.integers(1, 3))
+    def drop_letters(self, before: int, keep: int | None, limit: int) -> None:
+        self.both(lambda storage, _: model.dropped(storage, float(before), keep, limit))
+
+    @rule(worker=workers, name=names, serial=st.integers(1, 4), opened=st.sampled_from([None, 1.0]))
+    def trip(self, worker: int, name: str, serial: int, opened: float | None) -> None:
+        entry = Trip(BreakerState(name, serial, serial / 2, opened))
+        self.both(lambda storage, sessions: storage.write(BUS, sessions[worker], [entry]))
 
     @rule(name=names, offset=offsets)
     def purge(self, name: str, offset: int) -> None:
@@ -231,6 +259,8 @@ class StorageMachine(LogMachine):
         for name in self.owed:
             self.both(lambda storage, _, name=name: storage.waiting_keys(BUS, name))  # type: ignore[misc]
         self.both(lambda storage, _: storage.dead_letters(BUS))
+        self.both(lambda storage, _: storage.forwards(BUS))
+        self.both(lambda storage, _: storage.breakers(BUS))
         self.both(lambda storage, _: model.sorted_changes(storage, 0))
         self.both(lambda storage, _: storage.describe_bus(BUS, oldest=3))
         self.both(lambda storage, _: storage.read(BUS, 0, 99, limit=99, max_bytes=9_999))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import define, evolve, field
 
-from eventroute.storage.base import DEFAULT_BUS, Complete, Session, Span, Storage
+from eventroute.storage.base import DEFAULT_BUS, Complete, Dropped, Session, Span, Storage
 from eventroute.testing.storage_placement import spans_at
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Replayed",
     "cancel_at",
     "complete",
+    "dropped",
     "listed_timers",
     "reader_names",
     "sorted_changes",
@@ -63,6 +64,11 @@ async def cancel_at(storage: Storage, place: int) -> bool:
 
 async def complete(storage: Storage, session: Session, done: Complete) -> None:
     await storage.write(BUS, session, [Complete(evolve(done.claim, session=session.id))])
+
+
+async def dropped(storage: Storage, before: float, keep: int | None, limit: int) -> list[Dropped]:
+    gone = await storage.drop_dead_letters(BUS, before=before, keep=keep, limit=limit)
+    return sorted(gone, key=repr)
 
 
 async def reader_names(storage: Storage, _sessions: list[Session]) -> list[str]:

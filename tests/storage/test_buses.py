@@ -78,5 +78,5 @@ def test_what_is_told_of_a_bus_is_json() -> None:
     assert document["oldest"] == "2023-11-14T22:13:20.250000Z"
     assert document["created"] is None
     assert (document["first"], document["end"], document["needed"]) == (3, 7, 5)
-    assert document["lost"] == [{"subscription": "t", "events": 3, "time": "1970-01-01T00:00:00Z"}]
+    assert document["lost"] == [{"subscription": "t", "events": 3, "letters": 0, "time": "1970-01-01T00:00:00Z"}]
     assert BusSettings.from_dict(document["settings"]) == BusSettings()

@@ -1,0 +1,255 @@
+"""Dead letters and breakers in SQL."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+from attrs import frozen
+
+from eventroute.clock import Clock
+from eventroute.storage import ledger
+from eventroute.storage.base import BreakerState, DeadLetter, Dropped, Forward, Forwards, Session
+from eventroute.storage.letters import Letters
+from eventroute.storage.sqlite_timers import SqliteTimers
+
+__all__ = ["SqliteLetters"]
+
+T = TypeVar("T")
+
+_LIVING = "SELECT id FROM session"
+_LETTER = (
+    'SELECT subscription, "offset", time, reason, error, attempts, event, forward_due, forward_tries, forward_error'
+    " FROM dead_letter"
+)
+_BORN = "SELECT born FROM dead_letter"
+_DROP = "DELETE FROM dead_letter"
+_KEY = 'bus = ? AND subscription = ? AND "offset" = ?'
+_BREAKER = "SELECT subscription, serial, spared, opened, trips, probe, number FROM breaker"
+_LONG = 5_000  # microseconds: it has a transaction of its own
+
+
+class SqliteLetters(SqliteTimers):
+    """The dead letters and the breakers on one connection; how many letters a bus has, triggers count."""
+
+    def dead_letter(self, bus: str, subscription: str, offset: int) -> DeadLetter | None:
+        """One dead letter."""
+        row = self._one(f"{_LETTER} WHERE {_KEY}", (bus, subscription, offset))
+        return None if row is None else _letter(row)
+
+    def dead_letter_born(self, bus: str, subscription: str, offset: int) -> int:
+        """The `born` of its subscription."""
+        row = self._one(f"{_BORN} WHERE {_KEY}", (bus, subscription, offset))
+        return 0 if row is None else int(row[0])
+
+    def put_dead_letter(self, bus: str, letter: DeadLetter, born: int) -> None:
+        """Insert or overwrite."""
+        forward = _Columns.of(letter.forward)
+        self._do(
+            'INSERT INTO dead_letter (bus, subscription, "offset", time, reason, error, attempts, event, born,'
+            " forward_due, forward_tries, forward_error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            ' ON CONFLICT (bus, subscription, "offset") DO UPDATE SET time = excluded.time, reason = excluded.reason,'
+            " error = excluded.error, attempts = excluded.attempts, event = excluded.event, born = excluded.born,"
+            " forward_due = excluded.forward_due, forward_tries = excluded.forward_tries,"
+            " forward_error = excluded.forward_error, session = NULL",
+            (
+                *(bus, letter.subscription, letter.offset, letter.time, letter.reason, letter.error, letter.attempts),
+                *(letter.event, born, forward.due, forward.tries, forward.error),
+            ),
+        )
+
+    def drop_dead_letter(self, bus: str, subscription: str, offset: int) -> None:
+        """Remove."""
+        self._do(f"{_DROP} WHERE {_KEY}", (bus, subscription, offset))
+
+    def dead_letters(
+        self, bus: str, subscription: str | None, after: tuple[str, int] | None, limit: int
+    ) -> list[DeadLetter]:
+        """A page of them."""
+        self.version(bus)
+        condition, arguments = "bus = ?", [bus, *(after or ()), *((subscription,) if subscription is not None else ())]
+        if after is not None:
+            condition += ' AND (subscription, "offset") > (?, ?)'
+        if subscription is not None:
+            condition += " AND subscription = ?"
+        rows = self._all(f'{_LETTER} WHERE {condition} ORDER BY subscription, "offset" LIMIT ?', (*arguments, limit))
+        return [_letter(row) for row in rows]
+
+    def count_dead_letters(self, bus: str) -> dict[tuple[str, str], int]:
+        """How many."""
+        self.version(bus)
+        rows = self._all(
+            "SELECT subscription, reason, count(*) FROM dead_letter WHERE bus = ? GROUP BY subscription, reason", (bus,)
+        )
+        return {(subscription, reason): count for subscription, reason, count in rows}
+
+    def oldest_dead_letters(self, bus: str, limit: int) -> list[tuple[str, int, float, int]]:
+        """The oldest."""
+        rows = self._all(
+            'SELECT subscription, "offset", time, length(event) FROM dead_letter WHERE bus = ?'
+            ' ORDER BY time, subscription, "offset" LIMIT ?',
+            (bus, limit),
+        )
+        return [(subscription, offset, time, size) for subscription, offset, time, size in rows]
+
+    def add_dropped(self, bus: str, subscription: str, letters: int, now: float) -> None:
+        """Count."""
+        self._do("UPDATE bus SET dropped = dropped + ? WHERE name = ?", (letters, bus))
+        self._do(
+            "INSERT INTO lost (bus, subscription, events, time, letters)"
+            " SELECT bus, id, 0, ?3, ?4 FROM subscription WHERE bus = ?1 AND id = ?2"
+            " ON CONFLICT (bus, subscription) DO UPDATE SET letters = letters + excluded.letters, time = excluded.time",
+            (bus, subscription, now, letters),
+        )
+
+    # -- those that are to go elsewhere ----------------------------------------------------------------------------
+
+    def forwards(self, bus: str, now: float) -> tuple[Forwards, ...]:
+        """By subscription."""
+        self.version(bus)
+        rows = self._all(
+            "SELECT subscription, count(*), min(CASE WHEN free THEN forward_due END) FROM ("
+            "  SELECT subscription, forward_due,"
+            "  session IS NULL OR session NOT IN (SELECT id FROM session WHERE lapses > ?) AS free"
+            "  FROM dead_letter WHERE bus = ? AND forward_due IS NOT NULL"
+            ") GROUP BY subscription ORDER BY subscription",
+            (now, bus),
+        )
+        return tuple(Forwards(*row) for row in rows)
+
+    def free_letters(self, bus: str, subscription: str, now: float, limit: int) -> list[DeadLetter]:
+        """Those due and free."""
+        rows = self._all(
+            f"{_LETTER} WHERE bus = ? AND subscription = ? AND forward_due <= ?"
+            f' AND (session IS NULL OR session NOT IN ({_LIVING})) ORDER BY forward_due, "offset" LIMIT ?',
+            (bus, subscription, now, limit),
+        )
+        return [_letter(row) for row in rows]
+
+    def hold_letters(self, bus: str, letters: Iterable[DeadLetter], session: str) -> None:
+        """Let the session hold them."""
+        self._many(
+            f"UPDATE dead_letter SET session = ? WHERE {_KEY}",  # noqa: S608 - all from here
+            [(session, bus, letter.subscription, letter.offset) for letter in letters],
+        )
+
+    def let_go_letters(self, bus: str, letters: Iterable[DeadLetter], session: str) -> None:
+        """Free them."""
+        self._many(
+            f"UPDATE dead_letter SET session = NULL WHERE {_KEY} AND session = ?",  # noqa: S608 - all from here
+            [(bus, letter.subscription, letter.offset, session) for letter in letters],
+        )
+
+    def put_off(self, bus: str, letter: DeadLetter) -> None:
+        """Change where it stands on its way."""
+        forward = _Columns.of(letter.forward)
+        self._do(
+            "UPDATE dead_letter SET forward_due = ?, forward_tries = ?, forward_error = ?, session = NULL"  # noqa: S608
+            f" WHERE {_KEY}",
+            (forward.due, forward.tries, forward.error, bus, letter.subscription, letter.offset),
+        )
+
+    # -- breakers --------------------------------------------------------------------------------------------------
+
+    def breaker(self, subscription: str) -> BreakerState | None:
+        """One breaker."""
+        row = self._one(f"{_BREAKER} WHERE subscription = ?", (subscription,))
+        return None if row is None else BreakerState(*row)
+
+    def put_breaker(self, bus: str, state: BreakerState) -> None:
+        """Insert or overwrite: the row gets a new number, above all before."""
+        self._do(
+            "INSERT OR REPLACE INTO breaker (bus, subscription, serial, spared, opened, trips, probe)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (bus, state.subscription, state.serial, state.spared, state.opened, state.trips, state.probe),
+        )
+
+    def breakers(self, bus: str, after: int) -> tuple[BreakerState, ...]:
+        """Those that have changed."""
+        self.version(bus)
+        rows = self._all(f"{_BREAKER} WHERE bus = ? AND number > ? ORDER BY number", (bus, after))
+        return tuple(BreakerState(*row) for row in rows)
+
+
+@frozen
+class _Columns:
+    """A `Forward`, or none, as it is stored."""
+
+    due: float | None = None
+    tries: int = 0
+    error: str = ""
+
+    @classmethod
+    def of(cls, forward: Forward | None) -> _Columns:
+        return cls() if forward is None else cls(forward.due, forward.tries, forward.error)
+
+
+def _letter(row: Sequence[Any]) -> DeadLetter:
+    subscription, offset, time, reason, error, attempts, event, due, tries, why = row
+    forward = None if due is None else Forward(due, tries, why)
+    return DeadLetter(subscription, offset, time, reason, error, attempts, event, forward)
+
+
+class _LetterCalls(Letters):
+    """The dead letters as a storage has them: calls that are made in its threads."""
+
+    _clock: Clock
+
+    @abstractmethod
+    async def _write(
+        self,
+        work: Callable[[Any], T],
+        *,
+        cost: float = 100,
+        durable: bool = True,
+        undo: Callable[[T], Callable[[Any], None]] | None = None,
+    ) -> T: ...
+
+    @abstractmethod
+    async def _read(self, work: Callable[[Any], T]) -> T: ...
+
+    async def dead_letters(
+        self, bus: str, *, subscription: str | None = None, after: tuple[str, int] | None = None, limit: int = 100
+    ) -> list[DeadLetter]:
+        """See `Storage.dead_letters`."""
+        return await self._read(lambda tables: tables.dead_letters(bus, subscription, after, limit))
+
+    async def count_dead_letters(self, bus: str) -> dict[tuple[str, str], int]:
+        """See `Storage.count_dead_letters`."""
+        return await self._read(lambda tables: tables.count_dead_letters(bus))
+
+    async def redrive(self, bus: str, letters: Sequence[tuple[str, int]], *, due: float, removed: bool = False) -> int:
+        """See `Storage.redrive`."""
+        return await self._write(
+            lambda tables: ledger.redrive(tables, bus, letters, due, removed), cost=100 + 40 * len(letters)
+        )
+
+    async def purge(self, bus: str, letters: Sequence[tuple[str, int]]) -> int:
+        """See `Storage.purge`."""
+        return await self._write(lambda tables: ledger.purge(tables, bus, letters), cost=100 + 20 * len(letters))
+
+    async def drop_dead_letters(self, bus: str, *, before: float, keep: int | None, limit: int) -> tuple[Dropped, ...]:
+        """See `Storage.drop_dead_letters`."""
+        return await self._write(
+            lambda tables: ledger.drop_letters(tables, bus, before, keep, limit, self._clock.time()), cost=_LONG
+        )
+
+    async def forwards(self, bus: str) -> tuple[Forwards, ...]:
+        """See `Storage.forwards`."""
+        return await self._read(lambda tables: tables.forwards(bus, self._clock.time()))
+
+    async def claim_letters(
+        self, bus: str, subscription: str, session: Session, *, now: float, limit: int
+    ) -> list[DeadLetter]:
+        """See `Storage.claim_letters`."""
+
+        def undo(taken: list[DeadLetter]) -> Callable[[Any], None]:
+            return lambda tables: ledger.release_letters(tables, bus, taken, session)
+
+        return await self._write(
+            lambda tables: ledger.claim_letters(tables, bus, subscription, session, now, limit, self._clock.time()),
+            cost=100 + 5 * limit,
+            durable=False,
+            undo=undo,
+        )
