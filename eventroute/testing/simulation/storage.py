@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 
 from eventroute.errors import LeaseLost, StorageClosed, StorageError
+from eventroute.testing.simulation.loop import SimulationError
 from eventroute.testing.simulation.witness import Witness
 from eventroute.testing.simulation.world import Host, World
 
@@ -19,6 +20,9 @@ SPARED = frozenset({"aclose"})
 ANSWERED = frozenset({"claim", "claim_waiting", "open", "watch", "remove_subscription"})
 """Calls that do not fail after they have had their effect: the interface gives no way to repeat them."""
 
+CALLS_WITHOUT_TIME = 20_000
+"""After so many calls by one process at one moment of virtual time something runs in circles, and may let no task run."""
+
 
 class SimulatedStorage:
     """Every method of a storage, by name: whatever the interface has, now or later, passes through here."""
@@ -29,6 +33,8 @@ class SimulatedStorage:
         self._witness = Witness(world, host)
         self._done: dict[str, Any] = {}
         """By session, the entries of a write that was done and not answered."""
+        self._moment = -1.0
+        self._calls = 0
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
         method = getattr(self._world.storage, name)
@@ -42,6 +48,7 @@ class SimulatedStorage:
     async def _call(self, name: str, method: Callable[..., Awaitable[Any]], args: Any, kwargs: Any) -> Any:
         trouble, luck = self._world.trouble, self._world.luck
         self._fence()
+        self._count(name)
         if trouble.slow and name not in SPARED:
             await self._wait(name)
         if trouble.failing and name not in SPARED and luck.random() < trouble.failing:
@@ -86,6 +93,16 @@ class SimulatedStorage:
         self._world.troubled_at = self._world.now()
         self._world.note(self._host.name, "storage: %s fails %s doing", name, when)
         raise StorageError(f"simulated: {name} failed {when} doing")
+
+    def _count(self, name: str) -> None:
+        now = self._world.now()
+        if now != self._moment:
+            self._moment, self._calls = now, 0
+        self._calls += 1
+        if self._calls > CALLS_WITHOUT_TIME:
+            raise SimulationError(
+                f"{self._calls} calls of the storage at one moment, the last {name}: it runs in circles"
+            )
 
     def _fence(self) -> None:
         if self._host.life.dead:
