@@ -21,7 +21,7 @@ ANSWERED = frozenset({"claim", "claim_waiting", "open", "watch", "remove_subscri
 """Calls that do not fail after they have had their effect: the interface gives no way to repeat them."""
 
 CALLS_WITHOUT_TIME = 20_000
-"""After so many calls by one process at one moment of virtual time something runs in circles, and may let no task run."""
+"""After so many calls by one process at one moment of virtual time something runs in circles, in one step perhaps."""
 
 
 class SimulatedStorage:
