@@ -157,7 +157,8 @@ class FilterIndex(Generic[K]):
     """Filters by key; `match` gives the keys of those that match an event.
 
     Adding and removing cost the same at any size, and so does a match, but for the filters that have no cover. When
-    the set of fields that filters read changes, the next match pays for a new plan: some microseconds a field.
+    the set of fields that filters read changes, or how one is looked up, the next match pays for a new plan: some
+    microseconds a field.
     Any thread may call any method at any time.
     """
 
@@ -226,7 +227,8 @@ class FilterIndex(Generic[K]):
             return
         entry.predicates, entry.rest = found.predicates, self._rest(found.rest, node)
         for predicate in entry.predicates:
-            self._columns[predicate.field].add(predicate, entry)
+            if self._columns[predicate.field].add(predicate, entry):
+                self._plan = None  # it leaves out what there was not
 
     def _leave(self, entry: _Entry[K], key: K) -> None:
         if entry.remove(key):
@@ -237,7 +239,7 @@ class FilterIndex(Generic[K]):
             self._release(entry.rest)
         self._always.discard(entry)
         for predicate in entry.predicates:
-            self._columns[predicate.field].remove(predicate, entry)
+            self._columns[predicate.field].remove(predicate, entry)  # a plan that looks for more does no harm
         self._unread(entry.node)
 
     def _forget(self, entry: _Entry[K]) -> None:

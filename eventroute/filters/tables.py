@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
+from attrs import frozen
+
 from eventroute.filters.buckets import Bucket, put, take
 from eventroute.filters.expr.values import instant
 from eventroute.filters.predicates import Predicate, Present, Span
@@ -18,7 +20,7 @@ from eventroute.filters.ranges import Ranges, rounded
 from eventroute.filters.syntax import Relation, Text
 from eventroute.filters.values import texts
 
-__all__ = ["MAX_RECENT", "MAX_RECENT_FOUND", "MAX_RECENT_TEXT", "Affixes", "Column"]
+__all__ = ["EXACT", "MAX_RECENT", "MAX_RECENT_FOUND", "MAX_RECENT_TEXT", "Affixes", "Column", "Kinds"]
 
 MAX_RECENT: Final = 4096
 """How many texts a column keeps in mind with what it found for them; at the bound it forgets all of them."""
@@ -33,7 +35,9 @@ E = TypeVar("E")
 Gather: TypeAlias = Callable[[list[E]], tuple[E, ...]]
 """Makes what was found for a text shorter: without repetitions, and alike entries as one."""
 
-_EXACT: Final = 2**53  # whole numbers up to it are floats
+EXACT: Final = 2**53
+"""Whole numbers up to it are floats."""
+
 _PRESENT: Final = 100
 """What it counts to look at an entry because its field is there, beside other ways to find it."""
 
@@ -41,6 +45,29 @@ _PRESENT: Final = 100
 class _Table(Protocol[E]):
     def __bool__(self) -> bool: ...
     def look_up(self, text: str, found: list[E]) -> None: ...
+
+
+@frozen
+class Kinds:
+    """Of which kinds a column holds predicates; a compiled walk leaves out the others."""
+
+    exact: bool
+    affixes: bool
+    """Predicates of texts that are no whole ones, or of any value."""
+    numbers: bool
+
+    @property
+    def texts(self) -> bool:
+        """Whether a text may find anything."""
+        return self.exact or self.affixes
+
+    @property
+    def some(self) -> bool:
+        """Whether any value may find anything."""
+        return self.exact or self.affixes or self.numbers
+
+
+_NO_KINDS: Final = Kinds(exact=False, affixes=False, numbers=False)
 
 
 class Column(Generic[E]):
@@ -60,6 +87,7 @@ class Column(Generic[E]):
         "_suffixes",
         "affixes",
         "exact",
+        "kinds",
         "nulls",
         "numbers",
         "readers",
@@ -82,6 +110,8 @@ class Column(Generic[E]):
         """The tables of texts, but for `exact`, that hold anything."""
         self.numbers: Ranges[E] | None = None
         """The table of numbers, if it holds anything."""
+        self.kinds = _NO_KINDS
+        """What there is to be looked up; another object when that changes."""
         self.nulls = False
         """Whether an entry ever asked if the field is there, null included."""
 
@@ -108,10 +138,12 @@ class Column(Generic[E]):
         if self.recent:
             self.recent = {}
 
-    def add(self, predicate: Predicate, entry: E) -> None:
-        """Hold an entry under a predicate."""
+    def add(self, predicate: Predicate, entry: E) -> bool:
+        """Hold an entry under a predicate; says whether it is the first of a kind."""
+        before = self.kinds
         self._add(predicate, entry)
         self.forget()
+        return self.kinds is not before
 
     def _add(self, predicate: Predicate, entry: E) -> None:
         match predicate:
@@ -156,16 +188,18 @@ class Column(Generic[E]):
             self._changed(predicate, -1)
 
     def _changed(self, predicate: Text, by: int) -> None:
+        buckets = self._buckets(predicate.relation)
         if predicate.relation is not Relation.EXACT:
             affixes = self._prefixes if predicate.relation is Relation.PREFIX else self._suffixes
             affixes.count(len(predicate.literal), by)
-            if len(affixes.buckets) <= 1:
-                self._arrange()
+        if len(buckets) <= 1:
+            self._arrange()
 
     def _arrange(self) -> None:
         tables: tuple[_Table[E], ...] = (self._prefixes, self._suffixes, self._instants, self._present)
         self.affixes = tuple(table for table in tables if table)
         self.numbers = self._numbers or None
+        self.kinds = Kinds(bool(self.exact), bool(self.affixes), bool(self._numbers))
 
     def look_up(self, value: object, found: list[E]) -> None:
         """Add to `found` every entry under a predicate that holds for a value."""
@@ -195,7 +229,7 @@ class Column(Generic[E]):
         if self.exact or self.affixes:
             found += self._find(str(number))
         if self.numbers is not None:
-            self.numbers.look_up(number if -_EXACT <= number <= _EXACT else rounded(number), found)
+            self.numbers.look_up(number if -EXACT <= number <= EXACT else rounded(number), found)
         if self._present.entries:
             found += self._present.entries
 

@@ -11,7 +11,7 @@ from itertools import count
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from eventroute.filters.pattern.places import ARRAYS, Throughout
-from eventroute.filters.tables import Column
+from eventroute.filters.tables import EXACT, Column
 from eventroute.paths import Field
 
 __all__ = ["MAX_COMPILED", "MAX_INLINE", "Branch", "Walk", "compile_walk", "walk"]
@@ -183,24 +183,38 @@ class _Writer:
                     yield f"{indent}elif v.__class__ is list: {self._bound(branch.spread)}(v, row, found)"
 
     def _field(self, branch: Branch[Any], indent: str) -> Iterator[str]:
-        bound = {self._bound(column): column for column in branch.columns}
-        yield f"{indent}if v is not None:"
-        yield f"{indent}    row[{branch.key!r}] = v"
-        yield f"{indent}    if v.__class__ is str:"
-        for name, column in bound.items():
-            yield from self._text(name, column, indent)
-        wholes = "; ".join(f"{name}.look_up_whole(v, found)" for name in bound)
-        yield f"{indent}    elif v.__class__ is int: {wholes}"
-        if branch.throughout is None:
-            yield f"{indent}    else: {''.join(bound)}.look_up(v, found)"
-        else:
-            yield f"{indent}    else: {self._bound(branch.look_up)}(v, row, found)"
+        """The statements that note the value of a field and look it up in those columns that hold anything."""
+        indent += "    "
+        yield f"{indent[4:]}if v is not None:"
+        yield f"{indent}row[{branch.key!r}] = v"
+        known = [(self._bound(column), column) for column in branch.columns if column.kinds.some]
+        if known:
+            yield f"{indent}if v.__class__ is str:"
+            for name, column in known:
+                yield from self._text(name, column, f"{indent}    ")
+            yield f"{indent}elif v.__class__ is int:"
+            for name, column in known:
+                yield from self._whole(name, column, f"{indent}    ")
+        if branch.throughout is not None:
+            condition = "else" if known else "if v.__class__ is list"
+            yield f"{indent}{condition}: {self._bound(branch.look_up)}(v, row, found)"
+        elif known:
+            yield f"{indent}else: {known[0][0]}.look_up(v, found)"
 
     def _text(self, bound: str, column: Column[Any], indent: str) -> Iterator[str]:
-        yield f"{indent}        if {bound}.affixes:"
-        yield f"{indent}            recent = {bound}.recent"
-        yield f"{indent}            b = recent.get(v)"
-        yield f"{indent}            found += {bound}.learn(v, recent) if b is None else b"
-        yield f"{indent}        else:"
-        yield f"{indent}            b = {self._bound(column.exact.get)}(v)"
-        yield f"{indent}            if b is not None: found += b"
+        if column.kinds.affixes:
+            yield f"{indent}recent = {bound}.recent"
+            yield f"{indent}b = recent.get(v)"
+            yield f"{indent}found += {bound}.learn(v, recent) if b is None else b"
+        elif column.kinds.exact:
+            yield f"{indent}b = {self._bound(column.exact.get)}(v)"
+            yield f"{indent}if b is not None: found += b"
+        else:
+            yield f"{indent}pass"
+
+    def _whole(self, bound: str, column: Column[Any], indent: str) -> Iterator[str]:
+        if column.numbers is not None and not column.kinds.texts:
+            yield f"{indent}if {-EXACT} <= v <= {EXACT}: {self._bound(column.numbers.look_up)}(v, found)"
+            yield f"{indent}else: {bound}.look_up_whole(v, found)"
+        else:
+            yield f"{indent}{bound}.look_up_whole(v, found)"

@@ -230,6 +230,35 @@ def test_what_a_text_found_is_forgotten_when_filters_change() -> None:
             assert index.match(EVENT) == index.match_json(EVENT.to_json()) == expected
 
 
+WAYS = (
+    {"exact": {"data.a": "5"}},
+    {"prefix": {"data.a": "5"}},
+    {"suffix": {"data.a": "5"}},
+    "data.a BETWEEN 4 AND 6",
+    "data.a > '2020-01-01T00:00:00Z'",
+    "EXISTS data.a",
+    {"pattern": {"data": {"a": [5]}}},
+)
+"""Filters that are found by one field, each in another way."""
+
+
+@given(st.permutations(WAYS), st.permutations(WAYS))
+def test_a_field_may_come_to_be_looked_up_in_other_ways(coming: list[Any], going: list[Any]) -> None:
+    values = (5, "5", "2026-01-01T00:00:00Z", True, 5.0, None, [5], ["5", 6], [{"a": 5}], {"a": 5}, 2**60)
+    told = [Event.create(type="t", source="/s", data={"a": value}).to_json() for value in values]
+    index = indexed({"read": {"not": {"exact": {"data.a": "no"}}}})
+    held: list[Any] = []
+    for change, chosen in [(held.append, one) for one in coming] + [(held.remove, one) for one in going]:
+        change(chosen)
+        if chosen in held:
+            index.add(WAYS.index(chosen), Filter.parse(chosen))
+        else:
+            index.discard(WAYS.index(chosen))
+        for raw in told:
+            expected = {WAYS.index(one) for one in held if Filter.parse(one)(Event.from_json(raw))}
+            assert index.match_json(raw) == {*expected, "read"}
+
+
 def test_what_is_kept_in_mind_is_bounded() -> None:
     index: FilterIndex[Any] = FilterIndex()
     for number in range(2 * MAX_RECENT_FOUND):
