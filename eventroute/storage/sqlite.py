@@ -13,33 +13,12 @@ import anyio.lowlevel
 
 from eventroute.clock import Clock, SystemClock
 from eventroute.errors import InvalidConfiguration, StorageClosed, StorageError
-from eventroute.storage import ledger, placement, trimming
-from eventroute.storage.base import (
-    Bounds,
-    BreakerState,
-    BusInfo,
-    BusSettings,
-    Changes,
-    Claim,
-    Delayed,
-    Entry,
-    Reader,
-    Record,
-    Session,
-    Start,
-    Storage,
-    StoredSubscription,
-    Trimmed,
-    Waiting,
-    WaitingKey,
-    WaitingSummary,
-)
+from eventroute.storage.base import Delayed
+from eventroute.storage.calls import Scope, TableCalls
 from eventroute.storage.jobs import Call
-from eventroute.storage.sqlite_letters import _LetterCalls
 from eventroute.storage.sqlite_reader import ReadThread
 from eventroute.storage.sqlite_schema import file_path
 from eventroute.storage.sqlite_tables import SqliteTables
-from eventroute.storage.sqlite_timers import _TimerCalls
 from eventroute.storage.sqlite_upkeep import Progress, backup_in_thread, vacuum_step
 from eventroute.storage.sqlite_writer import AppendJob, WriteThread
 from eventroute.storage.threads import Head, Watchers
@@ -48,11 +27,10 @@ __all__ = ["SQLiteStorage"]
 
 T = TypeVar("T")
 
-_SWEEP = 1_000  # rows that are taken away in one transaction
 _LONG = 5_000  # microseconds: it has a transaction of its own
 
 
-class SQLiteStorage(_TimerCalls, _LetterCalls, Storage):
+class SQLiteStorage(TableCalls):
     """A storage in one SQLite file (write-ahead logging), which several processes of one host may share.
 
     `synchronous` FULL: what was accepted is on the disk. NORMAL: it survives the end of the process, but the last
@@ -143,6 +121,24 @@ class SQLiteStorage(_TimerCalls, _LetterCalls, Storage):
             raise StorageError("the storage was opened before a fork: make and open one of its own in the child")
         return self._threads
 
+    def _now(self, tables: SqliteTables) -> float:
+        return self._clock.time()
+
+    def _forget_watched(self, bus: str) -> None:
+        self._watchers.forget(bus)
+
+    async def _change(
+        self,
+        scope: Scope,
+        work: Callable[[SqliteTables], T],
+        *,
+        cost: float = 100,
+        durable: bool = True,
+        undo: Callable[[T], Callable[[SqliteTables], None]] | None = None,
+    ) -> T:
+        """Where it is does not matter: one process at a time writes to the file."""
+        return await self._write(work, cost=cost, durable=durable, undo=undo)
+
     async def _write(
         self,
         work: Callable[[SqliteTables], T],
@@ -158,39 +154,6 @@ class SQLiteStorage(_TimerCalls, _LetterCalls, Storage):
 
     # -- the log ---------------------------------------------------------------------------------------------------
 
-    async def create_bus(self, bus: str, settings: BusSettings | None = None) -> None:
-        """See `Storage.create_bus`."""
-        while not await self._write(lambda tables: tables.create_bus(bus, settings, self._clock.time())):
-            await self._sweep()
-
-    async def update_bus(self, bus: str, settings: BusSettings) -> None:
-        """See `Storage.update_bus`."""
-        await self._write(lambda tables: tables.update_bus(bus, settings))
-
-    async def describe_bus(self, bus: str, *, oldest: int = 0) -> BusInfo:
-        """See `Storage.describe_bus`."""
-        return await self._read(lambda tables: trimming.describe(tables, bus, oldest, self._clock.time()))
-
-    async def delete_bus(self, bus: str, *, subscriptions: bool = False) -> None:
-        """See `Storage.delete_bus`. The events go in steps, between which others may write."""
-
-        def begin(tables: SqliteTables) -> None:
-            trimming.unsubscribe_all(tables, bus, subscriptions)
-            tables.delete_bus(bus)
-
-        await self._write(begin)
-        self._watchers.forget(bus)
-        await self._sweep()
-
-    async def _sweep(self) -> None:
-        """Take away what deleted buses held."""
-        while await self._write(lambda tables: tables.sweep(_SWEEP), cost=_LONG, durable=False):
-            pass
-
-    async def buses(self) -> tuple[str, ...]:
-        """See `Storage.buses`."""
-        return await self._read(lambda tables: tables.buses())
-
     async def append(
         self,
         bus: str,
@@ -203,29 +166,6 @@ class SQLiteStorage(_TimerCalls, _LetterCalls, Storage):
     ) -> tuple[int, ...]:
         """See `Storage.append`. Appends of many tasks share a commit."""
         return await self._running()[0].run(AppendJob(bus, events, append_id, acknowledged, delayed, identities))
-
-    async def read(self, bus: str, start: int, end: int, *, limit: int, max_bytes: int) -> list[Record]:
-        """See `Storage.read`."""
-        return await self._read(lambda tables: tables.read(bus, start, end, limit, max_bytes))
-
-    async def trim(self, bus: str, before: int, *, limit: int, hard: bool = False) -> Trimmed:
-        """See `Storage.trim`."""
-
-        def step(tables: SqliteTables) -> Trimmed:
-            trimmed = trimming.trim(tables, bus, before, limit, hard, self._clock.time())
-            if not trimmed.events:
-                tables.sweep(limit)
-            return trimmed
-
-        return await self._write(step, cost=_LONG, durable=False)
-
-    async def bounds(self, bus: str) -> Bounds:
-        """See `Storage.bounds`."""
-        return await self._read(lambda tables: tables.bounds(bus))
-
-    async def offset_at(self, bus: str, time: float) -> int:
-        """See `Storage.offset_at`."""
-        return await self._read(lambda tables: tables.offset_at(bus, time))
 
     async def watch(self, bus: str, *, end: int, version: int, timeout: float) -> None:
         """See `Storage.watch`. What another process does is noticed within about `poll_interval`."""
@@ -242,118 +182,6 @@ class SQLiteStorage(_TimerCalls, _LetterCalls, Storage):
                 await waiter.wait()
         finally:
             self._watchers.discard(bus, waiter)
-
-    # -- sessions --------------------------------------------------------------------------------------------------
-
-    async def open_session(self, ttl: float) -> Session:
-        """See `Storage.open_session`."""
-        return await self._write(lambda tables: ledger.open_session(tables, ttl, self._clock.time()), durable=False)
-
-    async def extend_session(self, session: Session) -> None:
-        """See `Storage.extend_session`."""
-        await self._write(lambda tables: ledger.extend_session(tables, session, self._clock.time()), durable=False)
-
-    async def close_session(self, session: Session) -> None:
-        """See `Storage.close_session`."""
-        await self._write(lambda tables: ledger.close_session(tables, session), durable=False)
-
-    # -- subscriptions ---------------------------------------------------------------------------------------------
-
-    async def put_subscription(
-        self, bus: str, subscription: str, definition: bytes, *, start: Start, apart: bool = False
-    ) -> StoredSubscription:
-        """See `Storage.put_subscription`."""
-        return await self._write(
-            lambda tables: placement.put(tables, bus, subscription, definition, start, apart=apart)
-        )
-
-    async def remove_subscription(self, subscription: str) -> None:
-        """See `Storage.remove_subscription`."""
-        await self._write(lambda tables: placement.remove(tables, subscription))
-
-    async def pause_subscription(self, subscription: str, reason: str) -> None:
-        """See `Storage.pause_subscription`."""
-        await self._write(lambda tables: placement.pause(tables, subscription, reason, self._clock.time()))
-
-    async def resume_subscription(self, subscription: str) -> None:
-        """See `Storage.resume_subscription`."""
-        await self._write(lambda tables: placement.resume(tables, subscription, self._clock.time()))
-
-    async def leave_live(self, subscription: str) -> None:
-        """See `Storage.leave_live`."""
-        await self._write(lambda tables: placement.leave_live(tables, subscription))
-
-    async def join_live(self, subscription: str, *, within: int) -> bool:
-        """See `Storage.join_live`."""
-        return await self._write(lambda tables: placement.join_live(tables, subscription, within))
-
-    async def subscription(self, subscription: str) -> StoredSubscription:
-        """See `Storage.subscription`."""
-        return await self._read(lambda tables: placement.find(tables, subscription))
-
-    async def start_replay(self, subscription: str, *, start: Start, end: int | float | None) -> Reader:
-        """See `Storage.start_replay`."""
-        return await self._write(lambda tables: placement.start_replay(tables, subscription, start, end))
-
-    async def cancel_replay(self, subscription: str, reader: str) -> bool:
-        """See `Storage.cancel_replay`."""
-        return await self._write(lambda tables: placement.cancel_replay(tables, subscription, reader))
-
-    async def changes(self, bus: str, after: int) -> Changes:
-        """See `Storage.changes`."""
-        return await self._read(lambda tables: tables.changes(bus, after))
-
-    # -- the ledger ------------------------------------------------------------------------------------------------
-
-    async def readers(self, bus: str) -> tuple[Reader, ...]:
-        """See `Storage.readers`."""
-        return await self._read(lambda tables: tables.readers(bus))
-
-    async def claim(self, bus: str, reader: str, session: Session, *, limit: int, alone: bool = False) -> Claim | None:
-        """See `Storage.claim`."""
-
-        def undo(taken: Claim | None) -> Callable[[SqliteTables], None]:
-            return lambda tables: ledger.release(tables, taken)
-
-        return await self._write(
-            lambda tables: ledger.claim(tables, bus, reader, session, limit, self._clock.time(), alone=alone),
-            durable=False,
-            undo=undo,
-        )
-
-    async def claim_waiting(
-        self, bus: str, subscription: str, session: Session, *, now: float, limit: int
-    ) -> list[Waiting]:
-        """See `Storage.claim_waiting`."""
-
-        def undo(taken: list[Waiting]) -> Callable[[SqliteTables], None]:
-            return lambda tables: ledger.release_waiting(tables, taken, session)
-
-        return await self._write(
-            lambda tables: ledger.claim_waiting(tables, bus, subscription, session, now, limit, self._clock.time()),
-            cost=100 + 5 * limit,
-            durable=False,
-            undo=undo,
-        )
-
-    async def write(self, bus: str, session: Session, entries: Sequence[Entry]) -> None:
-        """See `Storage.write`."""
-        await self._write(
-            lambda tables: ledger.write(tables, bus, session, entries, self._clock.time()),
-            cost=100 + 20 * len(entries),
-        )
-
-    async def waiting(self, bus: str, *, before: int | None = None) -> tuple[WaitingSummary, ...]:
-        """See `Storage.waiting`."""
-        return await self._read(lambda tables: tables.waiting(bus, before, self._clock.time()))
-
-    async def waiting_keys(self, bus: str, subscription: str) -> list[WaitingKey]:
-        """See `Storage.waiting_keys`."""
-        return await self._read(lambda tables: ledger.waiting_keys(tables, bus, subscription))
-
-    async def breakers(self, bus: str, *, after: int = 0) -> tuple[BreakerState, ...]:
-        """See `Storage.breakers`."""
-        return await self._read(lambda tables: tables.breakers(bus, after))
 
     # -- upkeep ----------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from eventroute.errors import BusExists, InvalidConfiguration
 from eventroute.storage.base import LIVE, Bounds, BusSettings, Lost, Mark
 from eventroute.storage.buses import read_settings, written_settings
 from eventroute.storage.dedup import Seen
-from eventroute.storage.sqlite_statements import Statements
+from eventroute.storage.sqlite_statements import SqliteStatements
 from eventroute.storage.tables import BusRow, micros
 from eventroute.storage.threads import Head
 from eventroute.storage.trimming import STEP_BYTES
@@ -68,7 +68,7 @@ class Log:
         return self.number << _SHIFT
 
 
-class SqliteBuses(Statements):
+class SqliteBuses(SqliteStatements):
     """The buses on one connection, inside a transaction of its owner. Other processes may make and delete buses
     between any two transactions, so nothing is remembered of them.
     """

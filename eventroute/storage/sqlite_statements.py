@@ -7,24 +7,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from eventroute.errors import UnknownBus
+from eventroute.storage.sql_statements import Statements
 
-__all__ = ["Statements", "chunks"]
+__all__ = ["SqliteStatements", "chunks"]
 
 _ROWS_A_STATEMENT = 256
 
 
-class Statements:
+class SqliteStatements(Statements):
     """A connection, inside a transaction of its owner."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
-
-    def _known(self, statement: str, bus: str) -> tuple[Any, ...]:
-        row = self._one(statement, (bus,))
-        if row is None:
-            raise UnknownBus(bus)
-        return row
 
     def _do(self, statement: str, arguments: Sequence[Any] = ()) -> None:
         self.connection.execute(statement, arguments)
@@ -39,11 +33,8 @@ class Statements:
         row: tuple[Any, ...] | None = self.connection.execute(statement, arguments).fetchone()
         return row
 
-    def _row(self, statement: str, arguments: Sequence[Any] | Mapping[str, Any] = ()) -> tuple[Any, ...]:
-        row = self._one(statement, arguments)
-        if row is None:
-            raise sqlite3.DatabaseError("a row that must be there is missing: the storage is damaged")
-        return row
+    def _damaged(self, reason: str) -> Exception:
+        return sqlite3.DatabaseError(reason)
 
     def _insert(self, into: str, columns: int, values: list[Any]) -> None:
         for chunk in chunks(values, columns):

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
 
 from attrs import define
 
-from eventroute.clock import Clock
 from eventroute.storage.base import Delayed, Fired, Timer
 from eventroute.storage.dedup import firing_identity
-from eventroute.storage.sqlite_log import SqliteLog
+from eventroute.storage.sql_statements import Statements
 from eventroute.storage.tables import timer_number
-from eventroute.storage.timers import Timers
 
-__all__ = ["SqliteTimers"]
-
-T = TypeVar("T")
+__all__ = ["SqlTimers"]
 
 _FIRE_BYTES = 1 << 20
 """The most bytes of events that are moved in one transaction, which must not last; one event always is."""
@@ -37,14 +31,13 @@ class _Firing:
     error: Exception | None = None
 
 
-class SqliteTimers(SqliteLog):
-    """The timers on one connection; the log is its base's, and puts them there."""
+class SqlTimers(Statements):
+    """The timers; the log puts them there."""
 
     def fire_timers(self, bus: str, now: float, limit: int, time: float) -> Fired:
         """Append what is due at `now`; `time` is when it is appended."""
         self.version(bus)
         numbers: list[int] = []
-        events: list[bytes] = []
         identities: list[bytes] = []
         size = 0
         due = self._all(
@@ -53,19 +46,20 @@ class SqliteTimers(SqliteLog):
         )
         for number, length, identity in due:
             size += length
-            if events and size > _FIRE_BYTES:
+            if numbers and size > _FIRE_BYTES:
                 break
             numbers.append(number)
             identities.append(firing_identity(identity, number))
-            events += self._row("SELECT event FROM timer WHERE number = ?", (number,))
-        if events:
+        if numbers:
+            found = dict(self._among("SELECT number, event FROM timer WHERE number", numbers))
+            events = [found[number] for number in numbers]
             append_id = f"timer {numbers[0]}"
             firing = _Firing(bus, events, append_id, (append_id,), identities=identities)
             self.append([firing], time)
             if firing.error is not None:
                 raise firing.error
-            self._many("DELETE FROM timer WHERE number = ?", [(number,) for number in numbers])
-        return Fired(len(events), self.next_timer(bus))
+            self._do_among("DELETE FROM timer WHERE number", numbers)
+        return Fired(len(numbers), self.next_timer(bus))
 
     def next_timer(self, bus: str) -> float | None:
         """When the first is due."""
@@ -96,37 +90,3 @@ class SqliteTimers(SqliteLog):
         there = self._one("SELECT 1 FROM timer WHERE number = ? AND bus = ?", key) is not None
         self._do("DELETE FROM timer WHERE number = ? AND bus = ?", key)
         return there
-
-
-class _TimerCalls(Timers):
-    """The timers as a storage has them: calls that are made in its threads."""
-
-    _clock: Clock
-
-    @abstractmethod
-    async def _write(self, work: Callable[[Any], T], *, cost: float = 100) -> T: ...
-
-    @abstractmethod
-    async def _read(self, work: Callable[[Any], T]) -> T: ...
-
-    async def fire_timers(self, bus: str, *, now: float, limit: int) -> Fired:
-        """See `Storage.fire_timers`."""
-        return await self._write(
-            lambda tables: tables.fire_timers(bus, now, limit, self._clock.time()), cost=100 + 10 * limit
-        )
-
-    async def next_timer(self, bus: str) -> float | None:
-        """See `Storage.next_timer`."""
-        return await self._read(lambda tables: tables.next_timer(bus))
-
-    async def timers(self, bus: str, *, after: tuple[float, str] | None = None, limit: int = 100) -> list[Timer]:
-        """See `Storage.timers`."""
-        return await self._read(lambda tables: tables.timers(bus, after, limit))
-
-    async def count_timers(self, bus: str) -> int:
-        """See `Storage.count_timers`."""
-        return await self._read(lambda tables: tables.count_timers(bus))
-
-    async def cancel_timer(self, bus: str, timer: str) -> bool:
-        """See `Storage.cancel_timer`."""
-        return await self._write(lambda tables: tables.cancel_timer(bus, timer))

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from attrs import frozen
 
-from eventroute.clock import Clock
-from eventroute.storage import ledger
-from eventroute.storage.base import BreakerState, DeadLetter, Dropped, Forward, Forwards, Session
-from eventroute.storage.letters import Letters
-from eventroute.storage.sqlite_timers import SqliteTimers
+from eventroute.storage.base import BreakerState, DeadLetter, Forward, Forwards
+from eventroute.storage.sql_statements import Statements
 
-__all__ = ["SqliteLetters"]
-
-T = TypeVar("T")
+__all__ = ["SqlLetters"]
 
 _LIVING = "SELECT id FROM session"
 _LETTER = (
@@ -27,10 +21,9 @@ _BORN = "SELECT born FROM dead_letter"
 _DROP = "DELETE FROM dead_letter"
 _KEY = 'bus = ? AND subscription = ? AND "offset" = ?'
 _BREAKER = "SELECT subscription, serial, spared, opened, trips, probe, number FROM breaker"
-_LONG = 5_000  # microseconds: it has a transaction of its own
 
 
-class SqliteLetters(SqliteTimers):
+class SqlLetters(Statements):
     """The dead letters and the breakers on one connection; how many letters a bus has, triggers count."""
 
     def dead_letter(self, bus: str, subscription: str, offset: int) -> DeadLetter | None:
@@ -99,7 +92,8 @@ class SqliteLetters(SqliteTimers):
         self._do(
             "INSERT INTO lost (bus, subscription, events, time, letters)"
             " SELECT bus, id, 0, ?3, ?4 FROM subscription WHERE bus = ?1 AND id = ?2"
-            " ON CONFLICT (bus, subscription) DO UPDATE SET letters = letters + excluded.letters, time = excluded.time",
+            " ON CONFLICT (bus, subscription)"
+            " DO UPDATE SET letters = lost.letters + excluded.letters, time = excluded.time",
             (bus, subscription, now, letters),
         )
 
@@ -113,7 +107,7 @@ class SqliteLetters(SqliteTimers):
             "  SELECT subscription, forward_due,"
             "  session IS NULL OR session NOT IN (SELECT id FROM session WHERE lapses > ?) AS free"
             "  FROM dead_letter WHERE bus = ? AND forward_due IS NOT NULL"
-            ") GROUP BY subscription ORDER BY subscription",
+            ") AS this GROUP BY subscription ORDER BY subscription",
             (now, bus),
         )
         return tuple(Forwards(*row) for row in rows)
@@ -159,8 +153,9 @@ class SqliteLetters(SqliteTimers):
 
     def put_breaker(self, bus: str, state: BreakerState) -> None:
         """Insert or overwrite: the row gets a new number, above all before."""
+        self._do("DELETE FROM breaker WHERE subscription = ?", (state.subscription,))
         self._do(
-            "INSERT OR REPLACE INTO breaker (bus, subscription, serial, spared, opened, trips, probe)"
+            "INSERT INTO breaker (bus, subscription, serial, spared, opened, trips, probe)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
             (bus, state.subscription, state.serial, state.spared, state.opened, state.trips, state.probe),
         )
@@ -189,67 +184,3 @@ def _letter(row: Sequence[Any]) -> DeadLetter:
     subscription, offset, time, reason, error, attempts, event, due, tries, why = row
     forward = None if due is None else Forward(due, tries, why)
     return DeadLetter(subscription, offset, time, reason, error, attempts, event, forward)
-
-
-class _LetterCalls(Letters):
-    """The dead letters as a storage has them: calls that are made in its threads."""
-
-    _clock: Clock
-
-    @abstractmethod
-    async def _write(
-        self,
-        work: Callable[[Any], T],
-        *,
-        cost: float = 100,
-        durable: bool = True,
-        undo: Callable[[T], Callable[[Any], None]] | None = None,
-    ) -> T: ...
-
-    @abstractmethod
-    async def _read(self, work: Callable[[Any], T]) -> T: ...
-
-    async def dead_letters(
-        self, bus: str, *, subscription: str | None = None, after: tuple[str, int] | None = None, limit: int = 100
-    ) -> list[DeadLetter]:
-        """See `Storage.dead_letters`."""
-        return await self._read(lambda tables: tables.dead_letters(bus, subscription, after, limit))
-
-    async def count_dead_letters(self, bus: str) -> dict[tuple[str, str], int]:
-        """See `Storage.count_dead_letters`."""
-        return await self._read(lambda tables: tables.count_dead_letters(bus))
-
-    async def redrive(self, bus: str, letters: Sequence[tuple[str, int]], *, due: float, removed: bool = False) -> int:
-        """See `Storage.redrive`."""
-        return await self._write(
-            lambda tables: ledger.redrive(tables, bus, letters, due, removed), cost=100 + 40 * len(letters)
-        )
-
-    async def purge(self, bus: str, letters: Sequence[tuple[str, int]]) -> int:
-        """See `Storage.purge`."""
-        return await self._write(lambda tables: ledger.purge(tables, bus, letters), cost=100 + 20 * len(letters))
-
-    async def drop_dead_letters(self, bus: str, *, before: float, keep: int | None, limit: int) -> tuple[Dropped, ...]:
-        """See `Storage.drop_dead_letters`."""
-        return await self._write(
-            lambda tables: ledger.drop_letters(tables, bus, before, keep, limit, self._clock.time()), cost=_LONG
-        )
-
-    async def forwards(self, bus: str) -> tuple[Forwards, ...]:
-        """See `Storage.forwards`."""
-        return await self._read(lambda tables: tables.forwards(bus, self._clock.time()))
-
-    async def claim_letters(
-        self, bus: str, subscription: str, session: Session, *, now: float, limit: int
-    ) -> list[DeadLetter]:
-        """See `Storage.claim_letters`."""
-
-        def undo(taken: list[DeadLetter]) -> Callable[[Any], None]:
-            return lambda tables: ledger.release_letters(tables, bus, taken, session)
-
-        return await self._write(
-            lambda tables: ledger.claim_letters(tables, bus, subscription, session, now, limit, self._clock.time()),
-            cost=100 + 5 * limit,
-            durable=False,
-            undo=undo,
-        )
