@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from attrs import frozen
-
 __all__ = ["Placed", "Seen", "counts", "firing_identity", "place"]
 
 
@@ -20,8 +18,7 @@ class Seen(NamedTuple):
     """Where its event is."""
 
 
-@frozen
-class Placed:
+class Placed(NamedTuple):
     """Where the events of an append are."""
 
     offsets: tuple[int, ...]

@@ -181,10 +181,9 @@ class JobThread(ABC):
                     return jobs
                 jobs.append(job)
                 cost += job.cost
-            try:
-                job = self._queue.get_nowait() if jobs else self._next()
-            except Empty:
+            if jobs and self._queue.empty():  # nobody else takes from it
                 return jobs
+            job = self._next()
         if jobs:
             self._queue.put(None)
         return jobs

@@ -39,7 +39,7 @@ from eventroute.storage.base import (
     WaitingSummary,
 )
 from eventroute.storage.memory_tables import MemoryTables
-from eventroute.storage.threads import Head, Watchers, current_home
+from eventroute.storage.threads import Head, Watchers, current_loop
 
 __all__ = ["MemoryStorage"]
 
@@ -87,7 +87,7 @@ class MemoryStorage(Storage):
             yield self._tables
             heads = self._tables.take_news()
         if heads:
-            self._watchers.advance(heads, here=current_home())
+            self._watchers.advance(heads, here=current_loop())
 
     # -- the log ---------------------------------------------------------------------------------------------------
 

@@ -58,6 +58,7 @@ class SqliteLog(SqliteRecords):
     def append(self, group: Sequence[Appending], now: float) -> None:
         """Append each of the group, in order; each gets its result, or UnknownBus or StorageFull as its error."""
         known = self._appended([each.append_id for each in group])
+        moment = micros(now)
         rows: list[Any] = []
         ids: list[Any] = []
         seen: list[Any] = []
@@ -69,7 +70,7 @@ class SqliteLog(SqliteRecords):
             try:
                 log = logs[each.bus] if each.bus in logs else self._log(each.bus)
                 if each.append_id not in known:
-                    time = max(log.newest, micros(now))
+                    time = max(log.newest, moment)
                     placed = self._placed(log, each, time)
                     delayed = self._new_delayed(log, each, placed, time)
                     self._add(log, each, placed, delayed, time, rows)
@@ -114,9 +115,9 @@ class SqliteLog(SqliteRecords):
     def _new_delayed(self, log: Log, each: Appending, placed: Placed, time: int) -> Sequence[Delayed]:
         """Those of the delayed events that are no duplicates."""
         window = log.settings.dedup
-        identities = [one.identity for one in each.delayed if one.identity is not None]
-        if window is None or not identities:
+        if window is None or not each.delayed:
             return each.delayed
+        identities = [one.identity for one in each.delayed if one.identity is not None]
         known = self._seen(log, identities) | log.seen | placed.seen
         waiting = {found for (found,) in self._among(_WAITING, identities, each.bus)} | log.delayed
         since, last = time - micros(window), max(placed.last, self._last_seen(log))
@@ -135,19 +136,22 @@ class SqliteLog(SqliteRecords):
     ) -> None:
         """Take what is new into the rows that are to be inserted. Raises StorageFull, and has changed nothing then."""
         new = each.events if len(placed.new) == len(each.events) else [each.events[number] for number in placed.new]
-        size, later = sum(map(len, new)), sum(len(one.event) for one in delayed)
+        size = sum(map(len, new))
+        later = sum(len(one.event) for one in delayed) if delayed else 0
         limit = log.settings.max_bytes
         if limit is None:
             if self._room is not None:
                 self._room.take(size + later)
         elif size + later and log.size + size + later > limit:
             raise refusal(each.bus, size + later, limit, log.first, self.first_need(each.bus))
+        base = log.base
         for offset, event in enumerate(new, log.end):
-            rows += (log.base + offset, time, event, crc32(event, offset) + time)
+            rows += (base + offset, time, event, crc32(event, offset) + time)
         log.end += len(new)
         log.size += size
         log.newest = time if new else log.newest
-        log.delayed.update(one.identity for one in delayed if one.identity is not None)
+        if delayed:
+            log.delayed.update(one.identity for one in delayed if one.identity is not None)
         if placed.seen:
             log.last = placed.last
             log.seen.update(placed.seen)

@@ -37,6 +37,8 @@ class SqliteStatements(Statements):
         return sqlite3.DatabaseError(reason)
 
     def _insert(self, into: str, columns: int, values: list[Any]) -> None:
+        if not values:
+            return
         for chunk in chunks(values, columns):
             self._do(_rows(into, columns, len(chunk) // columns), chunk)
 

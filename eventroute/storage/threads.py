@@ -6,81 +6,85 @@ import asyncio
 import sys
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-__all__ = ["Head", "Home", "Waiter", "Watchers", "current_home", "new_waiter", "wake"]
+__all__ = ["Head", "Waiter", "Watchers", "current_loop", "new_waiter", "wake"]
 
 
-class Home(NamedTuple):
-    """A running event loop, as other threads see it."""
-
-    loop: object
-    """What tells it from other loops."""
-    post: Callable[..., Any]
-    """`post(function, *arguments)` has the loop call a function soon; may be called from any thread."""
+def current_loop() -> object:
+    """What tells the loop that runs the caller from other loops."""
+    trio = _running_trio()
+    return asyncio.get_running_loop() if trio is None else trio.lowlevel.current_trio_token()
 
 
-def current_home() -> Home:
-    """The loop that runs the caller. A program that runs on trio has imported it, so nobody else need load it."""
+def _running_trio() -> Any:
+    """The module, where it runs the caller. A program that runs on trio has loaded it, so nobody else need do so."""
     trio = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_run():
-        token = trio.lowlevel.current_trio_token()
-        return Home(token, token.run_sync_soon)
-    loop = asyncio.get_running_loop()
-    return Home(loop, loop.call_soon_threadsafe)
+    return trio if trio is not None and trio.lowlevel.in_trio_run() else None
 
 
 class Waiter(ABC):
     """A task that waits to be woken, once. Leaner than an event of anyio, since every call makes one."""
 
-    __slots__ = ("home",)
+    __slots__ = ("loop",)
 
-    def __init__(self, home: Home) -> None:
-        self.home = home
+    loop: Any
+    """See `current_loop`."""
 
     @abstractmethod
-    async def wait(self) -> None:
+    def wait(self) -> Awaitable[None]:
         """Wait; may be cancelled."""
 
     @abstractmethod
     def wake(self) -> None:
         """Let the wait end; called in the task's loop."""
 
+    @abstractmethod
+    def post(self, function: Callable[[list[Waiter]], None], waiters: list[Waiter]) -> None:
+        """Have the loop call a function soon; may be called from any thread. Raises RuntimeError where it has ended."""
+
 
 class _AsyncioWaiter(Waiter):
     __slots__ = ("_future",)
 
-    def __init__(self, home: Home) -> None:
-        super().__init__(home)
-        self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    def __init__(self) -> None:
+        self.loop = loop = asyncio.get_running_loop()
+        self._future: asyncio.Future[None] = loop.create_future()
 
-    async def wait(self) -> None:
-        await self._future
+    def wait(self) -> Awaitable[None]:
+        return self._future
 
     def wake(self) -> None:
         if not self._future.done():
             self._future.set_result(None)
 
+    def post(self, function: Callable[[list[Waiter]], None], waiters: list[Waiter]) -> None:
+        self.loop.call_soon_threadsafe(function, waiters)
+
 
 class _TrioWaiter(Waiter):
     __slots__ = ("_event",)
 
-    def __init__(self, home: Home) -> None:
-        super().__init__(home)
-        self._event = sys.modules["trio"].Event()
+    def __init__(self, trio: Any) -> None:
+        self.loop = trio.lowlevel.current_trio_token()
+        self._event = trio.Event()
 
-    async def wait(self) -> None:
-        await self._event.wait()
+    def wait(self) -> Awaitable[None]:
+        waiting: Awaitable[None] = self._event.wait()
+        return waiting
 
     def wake(self) -> None:
         self._event.set()
 
+    def post(self, function: Callable[[list[Waiter]], None], waiters: list[Waiter]) -> None:
+        self.loop.run_sync_soon(function, waiters)
+
 
 def new_waiter() -> Waiter:
     """A waiter for the running task."""
-    home = current_home()
-    return _AsyncioWaiter(home) if isinstance(home.loop, asyncio.AbstractEventLoop) else _TrioWaiter(home)
+    trio = _running_trio()
+    return _AsyncioWaiter() if trio is None else _TrioWaiter(trio)
 
 
 def _wake_all(waiters: list[Waiter]) -> None:
@@ -88,17 +92,17 @@ def _wake_all(waiters: list[Waiter]) -> None:
         waiter.wake()
 
 
-def wake(waiters: Iterable[Waiter], *, here: Home | None = None) -> None:
-    """Wake each waiter, with one call a loop; those of the loop `here`, which the caller runs in, at once."""
+def wake(waiters: Iterable[Waiter], *, here: object = None) -> None:
+    """Wake each waiter, with one call a loop; those of the loop `here`, in which the caller runs, at once."""
     by_loop: dict[object, list[Waiter]] = {}
     for waiter in waiters:
-        by_loop.setdefault(waiter.home.loop, []).append(waiter)
+        by_loop.setdefault(waiter.loop, []).append(waiter)
     for loop, group in by_loop.items():
-        if here is not None and loop is here.loop:
+        if loop is here:
             _wake_all(group)
             continue
         try:
-            group[0].home.post(_wake_all, group)
+            group[0].post(_wake_all, group)
         except RuntimeError:
             continue  # that loop has ended, and its tasks with it
 
@@ -165,7 +169,7 @@ class Watchers:
             waiters = list(self._waiting.get(bus, {}))
         wake(waiters)
 
-    def advance(self, heads: Mapping[str, Head], *, here: Home | None = None) -> None:
+    def advance(self, heads: Mapping[str, Head], *, here: object = None) -> None:
         """Buses have got so far: wake those who waited for it."""
         woken: list[Waiter] = []
         with self._lock:
