@@ -13,13 +13,14 @@ RETRIES_EXHAUSTED = "retries-exhausted"
 
 
 def entry_after(
-    delivery: Delivery, outcome: Outcome, policy: DeliveryPolicy, *, now: float, draw: float
+    delivery: Delivery, outcome: Outcome, policy: DeliveryPolicy, *, now: float, draw: float, spared: float = 0.0
 ) -> Settle | Wait | Bury | None:
     """The ledger entry that an attempt's outcome asks for, or None where nothing needs to be written.
 
     `delivery` counts this attempt already and knows its first one. `now` is the wall clock in seconds, `draw` a random
-    number in [0, 1). A retry that would come after `max_age` is made at `max_age`, unless the sink asked for
-    longer: so the last attempt uses the time there is.
+    number in [0, 1), `spared` how many seconds up to now do not count towards an age (`Circuit.spared`). A retry that
+    would come after `max_age` is made at `max_age`, unless the sink asked for longer: so the last attempt uses the time
+    there is.
     """
     if isinstance(outcome, Delivered):
         return Settle(delivery.subscription, delivery.offset) if delivery.recorded else None
@@ -31,13 +32,14 @@ def entry_after(
         first_attempt = delivery.first_attempt if attempts else None
         row = Waiting(delivery.subscription, delivery.offset, now, attempts, first_attempt, outcome.reason, copy)
         return Wait(row, held=False)
-    first = now if delivery.first_attempt is None else delivery.first_attempt
+    first = now - spared if delivery.first_attempt is None else delivery.first_attempt
+    last = first + spared + policy.max_age
     spent = policy.max_attempts is not None and delivery.attempts >= policy.max_attempts
-    if spent or now - first >= policy.max_age:
-        last = f"{outcome.reason}: {outcome.error}" if outcome.error else outcome.reason
-        return Bury(_letter(delivery, now, RETRIES_EXHAUSTED, last))
+    if spent or now >= last:
+        why = f"{outcome.reason}: {outcome.error}" if outcome.error else outcome.reason
+        return Bury(_letter(delivery, now, RETRIES_EXHAUSTED, why))
     wait = policy.backoff.wait(delivery.attempts, draw, at_least=outcome.after)
-    due = max(now + (outcome.after or 0.0), min(now + wait, first + policy.max_age))
+    due = max(now + (outcome.after or 0.0), min(now + wait, last))
     row = Waiting(delivery.subscription, delivery.offset, due, delivery.attempts, first, outcome.reason, copy)
     return Wait(row, held=False)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from eventroute.errors import InvalidSubscription
 from eventroute.push.backoff import Backoff
+from eventroute.storage.base import BreakerState
 
 __all__ = ["Breaker", "Circuit"]
 
@@ -29,41 +30,73 @@ class Breaker:
 
 @define(eq=False)
 class Circuit:
-    """The state of one lane's breaker, in this process. Times are wall clock seconds."""
+    """The state of one lane's breaker. Times are wall clock seconds.
 
+    What it has learnt is written down with each change of `serial`, so that neither the end of a process nor a lost
+    lease forgets an outage: other processes, and those to come, go on from there.
+    """
+
+    subscription: str = ""
     failures: int = 0
-    """Failed attempts in a row."""
+    """Failed attempts in a row, as this process has seen them."""
+    serial: int = 0
+    """How often it has changed."""
+    over: float = 0.0
+    """How many seconds all outages that are over lasted together."""
     opened: float | None = None
-    """When the present or last outage began."""
-    closed: float | None = None
-    """When it ended; None while it lasts."""
+    """When the present outage began; None: there is none."""
     trips: int = 0
+    """How many times in the present outage it was decided to wait before the next attempt."""
+    probe: float = 0.0
+    """No attempt before this time, while there is an outage."""
 
     @property
     def is_open(self) -> bool:
         """Whether an outage lasts, so that at most one attempt probes."""
-        return self.trips > 0
+        return self.opened is not None
+
+    def spared(self, now: float) -> float:
+        """How many seconds of all the time up to `now` do not count towards any age, since there was an outage."""
+        return self.over + (0.0 if self.opened is None else max(now - self.opened, 0.0))
 
     def succeed(self, now: float) -> None:
-        """The sink has answered."""
+        """The sink has answered, or it is another one now."""
         self.failures = 0
         if self.is_open:
-            self.trips = 0
-            self.closed = now
+            self.over, self.opened = self.spared(now), None
+            self.trips, self.probe = 0, 0.0
+            self.serial += 1
 
     def fail(self, breaker: Breaker | None, now: float) -> float | None:
         """An attempt has failed. Returns for how many seconds the lane is to stop, or None."""
         self.failures += 1
-        if breaker is None or self.failures < breaker.failures:
+        if breaker is None or (self.failures < breaker.failures and not self.is_open):
             return None
-        if not self.is_open:
-            self.opened, self.closed = now, None
-        self.trips += 1
-        return breaker.delay.ceiling(self.trips)
-
-    def outage(self, since: float, now: float) -> float:
-        """For how many seconds between `since` and `now` the present or last outage lasted."""
         if self.opened is None:
+            self.opened = now
+        self.trips += 1
+        self.serial += 1
+        wait = breaker.delay.ceiling(self.trips)
+        self.probe = now + wait
+        return wait
+
+    def wait(self, breaker: Breaker | None, now: float) -> float:
+        """For how many seconds the next attempt has to wait, by what was written down; 0 where there is no outage."""
+        if breaker is None or not self.is_open:
             return 0.0
-        end = now if self.closed is None else min(self.closed, now)
-        return max(0.0, end - max(self.opened, since))
+        return min(max(self.probe - now, 0.0), breaker.delay.limit)  # no longer, however the clock has jumped
+
+    @property
+    def state(self) -> BreakerState:
+        """What is written down of it."""
+        return BreakerState(self.subscription, self.serial, self.over, self.opened, self.trips, self.probe)
+
+    def adopt(self, state: BreakerState) -> bool:
+        """Go by what another process has written down, where that is later; whether it was."""
+        if state.serial < self.serial or evolve(state, number=0) == self.state:
+            return False
+        self.serial, self.over, self.opened = state.serial, state.spared, state.opened
+        self.trips, self.probe = state.trips, state.probe
+        if not self.is_open:
+            self.failures = 0
+        return True

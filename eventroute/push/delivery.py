@@ -21,8 +21,7 @@ class Delivery:
     """The claimed range it came from, while that is open."""
     attempts: int = 0
     first_attempt: float | None = None
-    due: float | None = None
-    """When it was due, where it has waited in the ledger."""
+    """When the first attempt began, by a clock that stands still while the breaker is open (see `Circuit.spared`)."""
     begun: bool = False
     """Whether an attempt has begun."""
     began: float = 0.0

@@ -58,6 +58,9 @@ class Lane:
         deadlines: Deadlines,
         settle: Callable[[Lane, Sequence[Delivery], Outcome], None],
         blocked: Callable[[], bool],
+        *,
+        circuit: Circuit | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self.route = route
         self.waiting = 0
@@ -68,7 +71,7 @@ class Lane:
         self.delivered = 0
         self.held_until = 0.0
         """No attempt begins before this (monotonic) time."""
-        self.circuit = Circuit()
+        self.circuit = Circuit(route.subscription) if circuit is None else circuit
         self.settled = Bell()
         """Rings when an attempt has ended, for the own reader that waits for room."""
         self._clock = clock
@@ -82,7 +85,7 @@ class Lane:
         self._workers = 0
         self._attempting = 0
         self._typical = 1
-        self._pace = Pace()
+        self._pace = Pace() if pace is None else pace
         self._gathering = False
         self._lingering = False
         self._gathered_since = math.inf
@@ -94,7 +97,7 @@ class Lane:
         """Go by this route from now on. Another sink is not to blame for what the one before did."""
         if route.address != self.route.address:
             self.held_until = 0.0
-            self.circuit = Circuit()
+            self.circuit.succeed(self._clock.time())
         self.route = route
         self._learn(route)
         self._more.ring()

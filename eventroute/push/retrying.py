@@ -56,6 +56,7 @@ class Retrying:
         worker, clock = self._worker, self._worker.clock
         worker.resurvey = False
         began = clock.monotonic()
+        await worker.outages.look()
         summaries = await patiently(clock, worker.storage.waiting, worker.bus)
         for subscription in worker.counting.difference(summary.subscription for summary in summaries):
             worker.recount(worker.lanes[subscription], 0)
@@ -109,7 +110,6 @@ class Retrying:
                 raw,
                 attempts=row.attempts,
                 first_attempt=row.first_attempt,
-                due=row.due,
                 copied=row.event is not None,
                 recorded=True,
             )

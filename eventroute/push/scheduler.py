@@ -13,6 +13,7 @@ from eventroute.errors import LeaseLost, UnknownBus
 from eventroute.hooks import Hooks
 from eventroute.push.firing import Firing
 from eventroute.push.lane import Lane
+from eventroute.push.pace import Pace
 from eventroute.push.patience import patiently
 from eventroute.push.reading import Reading
 from eventroute.push.retrying import Retrying
@@ -57,6 +58,8 @@ class Scheduler:
         self._stop = anyio.Event()
         self._grace = 0.0
         self._worker: Worker | None = None
+        self._paces: dict[str, Pace] = {}
+        """How much of its rate each lane has used: a lease that is lost must not make anybody send faster."""
         self.firing = Firing(storage, bus, clock)
 
     def stop(self, grace: float) -> None:
@@ -102,13 +105,23 @@ class Scheduler:
                         await patiently(self._clock, self._storage.close_session, session)
 
     async def _work(self, session: Session) -> None:
-        worker = Worker(self._storage, self._bus, session, self._clock, self._table, self._progress, self._hooks)
+        worker = Worker(
+            self._storage,
+            self._bus,
+            session,
+            self._clock,
+            self._table,
+            self._progress,
+            self._hooks,
+            self._paces,
+        )
         async with anyio.create_task_group() as leasing:
             leasing.start_soon(self._keep_lease, session)
             async with anyio.create_task_group() as writing:
                 writing.start_soon(worker.journal.run)
                 async with anyio.create_task_group() as pushing:
                     worker.attach(pushing)
+                    await worker.outages.look()
                     await worker.refresh()
                     self._worker = worker
                     pushing.start_soon(worker.deadlines.run)

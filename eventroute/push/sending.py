@@ -39,9 +39,7 @@ def made_ready(delivery: Delivery, route: Route, circuit: Circuit, now: float) -
         return RetryLater("no-sink")
     delivery.attempts += 1
     if delivery.first_attempt is None:
-        delivery.first_attempt = now
-    elif delivery.due is not None:  # the time of an outage does not count towards max_age
-        delivery.first_attempt += circuit.outage(delivery.due, now)
+        delivery.first_attempt = now - circuit.spared(now)
     try:
         return sink, route.transform(event), event
     except TransformError as error:

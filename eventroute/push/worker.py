@@ -20,7 +20,9 @@ from eventroute.push.deadlines import Deadlines
 from eventroute.push.delivery import Delivery, Range
 from eventroute.push.journal import Journal
 from eventroute.push.lane import Lane, Load
+from eventroute.push.outages import Outages
 from eventroute.push.outcome import Delivered, Outcome, Rejected, RetryLater
+from eventroute.push.pace import Pace
 from eventroute.push.patience import patiently
 from eventroute.push.route import RoutingTable
 from eventroute.push.telling import attempted, buried
@@ -55,6 +57,7 @@ class Worker:
         table: RoutingTable,
         progress: Callable[[], None],
         hooks: Hooks,
+        paces: dict[str, Pace],
     ) -> None:
         self.storage = storage
         self.bus = bus
@@ -92,7 +95,9 @@ class Worker:
         self._deadlines = Bell()
         self._tasks: TaskGroup | None = None
         self._refreshing = anyio.Lock()
+        self._paces = paces
         self.journal = Journal(storage, bus, session, clock, self._written)
+        self.outages = Outages(storage, bus, clock, self.journal, self._wait_for_probe)
 
     # -- lanes and routes ------------------------------------------------------------------------------------------
 
@@ -107,9 +112,30 @@ class Worker:
             route = self.table.route(subscription)
             if route is None:
                 return None
-            lane = Lane(route, self.clock, self._tasks, self._load, self.deadlines, self._settle, self._blocked)
+            lane = Lane(
+                route,
+                self.clock,
+                self._tasks,
+                self._load,
+                self.deadlines,
+                self._settle,
+                self._blocked,
+                circuit=self.outages.circuit(subscription),
+                pace=self._paces.setdefault(subscription, Pace()),
+            )
             self.lanes[subscription] = lane
+            if self.outages.follow(lane):
+                self._wait_for_probe(lane)
         return lane
+
+    def _wait_for_probe(self, lane: Lane) -> None:
+        """Go on to wait where another process has begun to, or this one under another lease."""
+        now = self.clock.time()
+        wait = lane.circuit.wait(lane.route.policy.breaker, now)
+        if wait > 0:
+            lane.held_until = max(lane.held_until, self.clock.monotonic() + wait)
+        lane.start()
+        self.expect(lane.route.subscription, now + wait)
 
     async def refresh(self) -> None:
         """Bring the table up to the bus's version, and the lanes with it."""
@@ -132,6 +158,7 @@ class Worker:
                 self._forget(subscription, lane)
             elif route is not lane.route:
                 lane.take(route)
+                self.outages.note(lane)
                 lane.start()
                 self._wake(subscription)
         self.changed.ring()
@@ -176,6 +203,8 @@ class Worker:
     def _forget(self, subscription: str, lane: Lane) -> None:
         lane.clear()
         del self.lanes[subscription]
+        self.outages.forget(subscription)
+        self._paces.pop(subscription, None)
         self.counting.discard(subscription)
         self.due_times.pop(subscription, None)
         for open_range in list(self._ranges):
@@ -286,7 +315,7 @@ class Worker:
         if isinstance(outcome, RetryLater):
             self._hold(lane, outcome)
         elif lane.circuit.failures:
-            lane.circuit.succeed(self.clock.time())
+            self.outages.over(lane)
         if isinstance(outcome, Rejected) and outcome.pause is not None and self._tasks is not None:
             self._tasks.start_soon(self._pause_and_refresh, subscription, outcome.pause)
         for delivery in deliveries:
@@ -304,7 +333,8 @@ class Worker:
             self.hooks.tell(buried(self.bus, entry.letter))
 
     def _write_down(self, lane: Lane, delivery: Delivery, outcome: Outcome, draw: float) -> None:
-        entry = entry_after(delivery, outcome, lane.route.policy, now=self.clock.time(), draw=draw)
+        now = self.clock.time()
+        entry = entry_after(delivery, outcome, lane.route.policy, now=now, draw=draw, spared=lane.circuit.spared(now))
         if entry is None:
             return
         if isinstance(entry, Bury):
@@ -319,14 +349,7 @@ class Worker:
         """Stop the whole lane for a while, where the sink asked for it or its breaker opens."""
         hold = outcome.after if outcome.hold_lane and outcome.after is not None else 0.0
         if lane.ready and outcome.counts:  # else it is stopped already, and what was in flight says nothing new
-            if lane.circuit.failures == 0:
-                name = lane.route.subscription
-                _log.info("subscription %s: an attempt failed: %s %s", name, outcome.reason, outcome.error)
-            opened = lane.circuit.fail(lane.route.policy.breaker, self.clock.time())
-            hold = max(hold, opened or 0.0)
-            if opened is not None and lane.circuit.trips == 1:
-                name = lane.route.subscription
-                _log.warning("subscription %s: its sink is down: %s %s", name, outcome.reason, outcome.error)
+            hold = max(hold, self.outages.failed(lane, outcome))
         if hold > 0:
             lane.held_until = max(lane.held_until, self.clock.monotonic() + hold)
             self.expect(lane.route.subscription, self.clock.time() + hold)

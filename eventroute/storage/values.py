@@ -220,6 +220,9 @@ class Waiting:
     """Not before this time (seconds since the epoch), the caller's wall clock; `STUCK`: until somebody acts."""
     attempts: int = 0
     first_attempt: float | None = None
+    """When the first attempt began, less what outages had lasted by then (`BreakerState.spared`, and what had passed of
+    the present one): by a clock that stands still while the breaker is open. A pause moves it ahead.
+    """
     reason: str = ""
     """Why the last attempt did not deliver, as a short code; empty where there was none."""
     event: bytes | None = None

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from eventroute.errors import InvalidSubscription
 from eventroute.push.backoff import Backoff
 from eventroute.push.breaker import Breaker, Circuit
+from eventroute.storage.base import BreakerState
 
 BREAKER = Breaker(failures=3, delay=Backoff(first=1, limit=5))
 
@@ -43,20 +44,55 @@ def test_without_a_breaker_it_never_opens() -> None:
     assert not circuit.is_open
 
 
-@pytest.mark.parametrize(("since", "now", "seconds"), [(0, 50, 40), (20, 50, 30), (60, 70, 0), (0, 5, 0), (20, 30, 10)])
-def test_it_knows_how_much_of_a_time_was_an_outage(since: float, now: float, seconds: float) -> None:
+def test_it_knows_how_much_of_all_time_was_an_outage() -> None:
     circuit = Circuit()
-    assert circuit.outage(0, 100) == 0
     for at in (8, 9, 10):
+        assert circuit.spared(at) == 0
         circuit.fail(BREAKER, at)
+    assert [circuit.spared(now) for now in (5, 10, 25, 50)] == [0, 0, 15, 40]
     circuit.succeed(50)
-    assert circuit.outage(since, now) == seconds
+    assert circuit.spared(60) == circuit.spared(1_000) == 40
+    for at in (100, 101, 102):
+        circuit.fail(BREAKER, at)
+    assert circuit.spared(112) == 50
 
 
-def test_an_outage_that_lasts_counts_up_to_now() -> None:
+def test_another_process_goes_on_where_this_one_was() -> None:
+    one, other = Circuit("s"), Circuit("s")
+    for now in (0.0, 1.0, 2.0, 3.0):
+        one.fail(BREAKER, now)
+    assert other.adopt(one.state)
+    assert not other.adopt(one.state)
+    assert (other.is_open, other.spared(9.0), other.wait(BREAKER, 4.0)) == (True, 7.0, 1.0)
+    assert other.fail(BREAKER, 5.0) == 4
+    assert not other.adopt(one.state)  # what it knows itself is newer
+    other.succeed(8.0)
+    assert one.adopt(other.state)
+    assert (one.is_open, one.failures, one.spared(99.0)) == (False, 0, 6.0)
+
+
+@pytest.mark.parametrize(("now", "seconds"), [(0.0, 5.0), (8.0, 3.0), (11.0, 0.0), (-1e9, 5.0)])
+def test_the_wait_for_a_probe_is_bounded_however_clocks_jump(now: float, seconds: float) -> None:
     circuit = Circuit()
-    circuit.fail(Breaker(failures=1), 10)
-    assert circuit.outage(0, 25) == 15
+    circuit.adopt(BreakerState("", 1, 0.0, 0.0, 9, 11.0))
+    assert circuit.wait(BREAKER, now) == seconds
+    assert circuit.wait(None, now) == 0
+
+
+@given(st.lists(st.tuples(st.sampled_from("fs."), st.integers(0, 30)), max_size=40))
+def test_time_goes_on_only_where_there_is_no_outage(steps: list[tuple[str, int]]) -> None:
+    """The clock that ages go by neither goes back nor faster than time, and stands still in an outage."""
+    circuit, now, aged = Circuit(), 0, 0
+    for what, seconds in steps:
+        was_open = circuit.is_open
+        now += seconds
+        aged += 0 if was_open else seconds
+        assert now - circuit.spared(now) == aged
+        if what == "f":
+            circuit.fail(BREAKER, now)
+        elif what == "s":
+            circuit.succeed(now)
+        assert now - circuit.spared(now) == aged
 
 
 @given(st.lists(st.booleans(), max_size=60), st.integers(min_value=1, max_value=6))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from eventroute.push import lane, retrying, scheduler, worker
+from eventroute.push import lane, outages, retrying, scheduler, worker
 from eventroute.push.attempt import entry_after
 from eventroute.push.deadlines import Deadlines
 from eventroute.push.delivery import Delivery, Range
@@ -209,6 +209,15 @@ def no_recount(patch: Patch) -> None:
     patch.setattr(worker.Worker, "recount", lambda self, lane, waiting: real(self, lane, waiting) if waiting else None)
 
 
+def outages_are_forgotten(patch: Patch) -> None:
+    """What breakers have written down is read by nobody."""
+
+    async def look(self: outages.Outages) -> None:
+        return
+
+    patch.setattr(outages.Outages, "look", look)
+
+
 def no_survey(patch: Patch) -> None:
     """A process looks only after what it has written itself."""
 
@@ -252,6 +261,7 @@ MUTATIONS: dict[Callable[[Patch], None], tuple[str, ...]] = {
     no_fence: ("crashes", "storage"),
     timers_stay: ("calm",),
     no_recount: ("calm",),
+    outages_are_forgotten: ("days",),
     no_survey: ("crashes", "calm"),
     lease_is_not_kept: ("calm",),
 }

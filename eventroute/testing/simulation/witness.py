@@ -8,7 +8,7 @@ from typing import Any
 from eventroute.errors import LeaseLost
 from eventroute.event import Event
 from eventroute.push.outcome import Delivered, Rejected
-from eventroute.storage.base import Advance, Bury, Complete, Reader, Settle, Wait, Waiting
+from eventroute.storage.base import Advance, BreakerState, Bury, Complete, Reader, Settle, Trip, Wait, Waiting
 from eventroute.testing.simulation.model import Timeline
 from eventroute.testing.simulation.world import Ended, Host, Lease, World
 
@@ -210,7 +210,7 @@ class Witness:
             reader = world.tables.reader(bus, name)
             if reader is not None:
                 passing.append((name, reader.position, reader.until, self._served(bus, name)))
-        keys = [_key(entry) for entry in entries if not isinstance(entry, Advance | Complete)]
+        keys = [_key(entry) for entry in entries if isinstance(entry, Bury | Settle | Wait)]
         rows = {key: world.row(*key) for key in keys}
         return passing, {key: None if row is None else row[0] for key, row in rows.items()}
 
@@ -218,7 +218,10 @@ class Witness:
         """Entries are durable."""
         passing, rows = before
         for entry in entries:
-            if isinstance(entry, Advance | Complete):
+            if isinstance(entry, Trip):
+                self._tripped(entry.state)
+        for entry in entries:
+            if not isinstance(entry, Bury | Settle | Wait):
                 continue
             key = _key(entry)
             timeline = self._world.model.alive.get(key[0])
@@ -259,6 +262,12 @@ class Witness:
         elif isinstance(entry, Wait) and entry.waiting != row and entry.waiting.reason:
             self._put_off(timeline, entry.waiting, row)
 
+    def _tripped(self, state: BreakerState) -> None:
+        """A breaker has opened, waits for its next probe, or has closed."""
+        world = self._world
+        world.fault("breaker opens" if state.trips == 1 else "breaker waits" if state.trips else "breaker closes")
+        world.tripped_at[state.subscription] = world.now()
+
     def _ended(self, timeline: Timeline, offset: int) -> Ended | None:
         """The last attempt of a delivery by this process that is not written down."""
         return self._host.ended.pop((timeline.id, timeline.number, offset), None)
@@ -293,12 +302,21 @@ class Witness:
         first = (
             (0.0 if ended is None else ended.began) if row is None or row.first_attempt is None else row.first_attempt
         )
-        age = self._host.clock.time() - first + self._world.jumped_back
+        age = self._host.clock.time() - self._spared(timeline) - first + self._world.jumped_back
         return any(
             (definition.policy.max_attempts is not None and attempts >= definition.policy.max_attempts)
             or age >= definition.policy.max_age - EPSILON
             for definition in timeline.since(self._world.now() - 60.0)
         )
+
+    def _spared(self, timeline: Timeline) -> float:
+        """How many seconds up to now at the least do not count towards ages, as every process must know."""
+        world = self._world
+        breaker = world.tables.breaker(timeline.id)
+        if breaker is None or not world.calm_for(60.0) or world.now() - world.tripped_at[timeline.id] < 60.0:
+            return 0.0
+        lasts = 0.0 if breaker.opened is None else self._host.clock.time() - breaker.opened
+        return max(0.0, breaker.spared + lasts - 10.0 - 2 * world.profile.skew)  # type: ignore[no-any-return]
 
     def _put_off(self, timeline: Timeline, row: Waiting, before: Waiting | None) -> None:
         """A failed attempt was written down."""
@@ -350,6 +368,8 @@ def _key(entry: Any) -> tuple[str, int]:
 
 
 def _short(entry: Any) -> str:
+    if isinstance(entry, Trip):
+        return f"Trip {entry.state.subscription} #{entry.state.serial} open {entry.state.opened} {entry.state.trips}"
     if isinstance(entry, Advance | Complete):
         end = entry.start if isinstance(entry, Advance) else entry.claim.end
         return f"{type(entry).__name__} {entry.claim.reader} [{entry.claim.start}, {end})"

@@ -94,6 +94,8 @@ class World:
     trouble: Trouble = Factory(Trouble)
     troubled_at: float = -1e9
     """When something last happened that may delay what a process knows (monotonic)."""
+    tripped_at: dict[str, float] = Factory(dict)
+    """When the breaker of a subscription last changed (monotonic)."""
     jumped_back_at: float = -1e9
     jumped_back: float = 0.0
     """By how much in all."""
