@@ -45,8 +45,10 @@ class Retrying:
                 await self._survey()
             now = clock.time()
             for subscription in [one for one, due in worker.due_times.items() if due <= now]:
-                del worker.due_times[subscription]
-                await self._bring(subscription)
+                if (
+                    worker.due_times.pop(subscription, None) is not None
+                ):  # else it was removed while others were looked for
+                    await self._bring(subscription)
             upcoming = min(worker.due_times.values(), default=float("inf")) - clock.time()
             wait = min(upcoming, self._next_survey - clock.monotonic())
             with clock.move_on_after(max(wait, 0.0)):

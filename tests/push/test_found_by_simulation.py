@@ -14,7 +14,7 @@ from eventroute.push.outcome import Delivered, Outcome, RetryLater
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.push.sinks.base import Sink
 from eventroute.router import Router
-from eventroute.storage.base import Changes, WaitingSummary
+from eventroute.storage.base import Changes, Session, Waiting, WaitingSummary
 from eventroute.storage.memory import MemoryStorage
 from eventroute.subscription import Subscription
 from eventroute.testing.clock import VirtualClock
@@ -161,3 +161,34 @@ async def test_a_reader_of_its_own_does_not_run_in_circles_while_changes_are_not
         storage.deaf, sinks.down = False, False
         await clock.advance(100)
         assert len(sinks.delivered) == 2
+
+
+class _Claiming(MemoryStorage):
+    """Takes its time to give out what waits, and then somebody removes all other subscriptions."""
+
+    router: Router | None = None
+
+    async def claim_waiting(
+        self, bus: str, subscription: str, session: Session, *, now: float, limit: int
+    ) -> list[Waiting]:
+        if self.router is None:
+            await self._clock.sleep(5.0)
+        else:
+            for stored in await self.router.subscriptions():
+                if stored.id != subscription:
+                    await self.router.unsubscribe(stored.id)
+        return await super().claim_waiting(bus, subscription, session, now=now, limit=limit)
+
+
+async def test_a_subscription_goes_while_what_waits_for_another_is_looked_for(clock: VirtualClock) -> None:
+    """It was a KeyError: several were due."""
+    storage, sinks = _Claiming(clock), Sinks(down=True)
+    async with Router(storage, clock=clock, sinks=[sinks]) as router:
+        for name in ("a", "b", "c"):
+            policy = DeliveryPolicy(backoff=Backoff(0.001, 0.001))
+            await router.subscribe(Subscription(id=name, sink="fake:s", policy=policy))
+        await router.publish(*events(1))
+        await clock.advance(4.0)
+        storage.router, sinks.down = router, False
+        await clock.advance(30.0)
+        assert sinks.delivered

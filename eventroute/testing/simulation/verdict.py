@@ -114,9 +114,7 @@ def _judge(world: World, timeline: Timeline, offset: int) -> None:
     where = (timeline.id, timeline.number, offset)
     waits = world.row(timeline.id, offset) is not None
     if offset < timeline.first:
-        world.require(
-            fate.redriven > 0 or (not fate.acks and not waits), "%s/%d has got offset %d, before its start", *where
-        )
+        world.require(not fate.acks and not waits, "%s/%d has got offset %d, before its start", *where)
         return
     if not fate.claimed and timeline.paused:
         return

@@ -104,12 +104,15 @@ class Witness:
         self._world.note(self._host.name, "resumed %s", name)
 
     def after_redrive(self, _: object, count: int, bus: str, letters: Sequence[tuple[str, int]], **rest: Any) -> None:
-        """Dead letters wait again."""
+        """Dead letters wait again: those of the subscriptions that are there, not of ones before of the same id."""
+        redriven = 0
         for name, offset in letters:
             timeline = self._world.model.alive.get(name)
-            if timeline is not None:
-                fate = timeline.fate(offset)
+            fate = None if timeline is None else timeline.fates.get(offset)
+            if fate is not None and fate.letter is not None:
+                redriven += 1
                 fate.redriven, fate.letter, fate.expected = self._world.seq, None, True
+        self._world.require(redriven == count, "%d letters were redriven, and %d are known", count, redriven)
         self._world.note(self._host.name, "redrove %d on %s", count, bus)
 
     # -- sessions and claims ---------------------------------------------------------------------------------------
@@ -174,10 +177,7 @@ class Witness:
         world.require(not fate.claimed, "%s/%d: offset %d is claimed a second time", *where)
         world.require(offset >= timeline.first, "%s/%d: offset %d lies before its start", *where)
         fate.claimed = True
-        if fate.redriven:  # a dead letter of one that had the same name before: now it is owed twice
-            fate.taken = world.seq
-        else:
-            fate.expected = timeline.current.matches(world.model.facts[timeline.bus, offset])
+        fate.expected = timeline.current.matches(world.model.facts[timeline.bus, offset])
 
     def _served(self, bus: str, reader: str) -> list[tuple[Timeline, int, float]]:
         """Whom a reader serves, from where to where."""
