@@ -16,10 +16,13 @@ _log = logging.getLogger("eventroute")
 LOOK_EVERY = 5.0
 """How often a bus is looked at, in seconds, while there is nothing to take away."""
 
-STEP = 250
+LOOK = 500
+"""How many of the oldest events are looked at, at once, to decide which may go."""
+
+STEP = 100
 """The most events that go in one step: it holds up whoever writes meanwhile."""
 
-REST = 0.005
+REST = 0.002
 """The pause between two steps, in seconds, in which others write."""
 
 
@@ -31,6 +34,9 @@ class Retaining:
         self._bus = bus
         self._clock = clock
         self._shrunk = False
+        self._before: int = 0
+        """What is below has been found to be free to go, and has not gone yet; 0: it is time to look."""
+        self._hard = False
         self._lost: dict[str, int] = {}
 
     async def run(self) -> None:
@@ -47,17 +53,24 @@ class Retaining:
 
     async def step(self) -> bool:
         """Take one step; whether there may be more to do."""
-        info = await self._storage.describe_bus(self._bus, oldest=STEP)
-        self._say_window(info)
-        retention = info.settings.retention
-        decision = decide(retention, info.state(), self._clock.time())
-        trimmed = await self._storage.trim(self._bus, decision.before, limit=STEP, hard=retention.hard)
+        if not self._before:
+            await self._look()
+        trimmed = await self._storage.trim(self._bus, self._before, limit=STEP, hard=self._hard)
         for subscription, events in trimmed.lost:
             self._lost[subscription] = self._lost.get(subscription, 0) + events
+        if not trimmed.events or trimmed.first >= self._before:
+            self._before = 0
         if trimmed.events:
             return True
         self._say_lost()
         return False
+
+    async def _look(self) -> None:
+        info = await self._storage.describe_bus(self._bus, oldest=LOOK)
+        self._say_window(info)
+        retention = info.settings.retention
+        self._before = decide(retention, info.state(), self._clock.time()).before
+        self._hard = retention.hard
 
     def _say_lost(self) -> None:
         for subscription, events in self._lost.items():

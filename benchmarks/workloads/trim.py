@@ -22,6 +22,9 @@ from eventroute.storage.sqlite import SQLiteStorage
 TRIMMED = 1_000_000
 """How many events are taken away."""
 
+_STEPS_A_LOOK = 100
+"""How many steps are taken before it is seen whether all is gone."""
+
 _append_ids = map(str, count())
 
 
@@ -66,8 +69,9 @@ async def _trim(storage: Storage, events: int, trimmed: anyio.Event) -> None:
     clock = SystemClock()
     retaining = Retaining(storage, DEFAULT_BUS, clock)
     while (await storage.bounds(DEFAULT_BUS)).first < events:
-        await retaining.step()
-        await clock.sleep(REST)
+        for _ in range(_STEPS_A_LOOK):
+            await retaining.step()
+            await clock.sleep(REST)
     trimmed.set()
 
 

@@ -141,7 +141,7 @@ class TableCalls(Storage):
                 tables.sweep(limit)
             return trimmed
 
-        return await self._change(Scope(bus, log=True), step, cost=_LONG, durable=False)
+        return await self._change(Scope(bus, log=True), step, cost=100 + 2 * limit, durable=False)
 
     async def bounds(self, bus: str) -> Bounds:
         """See `Storage.bounds`."""

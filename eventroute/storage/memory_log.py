@@ -256,6 +256,11 @@ class MemoryLog:
         """The oldest events."""
         return [Mark(offset, time, len(event)) for offset, time, event in self._bus(bus).records[:limit]]
 
+    def size_below(self, bus: str, before: int) -> int:
+        """The bytes of the oldest."""
+        state = self._bus(bus)
+        return sum(len(event) for _, _, event in state.records[: before - state.first])
+
     def drop_events(self, bus: str, before: int, size: int) -> None:
         """Take the oldest away."""
         state = self._bus(bus)

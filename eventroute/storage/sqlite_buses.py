@@ -209,6 +209,13 @@ class SqliteBuses(SqliteStatements):
         moments = [int(time) / 1e6 for time in times.split(",")]
         return list(map(Mark, range(log.first, end), moments, map(int, sizes.split(","))))
 
+    def size_below(self, bus: str, before: int) -> int:
+        """The bytes of the oldest."""
+        log = self._log(bus)
+        keys = (log.base + log.first, log.base + before)
+        (size,) = self._row("SELECT total(length(event)) FROM event WHERE key >= ? AND key < ?", keys)
+        return int(size)
+
     def drop_events(self, bus: str, before: int, size: int) -> None:
         """Take the oldest away."""
         log = self._log(bus)

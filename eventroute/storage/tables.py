@@ -111,6 +111,10 @@ class Tables(Protocol):
         """The oldest events, at most `limit`."""
         ...
 
+    def size_below(self, bus: str, before: int) -> int:
+        """The bytes of all events below `before`, which is not above the end."""
+        ...
+
     def first_need(self, bus: str) -> tuple[int, str] | None:
         """The first offset that has yet to be settled, and by whom: what a span's reader has not passed, or what waits
         without its event.

@@ -6,7 +6,7 @@ from attrs import evolve
 
 from eventroute.errors import StorageConflict, StorageFull
 from eventroute.storage import placement
-from eventroute.storage.base import BusInfo, BusSettings, Mark, Trimmed
+from eventroute.storage.base import BusInfo, BusSettings, Trimmed
 from eventroute.storage.tables import Need, Tables
 
 __all__ = ["STEP_BYTES", "describe", "refusal", "trim", "unsubscribe_all", "window"]
@@ -74,19 +74,17 @@ def trim(tables: Tables, bus: str, before: int, limit: int, hard: bool, now: flo
         need = tables.first_need(bus)
         if need is not None and need[0] < target:
             target, held_by = need
-    going = _step(tables.marks(bus, limit), target) if target > bounds.first else []
-    if not going:
+    first, size = _step(tables, bus, bounds.first, min(target, bounds.first + limit))
+    if first <= bounds.first:
         return Trimmed(first=bounds.first, events=0, size=0, held_by=held_by)
-    first = going[-1].offset + 1
     lost = _lost(tables.needs(bus, first), bounds.first, first) if hard else {}
     if hard:
         tables.keep_events(bus, first)
-    size = sum(mark.size for mark in going)
     tables.drop_events(bus, first, size)
     _move_readers(tables, bus, first)
     for subscription, events in lost.items():
         tables.add_lost(bus, subscription, events, now)
-    return Trimmed(first=first, events=len(going), size=size, held_by=held_by, lost=tuple(lost.items()))
+    return Trimmed(first=first, events=first - bounds.first, size=size, held_by=held_by, lost=tuple(lost.items()))
 
 
 def unsubscribe_all(tables: Tables, bus: str, allowed: bool) -> None:
@@ -100,14 +98,19 @@ def unsubscribe_all(tables: Tables, bus: str, allowed: bool) -> None:
         placement.remove(tables, subscription)
 
 
-def _step(marks: list[Mark], target: int) -> list[Mark]:
-    """The events that go in this step."""
+def _step(tables: Tables, bus: str, first: int, before: int) -> tuple[int, int]:
+    """Before which offset the events go in this step, and how large they are."""
+    if before <= first:
+        return first, 0
+    size = tables.size_below(bus, before)
+    if size <= STEP_BYTES:
+        return before, size
     size = 0
-    for count, mark in enumerate(marks):
+    for count, mark in enumerate(tables.marks(bus, before - first)):
+        if count and size + mark.size > STEP_BYTES:
+            return mark.offset, size
         size += mark.size
-        if mark.offset >= target or (count and size > STEP_BYTES):
-            return marks[:count]
-    return marks
+    return before, size
 
 
 def _lost(needs: list[Need], first: int, before: int) -> dict[str, int]:
