@@ -8,10 +8,13 @@ looked for by str.find, or, where `_` cuts it into pieces, by a bit for each of 
 from __future__ import annotations
 
 import re
-from functools import cached_property, lru_cache
+from collections.abc import Callable
+from functools import cached_property, lru_cache, partial
 from itertools import groupby
 
 from attrs import frozen
+
+from eventroute.filters.pieces import Pieces
 
 __all__ = ["LikePattern"]
 
@@ -60,7 +63,7 @@ class _Run:
 
 @frozen
 class LikePattern:
-    """A pattern, by the text of its literal. `pattern.matches(text)` takes time linear in the text."""
+    """A pattern, by the text of its literal."""
 
     text: str
 
@@ -108,25 +111,28 @@ class LikePattern:
         runs = self.runs
         return len(runs) == 2 and not runs[0].length and _plain(runs[1]) is not None
 
-    def matches(self, text: str) -> bool:
-        """Whether the pattern fits the whole of the text."""
-        first, *others = self._kept
-        if not others:
-            return len(text) == first.length and first.fits(text, 0)
-        *middle, last = others
-        at, end = first.length, len(text) - last.length
-        if at > end or not first.fits(text, 0) or not last.fits(text, end):
-            return False
-        for run in middle:
-            at = run.find(text, at, end)
-            if at < 0:
-                return False
-            at += run.length
-        return True
-
     @cached_property
-    def _kept(self) -> list[_Run]:
-        return self.runs
+    def matches(self) -> Callable[[str], bool]:
+        """Whether the pattern fits the whole of a text, in time linear in the text."""
+        runs = self.runs
+        texts = [text for run in runs if (text := _plain(run)) is not None]
+        return Pieces(tuple(texts)).fit if len(texts) == len(runs) else partial(_fits, runs)
+
+
+def _fits(runs: list[_Run], text: str) -> bool:
+    first, *others = runs
+    if not others:
+        return len(text) == first.length and first.fits(text, 0)
+    *middle, last = others
+    at, end = first.length, len(text) - last.length
+    if at > end or not first.fits(text, 0) or not last.fits(text, end):
+        return False
+    for run in middle:
+        at = run.find(text, at, end)
+        if at < 0:
+            return False
+        at += run.length
+    return True
 
 
 def _plain(run: _Run) -> str | None:

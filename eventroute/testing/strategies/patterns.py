@@ -11,7 +11,7 @@ from eventroute.jsontext import decode_json
 from eventroute.paths import Field
 from eventroute.testing.strategies.vocabulary import PLAIN, Vocabulary
 
-__all__ = ["event_patterns"]
+__all__ = ["event_patterns", "places"]
 
 _COMPARISONS: Final = ("=", "<", "<=", ">", ">=")
 
@@ -22,17 +22,22 @@ def event_patterns(draw: st.DrawFn, vocabulary: Vocabulary = PLAIN) -> dict[str,
 
     Shrinks to one literal. Raises ValueError where the vocabulary has no such field.
     """
-    places = [path for path in map(_path, vocabulary.fields) if path is not None]
-    if not places:
+    known = places(vocabulary)
+    if not known:
         raise ValueError("a pattern reads attributes and names in data, and the vocabulary has neither")
     tests = st.lists(_tests(vocabulary), min_size=1, max_size=2)
-    chosen = draw(st.lists(st.sampled_from(places), min_size=1, max_size=3, unique=True))
+    chosen = draw(st.lists(st.sampled_from(known), min_size=1, max_size=3, unique=True))
     if len(chosen) > 1 and draw(st.booleans()):
         return {"$or": [_nested(path, draw(tests)) for path in chosen]}
     pattern: dict[str, Any] = {}
     for path in chosen:
         _put(pattern, path, draw(tests))
     return pattern
+
+
+def places(vocabulary: Vocabulary) -> list[Sequence[str]]:
+    """The fields that patterns can read, by the names that lead to them."""
+    return [path for path in map(_path, vocabulary.fields) if path is not None]
 
 
 def _path(name: str) -> Sequence[str] | None:

@@ -43,6 +43,16 @@ def test_only_what_was_asked_for_is_drawn(spec: dict[str, Any]) -> None:
     assert dialects(spec) <= {"sql", "not"}
 
 
+@given(filters(vocabulary=Vocabulary(fields=("data", "data.l[0]"))))
+def test_no_dialect_is_drawn_that_has_nothing_to_read(rule: Filter) -> None:
+    assert not {"sql", "pattern"} & dialects(rule.to_dict())
+
+
+@given(filters(("exact", "all"), Vocabulary(fields=("kind",))))
+def test_one_field_is_enough(rule: Filter) -> None:
+    assert '"kind"' in str(rule)
+
+
 @given(filter_specs(["expr"]))
 def test_one_dialect_alone(spec: dict[str, Any]) -> None:
     assert list(spec) == ["expr"]
