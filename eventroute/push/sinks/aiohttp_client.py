@@ -115,8 +115,10 @@ class AiohttpClient:
 
         The status has decided already, so a body that breaks off or does not come changes nothing.
         """
-        parts: list[bytes] = []
         left = self._settings.answer_limit
+        if content.is_eof() and content.exception() is None:  # it is here already, as most are: nothing to wait for
+            return content.read_nowait(left)
+        parts: list[bytes] = []
         try:
             async with asyncio.timeout(patience):
                 while left and (part := await content.read(left)):
