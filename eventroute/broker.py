@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from importlib.util import find_spec
 from typing import Final
 
 import anyio
@@ -40,14 +41,18 @@ API_PATH: Final = "/-/api"
 Say = Callable[[str], None]
 
 
-def run(configuration: Configuration, access: Access, *, say: Say) -> bool:
+def run(configuration: Configuration, access: Access, *, say: Say, uvloop: bool = False) -> bool:
     """Serve until SIGTERM or SIGINT; a second signal ends the process at once with exit code 1.
 
-    Returns whether the stop was clean: False where deliveries were cut off, which may then be repeated.
-    Raises InvalidConfiguration where it cannot listen, StorageError where the storage cannot be opened.
+    `uvloop`: on that event loop, which costs less a request. Returns whether the stop was clean: False where deliveries
+    were cut off, which may then be repeated. Raises InvalidConfiguration where it cannot listen or uvloop is missing,
+    StorageError where the storage cannot be opened.
     """
+    if uvloop and find_spec("uvloop") is None:
+        raise InvalidConfiguration("it is not installed: pip install 'eventroute[uvloop]'", where="uvloop")
     with _bound_socket(configuration.gateway.host, configuration.gateway.port) as listener:
-        return anyio.run(partial(_serve, configuration, access, listener, say), backend="asyncio")
+        serve = partial(_serve, configuration, access, listener, say)
+        return anyio.run(serve, backend="asyncio", backend_options={"use_uvloop": uvloop})
 
 
 async def _serve(configuration: Configuration, access: Access, listener: socket.socket, say: Say) -> bool:

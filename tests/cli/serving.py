@@ -48,10 +48,10 @@ class Broker:
 
 
 @contextmanager
-def serve(file: Path, *, environment: dict[str, str] | None = None) -> Iterator[Broker]:
+def serve(file: Path, *options: str, environment: dict[str, str] | None = None) -> Iterator[Broker]:
     """Start it and wait until it listens; whatever happens, it does not outlive the block."""
     with subprocess.Popen(
-        [sys.executable, "-m", "eventroute", "serve", str(file)],
+        [sys.executable, "-m", "eventroute", "serve", *options, str(file)],
         stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
         text=True,

@@ -51,6 +51,7 @@ def test_wrong_use_is_exit_2(arguments: list[str]) -> None:
         ("starlette", "server", ["serve", "x.toml"]),
         ("uvicorn", "server", ["serve", "x.toml"]),
         ("aiohttp", "http", ["serve", "x.toml"]),
+        ("uvloop", "uvloop", ["serve", "--uvloop", "x.toml"]),
     ],
 )
 def test_a_missing_extra_is_named(

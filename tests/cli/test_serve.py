@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import socket
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,18 @@ def test_a_stop_lets_what_is_in_flight_end(tmp_path: Path) -> None:
             receiver.wait_for(lambda: "next" in receiver.delivered)
             assert broker.stop() == 0
         assert dict(receiver.delivered) == {"slow": 1, "next": 1}
+
+
+@pytest.mark.skipif(find_spec("uvloop") is None, reason="needs uvloop")
+def test_on_uvloop_it_does_the_same(tmp_path: Path) -> None:
+    with receiving() as receiver:
+        file = configure(tmp_path, receiver.url)
+        with serve(file, "--uvloop") as broker:
+            assert publish(broker.port, "a") == 202
+            receiver.wait_for(lambda: "a" in receiver.delivered)
+            assert broker.stop() == 0
+        assert broker.said[-1] == "stopped"
+        assert dict(receiver.delivered) == {"a": 1}
 
 
 def test_a_stop_that_cuts_off_says_so_and_the_event_comes_again(tmp_path: Path) -> None:
