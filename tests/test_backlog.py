@@ -42,5 +42,5 @@ def peak(path: Path, backlog: int) -> tuple[int, int]:
 def test_memory_does_not_grow_with_the_backlog(tmp_path: Path) -> None:
     little, _ = peak(tmp_path / "little.db", 10_000)
     much, waiting = peak(tmp_path / "much.db", 100_000)
-    assert waiting <= 2_000
+    assert waiting <= 3_000  # max_waiting, what a lane has in memory, and what was claimed before it left
     assert much - little < 16 * 1_024, f"{much - little} KiB more for 90,000 events more"
