@@ -7,7 +7,7 @@ text of that float means the same number; where binary64 cannot hold it, it is a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 from itertools import accumulate
 from math import isfinite
@@ -22,7 +22,7 @@ __all__ = [
     "SourceNumber",
     "check_json",
     "decode_json",
-    "decode_members",
+    "decode_values",
     "encode_json",
     "same_json",
     "split_array",
@@ -103,17 +103,19 @@ def decode_json(text: bytes | msgspec.Raw) -> Any:
     return _guarded(_decode, text)
 
 
-def decode_members(members: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
-    """The values of members that `split_object` left undecoded. Raises ValueError as `decode_json`."""
-    return _guarded(_decode_members, members)
+def decode_values(texts: Collection[msgspec.Raw]) -> list[Any]:
+    """The values of JSON texts that `split_object` or `split_array` left undecoded.
+
+    Raises ValueError as `decode_json`.
+    """
+    return _guarded(_decode_values, texts)
 
 
-def _decode_members(members: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
+def _decode_values(texts: Collection[msgspec.Raw]) -> list[Any]:
     try:
-        values = _decode_list(b"[%b]" % b",".join(members.values()))  # one call costs half of what many do
+        return _decode_list(b"[%b]" % b",".join(texts))  # one call costs a quarter of what many do
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return {name: _decode(value) for name, value in members.items()}  # raises, telling the place in the value
-    return dict(zip(members, values, strict=True))
+        return [_decode(text) for text in texts]  # raises, telling the place in the value
 
 
 def split_value(text: bytes) -> msgspec.Raw:

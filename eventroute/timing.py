@@ -20,6 +20,8 @@ def deliver_after(event: Event) -> float | None:
 
     Raises InvalidEvent where it is no RFC 3339 time, or attribute and alias disagree.
     """
+    if not any(name in event.attributes for name in DELIVER_AFTER):
+        return None
     named = {name: moment for name in DELIVER_AFTER if (moment := _moment(event, name)) is not None}
     if len(set(named.values())) > 1:
         raise InvalidEvent("it is another time than in deliverafter: give one of the two", where=DELIVER_AFTER[1])

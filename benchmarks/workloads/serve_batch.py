@@ -1,4 +1,4 @@
-"""From a producer over `eventroute serve` to a receiver, by batches of 100, on SQLite: throughput, and latency at a pace.
+"""From a producer over `eventroute serve` (SQLite) to a receiver, by batches of 100: throughput, latency at a pace.
 
 The broker is a process of its own; producer and receiver share another one. So two processors are busy, three where the
 writing thread of the broker counts as one.
@@ -140,7 +140,7 @@ async def throughput(between: Between, size: int) -> float:
 
 
 async def latency(between: Between, size: int) -> float:
-    """The 99th percentile of the time from producer to receiver, times `size`, so that it shows as that of one event."""
+    """The 99th percentile of the time from producer to receiver, times `size`: so it shows as that of one event."""
     arrivals = Arrivals(size)
     bodies = [arrivals.batch(first) for first in range(0, size, BATCH)]
 
