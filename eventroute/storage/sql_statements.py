@@ -9,7 +9,7 @@ from typing import Any
 
 from eventroute.errors import UnknownBus
 
-__all__ = ["Statements"]
+__all__ = ["Statements", "on_conflict"]
 
 
 class Statements(ABC):
@@ -32,6 +32,10 @@ class Statements(ABC):
         """All rows."""
 
     @abstractmethod
+    def _insert(self, table: str, columns: str, values: list[Any], *, keys: str = "") -> None:
+        """Insert rows, whose values are given one behind the other; they overwrite those with the same `keys`."""
+
+    @abstractmethod
     def _among(self, statement: str, keys: Sequence[Any], *before: Any) -> Iterable[tuple[Any, ...]]:
         """The rows that a statement finds for these keys; it ends in their column, and takes what is `before` them."""
 
@@ -50,6 +54,10 @@ class Statements(ABC):
     @abstractmethod
     def version(self, bus: str) -> int:
         """The bus's version. Raises UnknownBus."""
+
+    @abstractmethod
+    def first_need(self, bus: str) -> tuple[int, str] | None:
+        """See `Tables.first_need`."""
 
     def _one(self, statement: str, arguments: Sequence[Any] | Mapping[str, Any] = ()) -> tuple[Any, ...] | None:
         """The first row."""
@@ -77,9 +85,13 @@ class Statements(ABC):
 
 @cache
 def _upsert(table: str, keys: str, columns: str) -> str:
-    names = columns.split(", ")
-    changes = ", ".join(f"{name} = excluded.{name}" for name in names if name not in keys.split(", "))
-    return (
-        f"INSERT INTO {table} ({columns}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608 - names from here
-        f" ON CONFLICT ({keys}) DO UPDATE SET {changes}"
-    )
+    marks = ", ".join("?" * (columns.count(",") + 1))
+    return f"INSERT INTO {table} ({columns}) VALUES ({marks}){on_conflict(columns, keys)}"  # noqa: S608 - names from here
+
+
+def on_conflict(columns: str, keys: str) -> str:
+    """The end of an insert that overwrites rows with the same keys; nothing where there are none."""
+    if not keys:
+        return ""
+    changes = ", ".join(f"{name} = excluded.{name}" for name in columns.split(", ") if name not in keys.split(", "))
+    return f" ON CONFLICT ({keys}) DO UPDATE SET {changes}"

@@ -1,4 +1,4 @@
-"""Appending to the log in SQL.
+"""The log in SQLite's tables, where events are appended.
 
 sqlite3 gives the interpreter lock away at each step of a statement, and a busy event loop gives it back late; so many
 rows are written by one statement.
@@ -7,196 +7,45 @@ rows are written by one statement.
 from __future__ import annotations
 
 import sqlite3
-from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any
 from zlib import crc32
 
-import msgspec
-
-from eventroute.errors import StorageFull, UnknownBus
-from eventroute.storage.base import Delayed
-from eventroute.storage.dedup import Placed, counts, place
-from eventroute.storage.sqlite_buses import Log
+from eventroute.storage.sql_appends import SqlAppends
+from eventroute.storage.sql_buses import BusLog
+from eventroute.storage.sqlite_buses import key_base
 from eventroute.storage.sqlite_records import SqliteRecords
 from eventroute.storage.sqlite_room import FileRoom
-from eventroute.storage.tables import micros
-from eventroute.storage.trimming import refusal
 
-__all__ = ["Appending", "SqliteLog"]
+__all__ = ["SqliteLog"]
 
 
-_WAITING = "SELECT identity FROM timer WHERE bus = ? AND identity"
-
-
-class Appending(Protocol):
-    """One append of a group: what is to be appended, and what came of it."""
-
-    bus: str
-    events: Sequence[bytes]
-    append_id: str
-    acknowledged: Sequence[str]
-    delayed: Sequence[Delayed]
-    identities: Sequence[bytes] | None
-    result: tuple[int, ...]
-    error: Exception | None
-
-
-class SqliteLog(SqliteRecords):
+class SqliteLog(SqlAppends, SqliteRecords):
     """The log on one connection, inside a transaction of its owner."""
 
     def __init__(
         self, connection: sqlite3.Connection, *, max_append_ids: int = 100_000, room: FileRoom | None = None
     ) -> None:
-        super().__init__(connection)
-        self._max_append_ids = max_append_ids
+        SqlAppends.__init__(self, max_append_ids)
+        SqliteRecords.__init__(self, connection)
         self._room = room
-        self._ids_since_check = 0
 
-    # -- appending -------------------------------------------------------------------------------------------------
+    def _make_room(self, size: int) -> None:
+        if self._room is not None:
+            self._room.take(size)
 
-    def append(self, group: Sequence[Appending], now: float) -> None:
-        """Append each of the group, in order; each gets its result, or UnknownBus or StorageFull as its error."""
-        known = self._appended([each.append_id for each in group])
-        moment = micros(now)
+    def _rows(self, log: BusLog, events: Sequence[bytes], time: int) -> list[Any]:
+        base = key_base(log)
         rows: list[Any] = []
-        ids: list[Any] = []
-        seen: list[Any] = []
-        timers: list[Any] = []
-        done: list[str] = []
-        logs: dict[str, Log] = {}
-        grown: dict[str, Log] = {}
-        for each in group:
-            try:
-                log = logs[each.bus] if each.bus in logs else self._log(each.bus)
-                if each.append_id not in known:
-                    time = max(log.newest, moment)
-                    placed = self._placed(log, each, time)
-                    delayed = self._new_delayed(log, each, placed, time)
-                    self._add(log, each, placed, delayed, time, rows)
-                    known[each.append_id] = placed.offsets
-                    ids += (each.append_id, time, *_written_offsets(placed))
-                    for identity, came in placed.seen.items():
-                        seen += (log.number, identity, *came)
-                    for one in delayed:
-                        timers += (each.bus, *one)
-                    grown[each.bus] = log
-            except (UnknownBus, StorageFull) as error:
-                each.error = error
-                continue
-            logs[each.bus] = log
-            done += each.acknowledged
-            each.result = known[each.append_id]
-        self._insert("INSERT INTO event (key, time, event, seal)", 4, rows)
-        self._insert("INSERT INTO timer (bus, due, event, identity)", 4, timers)
-        self._insert("INSERT INTO appended (id, time, start, count, offsets)", 5, ids)
-        self._insert('INSERT OR REPLACE INTO seen (bus, identity, serial, time, "offset")', 5, seen)
-        self._write_logs(grown)
-        self._acknowledge(done)
-        self._bound_ids(len(ids) // 5)
-
-    def _placed(self, log: Log, each: Appending, time: int) -> Placed:
-        """Where the events are to be."""
-        window, count = log.settings.dedup, len(each.events)
-        if window is None or each.identities is None:
-            return Placed(tuple(range(log.end, log.end + count)), range(count), {}, log.last or 0)
-        identities = list(each.identities)
-        known = self._seen(log, [one for one in identities if one not in log.seen])
-        return place(
-            identities,
-            known | log.seen,
-            end=log.end,
-            last=self._last_seen(log),
-            now=time,
-            since=time - micros(window),
-            limit=log.settings.dedup_limit,
-        )
-
-    def _new_delayed(self, log: Log, each: Appending, placed: Placed, time: int) -> Sequence[Delayed]:
-        """Those of the delayed events that are no duplicates."""
-        window = log.settings.dedup
-        if window is None or not each.delayed:
-            return each.delayed
-        identities = [one.identity for one in each.delayed if one.identity is not None]
-        known = self._seen(log, identities) | log.seen | placed.seen
-        waiting = {found for (found,) in self._among(_WAITING, identities, each.bus)} | log.delayed
-        since, last = time - micros(window), max(placed.last, self._last_seen(log))
-        new = []
-        for one in each.delayed:
-            seen = None if one.identity is None else known.get(one.identity)
-            if one.identity in waiting or counts(seen, since=since, last=last, limit=log.settings.dedup_limit):
-                continue
-            if one.identity is not None:
-                waiting.add(one.identity)
-            new.append(one)
-        return new
-
-    def _add(
-        self, log: Log, each: Appending, placed: Placed, delayed: Sequence[Delayed], time: int, rows: list[Any]
-    ) -> None:
-        """Take what is new into the rows that are to be inserted. Raises StorageFull, and has changed nothing then."""
-        new = each.events if len(placed.new) == len(each.events) else [each.events[number] for number in placed.new]
-        size = sum(map(len, new))
-        later = sum(len(one.event) for one in delayed) if delayed else 0
-        limit = log.settings.max_bytes
-        if limit is None:
-            if self._room is not None:
-                self._room.take(size + later)
-        elif size + later and log.size + size + later > limit:
-            raise refusal(each.bus, size + later, limit, log.first, self.first_need(each.bus))
-        base = log.base
-        for offset, event in enumerate(new, log.end):
+        for offset, event in enumerate(events, log.end):
             rows += (base + offset, time, event, crc32(event, offset) + time)
-        log.end += len(new)
-        log.size += size
-        log.newest = time if new else log.newest
-        if delayed:
-            log.delayed.update(one.identity for one in delayed if one.identity is not None)
-        if placed.seen:
-            log.last = placed.last
-            log.seen.update(placed.seen)
+        return rows
 
-    def _write_logs(self, logs: Mapping[str, Log]) -> None:
-        for bus, log in logs.items():
-            self._do(
-                'UPDATE bus SET "end" = ?, newest = ?, bytes = ? WHERE number = ?',
-                (log.end, log.newest, log.size, log.number),
-            )
-            self._ends[bus] = log.end
-            if log.seen and log.settings.dedup is not None:
-                self._forget_seen(log, log.newest - micros(log.settings.dedup), 2 * len(log.seen) + 2)
+    def _insert_events(self, rows: list[Any]) -> None:
+        self._insert("event", "key, time, event, seal", rows)
 
-    @abstractmethod
-    def first_need(self, bus: str) -> tuple[int, str] | None:
-        """See `Tables.first_need`."""
-
-    def _appended(self, append_ids: Sequence[str]) -> dict[str, tuple[int, ...]]:
-        rows = self._among("SELECT id, start, count, offsets FROM appended WHERE id", append_ids)
-        return {append_id: _read_offsets(start, count, offsets) for append_id, start, count, offsets in rows}
-
-    def _acknowledge(self, append_ids: Sequence[str]) -> None:
-        self._do_among("DELETE FROM appended WHERE id", append_ids)
-
-    def _bound_ids(self, added: int) -> None:
-        """Forget the oldest append ids beyond the bound; looked at now and then, since counting takes a while."""
-        self._ids_since_check += added
-        if self._ids_since_check * 10 < self._max_append_ids:
-            return
-        self._ids_since_check = 0
-        (count,) = self._row("SELECT count(*) FROM appended")
+    def _write_log(self, log: BusLog) -> None:
         self._do(
-            "DELETE FROM appended WHERE id IN (SELECT id FROM appended ORDER BY time LIMIT ?)",
-            (max(0, count - self._max_append_ids),),
+            'UPDATE bus SET "end" = ?, newest = ?, bytes = ? WHERE number = ?',
+            (log.end, log.newest, log.size, log.number),
         )
-
-
-def _written_offsets(placed: Placed) -> tuple[int, int, str | None]:
-    """Offsets as first and count; as JSON too where they are no run."""
-    offsets = placed.offsets
-    start = offsets[0] if offsets else 0
-    run = len(placed.new) == len(offsets)
-    return start, len(offsets), None if run else msgspec.json.encode(offsets).decode()
-
-
-def _read_offsets(start: int, count: int, offsets: str | None) -> tuple[int, ...]:
-    return tuple(range(start, start + count)) if offsets is None else tuple(msgspec.json.decode(offsets))

@@ -15,7 +15,8 @@ import msgspec
 
 from eventroute.errors import DamagedEvent
 from eventroute.storage.base import Record
-from eventroute.storage.sqlite_buses import Log, SqliteBuses
+from eventroute.storage.sql_buses import BusLog
+from eventroute.storage.sqlite_buses import SqliteBuses, key_base
 from eventroute.storage.tables import micros
 
 __all__ = ["SqliteRecords"]
@@ -57,7 +58,7 @@ class SqliteRecords(SqliteBuses):
     def offset_at(self, bus: str, time: float) -> int:
         """The first record of that time or later, by halving: times never go back."""
         log = self._log(bus)
-        base = log.base
+        base = key_base(log)
         (key,) = self._row(_KEY_AT, {"low": base + log.first, "high": base + log.end, "time": micros(time)})
         return int(key) - base
 
@@ -79,11 +80,11 @@ class SqliteRecords(SqliteBuses):
             begin = offsets.stop
         return records
 
-    def _read_together(self, log: Log, offsets: range) -> tuple[list[Record], int]:
+    def _read_together(self, log: BusLog, offsets: range) -> tuple[list[Record], int]:
         """A chunk and its bytes; an empty one where it has to be read one by one: an event is large or damaged, or
         only some have a seal.
         """
-        keys = (_LARGE, log.base + offsets.start, log.base + offsets.stop)
+        keys = (_LARGE, key_base(log) + offsets.start, key_base(log) + offsets.stop)
         times, lengths, joined, seals = self._row(_TOGETHER, keys)
         try:
             moments = [time / 1e6 for time in _decode_numbers(f"[{times or ''}]")]
@@ -97,7 +98,7 @@ class SqliteRecords(SqliteBuses):
         return list(map(_record, zip(offsets, moments, events, strict=True))), len(joined or b"")
 
     def _read_singly(
-        self, bus: str, log: Log, offsets: range, max_bytes: int, *, must: bool
+        self, bus: str, log: BusLog, offsets: range, max_bytes: int, *, must: bool
     ) -> tuple[list[Record], int]:
         """Those of a chunk before the first that is damaged or for which there is no room, and their bytes; `must`: at
         least one. Raises DamagedEvent.
@@ -105,7 +106,7 @@ class SqliteRecords(SqliteBuses):
         records: list[Record] = []
         used = 0
         for offset in offsets:
-            key = (log.base + offset,)
+            key = (key_base(log) + offset,)
             must = must and not records
             (size,) = self._one("SELECT length(event) FROM event WHERE key = ?", key) or (None,)
             if not must and used + (size or 0) > max_bytes:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from eventroute.storage.sql_statements import Statements
+from eventroute.storage.sql_statements import Statements, on_conflict
 
 __all__ = ["SqliteStatements", "chunks"]
 
@@ -36,11 +36,10 @@ class SqliteStatements(Statements):
     def _damaged(self, reason: str) -> Exception:
         return sqlite3.DatabaseError(reason)
 
-    def _insert(self, into: str, columns: int, values: list[Any]) -> None:
-        if not values:
-            return
-        for chunk in chunks(values, columns):
-            self._do(_rows(into, columns, len(chunk) // columns), chunk)
+    def _insert(self, table: str, columns: str, values: list[Any], *, keys: str = "") -> None:
+        width = columns.count(",") + 1
+        for chunk in chunks(values, width):
+            self._do(_rows(table, columns, keys, len(chunk) // width), chunk)
 
     def _among(self, statement: str, keys: Sequence[Any], *before: Any) -> Iterator[tuple[Any, ...]]:
         """The rows that a statement finds for these keys; it ends in their column, and takes what is `before` them."""
@@ -63,9 +62,9 @@ def chunks(values: Sequence[Any], columns: int) -> Iterator[Sequence[Any]]:
 
 
 @cache
-def _rows(insert: str, columns: int, rows: int) -> str:
-    marks = "(" + ",".join("?" * columns) + ")"
-    return f"{insert} VALUES {','.join([marks] * rows)}"
+def _rows(table: str, columns: str, keys: str, rows: int) -> str:
+    marks = "(" + ",".join("?" * (columns.count(",") + 1)) + ")"
+    return f"INSERT INTO {table} ({columns}) VALUES {','.join([marks] * rows)}{on_conflict(columns, keys)}"  # noqa: S608 - names from here
 
 
 @cache

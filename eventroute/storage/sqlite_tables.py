@@ -5,6 +5,7 @@ from __future__ import annotations
 from eventroute.storage.sql_ledger import SqlLedger
 from eventroute.storage.sql_letters import SqlLetters
 from eventroute.storage.sql_timers import SqlTimers
+from eventroute.storage.sqlite_buses import key_base
 from eventroute.storage.sqlite_log import SqliteLog
 
 __all__ = ["SqliteTables"]
@@ -20,5 +21,5 @@ class SqliteTables(SqlLedger, SqlLetters, SqlTimers, SqliteLog):
             'UPDATE waiting SET event = (SELECT event FROM event WHERE key = ?1 + waiting."offset")'
             ' WHERE event IS NULL AND "offset" >= ?2 AND "offset" < ?3'
             " AND subscription IN (SELECT id FROM subscription WHERE bus = ?4)",
-            (log.base, log.first, before, bus),
+            (key_base(log), log.first, before, bus),
         )
