@@ -300,7 +300,7 @@ class MemoryTables(MemoryLetters):
                 firsts = _firsts(rows.values())
                 free = [row for row in counted if row.session not in living]
                 due = (one.waiting.due for one in free if firsts.get(one.waiting.key, one) is one)
-                stuck = sum(firsts.get(one.waiting.key, one).waiting.due == STUCK for one in counted)
+                stuck = sum(STUCK in (one.waiting.due, firsts.get(one.waiting.key, one).waiting.due) for one in counted)
                 next_due = min((time for time in due if time != STUCK), default=None)
                 yield WaitingSummary(subscription, len(counted), len(free), next_due, stuck)
 
