@@ -35,6 +35,8 @@ class BusOptions(TypedDict, total=False):
     dedup: float | None
     dedup_limit: int
     max_bytes: int | None
+    dead_letter_age: float | None
+    dead_letter_limit: int | None
 
 
 @frozen

@@ -25,6 +25,7 @@ from eventroute.push.addresses import AddressPolicy
 from eventroute.push.sinks.bus import BusSinks
 from eventroute.push.sinks.client import HttpSettings
 from eventroute.push.sinks.http import HttpSinks
+from eventroute.push.sinks.letters import check_letters
 from eventroute.push.sinks.registry import SinkRegistry
 from eventroute.secrets import Secret, Secrets, check_reference
 from eventroute.storage.base import BusSettings
@@ -227,18 +228,20 @@ def _bus(name: str, table: Table) -> ServedBus:
 
 
 def _settings(table: Table) -> BusSettings | None:
-    """What is set of a bus; `max_age = "forever"` stands for what TOML cannot say."""
+    """What is set of a bus; `"forever"` as an age stands for what TOML cannot say."""
     given: dict[str, Any] = _given(
         {
             "dedup": table.get("dedup", float, 0.0),
             "dedup_limit": table.get("dedup_limit", int, 0),
             "max_bytes": table.get("max_bytes", int, 0),
+            "dead_letter_age": _age(table, "dead_letter_age"),
+            "dead_letter_limit": table.get("dead_letter_limit", int, 0),
         },
         table,
     )
     with table.table("retention") as retention:
         kept: dict[str, Any] = {
-            "max_age": _age(retention),
+            "max_age": _age(retention, "max_age"),
             "max_bytes": retention.get("max_bytes", int, 0),
             "max_events": retention.get("max_events", int, 0),
             "until_settled": retention.get("until_settled", bool, False),
@@ -252,11 +255,11 @@ def _settings(table: Table) -> BusSettings | None:
         raise table.inner_error(place_of(error.where), error.reason) from error
 
 
-def _age(retention: Table) -> float | None:
-    if retention.values.get("max_age") == "forever":
-        retention.get("max_age", str, "")
+def _age(table: Table, key: str) -> float | None:
+    if table.values.get(key) == "forever":
+        table.get(key, str, "")
         return None
-    return retention.get("max_age", float, 0.0)
+    return table.get(key, float, 0.0)
 
 
 def _credential(entry: Table) -> CredentialReference:
@@ -332,7 +335,7 @@ def _subscriptions(tables: list[Table], buses: Mapping[str, ServedBus], http: Ht
     sinks = SinkRegistry((HttpSinks(settings=http), BusSinks(_nowhere)))
     found: dict[str, Subscription] = {}
     for table in tables:
-        subscription = _subscription(table, sinks)
+        subscription = _subscription(table, sinks, buses)
         if subscription.id in found:
             raise table.error("id", f"there are two subscriptions {subscription.id!r}")
         if subscription.bus not in buses:
@@ -345,11 +348,11 @@ async def _nowhere(_bus: str, _events: Sequence[Event], _append_id: str) -> None
     """What is only checked sends nothing."""
 
 
-def _subscription(table: Table, sinks: SinkRegistry) -> Subscription:
+def _subscription(table: Table, sinks: SinkRegistry, buses: Mapping[str, ServedBus]) -> Subscription:
     inside: Place = ()
     try:
         subscription = Subscription.from_dict(table.values)
-        _check_sink(subscription, sinks)
+        _check_sink(subscription, sinks, buses)
         Filter.parse(list(subscription.filters))
         inside = ("transformer",)
         if subscription.transformer is not None:
@@ -361,10 +364,11 @@ def _subscription(table: Table, sinks: SinkRegistry) -> Subscription:
     return subscription
 
 
-def _check_sink(subscription: Subscription, sinks: SinkRegistry) -> None:
+def _check_sink(subscription: Subscription, sinks: SinkRegistry, buses: Mapping[str, ServedBus]) -> None:
     if not subscription.address.startswith(("http:", "https:", "bus:")):
         raise InvalidSubscription("must be an http or https URL, or bus:NAME", where="sink")
     sinks.check(subscription.address, subscription.policy)
+    check_letters(subscription.bus, subscription.address, subscription.policy, sinks, buses.keys())
 
 
 def _written(table: Table, place: Place) -> Place:

@@ -12,7 +12,10 @@ from eventroute.event import Event
 
 __all__ = [
     "Attempted",
+    "DeadLetterForwarded",
+    "DeadLetterHeldUp",
     "DeadLettered",
+    "DeadLettersDropped",
     "Happening",
     "Hook",
     "Hooks",
@@ -94,6 +97,42 @@ class DeadLettered:
 
 
 @frozen
+class DeadLetterForwarded:
+    """A dead letter has got where the policy wants it. It was known before it was durable, so it may be told again."""
+
+    bus: str
+    subscription: str
+    offset: int
+    target: str
+    tries: int
+
+
+@frozen
+class DeadLetterHeldUp:
+    """A dead letter could not be handed over: it stays in the ledger."""
+
+    bus: str
+    subscription: str
+    offset: int
+    target: str
+    tries: int
+    error: str
+    due: float | None
+    """When it is tried again, in seconds since the epoch; None: never, it can go nowhere."""
+
+
+@frozen
+class DeadLettersDropped:
+    """A bound of the bus has taken dead letters away, for good."""
+
+    bus: str
+    subscription: str
+    letters: int
+    """How many, in this step."""
+    reason: Literal["age", "limit"]
+
+
+@frozen
 class Paused:
     """A subscription is paused, by its owner or because of what its sink said."""
 
@@ -114,7 +153,18 @@ class Lagging:
     """How long ago the first of them was appended."""
 
 
-Happening: TypeAlias = Published | Matched | Attempted | Settled | DeadLettered | Paused | Lagging
+Happening: TypeAlias = (
+    Published
+    | Matched
+    | Attempted
+    | Settled
+    | DeadLettered
+    | DeadLetterForwarded
+    | DeadLetterHeldUp
+    | DeadLettersDropped
+    | Paused
+    | Lagging
+)
 """What a hook is told."""
 
 Hook = Callable[[Happening], None]

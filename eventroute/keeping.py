@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from contextlib import aclosing
@@ -16,6 +17,8 @@ from eventroute.storage.base import DeadLetter, Reader, Start, Storage, Timer
 from eventroute.subscription import check_place
 
 __all__ = ["Keeping", "start_of"]
+
+_log = logging.getLogger("eventroute")
 
 
 def start_of(place: str | int | datetime) -> Start:
@@ -135,16 +138,24 @@ class Keeping(ABC):
         self._check_open()
         return await self.storage.count_dead_letters(bus)
 
-    async def redrive(self, bus: str = "default", **which: Unpack[Which]) -> int:
+    async def redrive(self, bus: str = "default", *, removed: bool = False, **which: Unpack[Which]) -> int:
         """Deliver dead letters again, all or those that are meant; their attempts count from none.
 
-        Returns how many. They use the sink, the transformer and the policy in force then.
+        Returns how many. They use the sink, the transformer and the policy in force then. Those of a subscription that
+        was removed stay, also where there is another one of the same id now, unless that one is to get them: `removed`.
         """
         self._check_open()
         due = self._clock.time()
-        redriven = 0
+        redriven = meant = 0
         async for page in select(self.storage, bus, Selection(**which)):
-            redriven += await self.storage.redrive(bus, _names(page), due=due)
+            meant += len(page)
+            redriven += await self.storage.redrive(bus, _names(page), due=due, removed=removed)
+        if redriven < meant:
+            _log.warning(
+                "bus %s: %d dead letters stay: their events are gone, or their subscriptions were removed",
+                bus,
+                meant - redriven,
+            )
         if bus in self._schedulers:
             self._schedulers[bus].look()
         return redriven

@@ -28,11 +28,12 @@ from eventroute.push.sinks.bus import BusSinks
 from eventroute.push.sinks.callable import CallableSinks
 from eventroute.push.sinks.client import HttpSettings
 from eventroute.push.sinks.http import HttpSinks
+from eventroute.push.sinks.letters import bus_of_letters, check_letters
 from eventroute.push.sinks.pull import Pull, PullSinks
 from eventroute.push.sinks.registry import SinkRegistry
 from eventroute.retaining import Retaining
 from eventroute.routing import Table, Vocabulary, compile_subscription, definition_of
-from eventroute.stats import Lag, SubscriptionStats, subscription_stats
+from eventroute.stats import Here, Lag, SubscriptionStats, subscription_stats
 from eventroute.storage.base import Storage, StoredSubscription
 from eventroute.subscription import Subscription
 from eventroute.transform import Command
@@ -156,9 +157,9 @@ class Router(Buses, Keeping):
         self._tables[bus] = table
         self._schedulers[bus] = scheduler
         self._tasks.start_soon(self._push_bus, bus, scheduler)
-        self._tasks.start_soon(Retaining(self.storage, bus, self._clock).run)
+        self._tasks.start_soon(Retaining(self.storage, bus, self._clock, self._hooks).run)
         if self._hooks:
-            self._tasks.start_soon(Lag(self.storage, bus, self._clock, self._hooks).run)
+            self._tasks.start_soon(Lag(self.storage, bus, self._clock, self._hooks, table).run)
 
     async def _push_bus(self, bus: str, scheduler: Scheduler) -> None:
         await scheduler.run()
@@ -219,8 +220,17 @@ class Router(Buses, Keeping):
         self._check_open()
         compiled = compile_subscription(subscription, self._words)
         self._registry.check(subscription.address, subscription.policy)
+        check_letters(
+            subscription.bus,
+            subscription.address,
+            subscription.policy,
+            self._registry,
+            () if bus_of_letters(subscription.policy) is None else await self.storage.buses(),
+        )
         if self._push:
-            await self._registry.prepare(subscription.address)
+            for address in (subscription.address, subscription.policy.dead_letter):
+                if address is not None:
+                    await self._registry.prepare(address)
         stored = await self.storage.put_subscription(
             subscription.bus,
             subscription.id,
@@ -348,8 +358,9 @@ class Router(Buses, Keeping):
     async def stats(self, bus: str = "default") -> list[SubscriptionStats]:
         """How far each subscription of a bus is and how it fares, sorted by id. Raises UnknownBus."""
         self._check_open()
-        lanes = self._schedulers[bus].lanes if bus in self._schedulers else {}
-        return await subscription_stats(self.storage, bus, self._clock.time(), lanes)
+        scheduler = self._schedulers.get(bus)
+        here = Here() if scheduler is None else Here(scheduler.lanes, scheduler.forward_errors)
+        return await subscription_stats(self.storage, bus, self._clock.time(), here)
 
     async def explain(self, event: BaseCloudEvent, bus: str = "default") -> dict[str, Explanation]:
         """For each subscription of a bus, by id, whether its filters match an event, and why or why not.

@@ -18,6 +18,8 @@ from eventroute.filters.syntax import Node
 from eventroute.jsontext import decode_json, encode_json
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.push.route import Matcher, Route
+from eventroute.push.sinks.base import Sink
+from eventroute.push.sinks.letters import letter_sink
 from eventroute.push.sinks.registry import SinkRegistry
 from eventroute.storage.base import Changes, Claim, Span, StoredSubscription
 from eventroute.subscription import Subscription
@@ -236,6 +238,16 @@ class Table:
         """What a reader serves; nothing where none is known of that name."""
         return self._readers.get(name) or _ReaderIndex(name)
 
+    def behind(self, reader: str) -> list[str]:
+        """The subscriptions that a reader serves from now on and that are not paused."""
+        index = self._readers.get(reader)
+        services = () if index is None else index.index
+        return sorted(
+            one.subscription
+            for one in services
+            if one.until is None and one.subscription in self._known and self._known[one.subscription].paused is None
+        )
+
     def renew(self, subscription: str) -> None:
         """Look anew for the sink of a subscription: this process may hold its function now."""
         known = self._known.get(subscription)
@@ -299,7 +311,14 @@ class Table:
             return Route(subscription, "", known.policy, None, known.transform, known.paused)
         sink = self._sinks.sink(known.address, known.policy)
         policy = self._sinks.policy(known.address, known.policy)
-        return Route(subscription, known.address, policy, sink, known.transform, known.paused)
+        letters = self._letter_sink(policy)
+        return Route(subscription, known.address, policy, sink, known.transform, known.paused, letters)
+
+    def _letter_sink(self, policy: DeliveryPolicy) -> Sink | None:
+        try:
+            return letter_sink(policy, self._sinks)
+        except InvalidSubscription:  # it was not when the policy was made: nothing here goes there any more
+            return None
 
     def _filter(self, definition: bytes) -> Filter:
         """The filter of an earlier definition; one that cannot be understood matches everything, so nothing is lost."""

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from attrs import asdict
 
 from eventroute.event import Event
-from eventroute.hooks import Attempted, DeadLettered, Happening, Hook, Lagging, Matched, Paused, Published, Settled
+from eventroute.hooks import (
+    Attempted,
+    DeadLettered,
+    DeadLetterForwarded,
+    DeadLetterHeldUp,
+    DeadLettersDropped,
+    Happening,
+    Hook,
+    Lagging,
+    Matched,
+    Paused,
+    Published,
+    Settled,
+)
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -24,7 +37,8 @@ class OpenTelemetry:
     """A hook that counts and traces.
 
     Metrics, each with `bus` and most with `subscription`: `eventroute.published`, `eventroute.delivered` and
-    `eventroute.dead_lettered` (events), `eventroute.attempts` (with `outcome` and `reason`),
+    `eventroute.dead_lettered` (events), `eventroute.dead_letters.forwarded`, `eventroute.dead_letters.held_up` and
+    `eventroute.dead_letters.dropped`, `eventroute.attempts` (with `outcome` and `reason`),
     `eventroute.attempt.duration` (seconds), `eventroute.lag` (seconds, of those that lag).
 
     A span an attempt, named `send SUBSCRIPTION`, that begins and ends with it. Its parent is the span that the event
@@ -48,6 +62,10 @@ class OpenTelemetry:
         self._published = meter.create_counter("eventroute.published", "{event}", "Events accepted")
         self._delivered = meter.create_counter("eventroute.delivered", "{event}", "Deliveries done")
         self._dead = meter.create_counter("eventroute.dead_lettered", "{event}", "Deliveries given up")
+        letters = "eventroute.dead_letters"
+        self._forwarded = meter.create_counter(f"{letters}.forwarded", "{event}", "Dead letters handed over")
+        self._held_up = meter.create_counter(f"{letters}.held_up", "{try}", "Failed tries to hand one over")
+        self._dropped = meter.create_counter(f"{letters}.dropped", "{event}", "Dead letters beyond their bound")
         self._attempts = meter.create_counter("eventroute.attempts", "{attempt}", "Attempts ended")
         self._duration = meter.create_histogram("eventroute.attempt.duration", "s", "How long attempts took")
         self._lag = meter.create_gauge("eventroute.lag", "s", "How far subscriptions that lag are behind")
@@ -63,6 +81,12 @@ class OpenTelemetry:
                 self._delivered.add(1, _whose(happening))
             case DeadLettered():
                 self._dead.add(1, {**_whose(happening), "reason": happening.reason})
+            case DeadLetterForwarded():
+                self._forwarded.add(1, _whose(happening))
+            case DeadLetterHeldUp():
+                self._held_up.add(1, _whose(happening))
+            case DeadLettersDropped():
+                self._dropped.add(happening.letters, {**_whose(happening), "reason": happening.reason})
             case Lagging():
                 self._lag.set(happening.seconds, _whose(happening))
             case Matched() | Paused():
@@ -111,7 +135,12 @@ class OpenTelemetry:
         return self._propagator.extract(carrier, context=Context())
 
 
-def _whose(happening: Attempted | Settled | DeadLettered | Lagging) -> dict[str, str]:
+_OfSubscription: TypeAlias = (
+    Attempted | Settled | DeadLettered | DeadLetterForwarded | DeadLetterHeldUp | DeadLettersDropped | Lagging
+)
+
+
+def _whose(happening: _OfSubscription) -> dict[str, str]:
     return {"bus": happening.bus, "subscription": happening.subscription}
 
 

@@ -44,6 +44,8 @@ github = ["env:GITHUB_NEW", "env:GITHUB_OLD"]
 open = true
 dedup = 600
 dedup_limit = 50
+dead_letter_age = "forever"
+dead_letter_limit = 7
 max_bytes = 2000
 retention = { max_age = "forever", max_bytes = 1000, max_events = 5, until_settled = true, hard = true }
 
@@ -106,6 +108,8 @@ def test_every_key(write: Any, tmp_path: Path) -> None:
                 retention=Retention(max_age=None, max_bytes=1_000, max_events=5, until_settled=True, hard=True),
                 dedup=600,
                 dedup_limit=50,
+                dead_letter_age=None,
+                dead_letter_limit=7,
                 max_bytes=2_000,
             ),
         ),
@@ -210,6 +214,8 @@ SINK = 'sink = "https://example.com/"\n'
         (HEAD + "[http]\nhosts = ['a b']", 3, "http.hosts", "is not a host"),
         (HEAD + "[buses.b]\ndedup = 0", 3, "buses.b.dedup", "must be more than 0 seconds"),
         (HEAD + "[buses.b]\nmax_bytes = 'x'", 3, "buses.b.max_bytes", "must be a whole number"),
+        (HEAD + "[buses.b]\ndead_letter_age = 0", 3, "buses.b.dead_letter_age", "must be more than 0 seconds"),
+        (HEAD + "[buses.b]\ndead_letter_limit = 0", 3, "buses.b.dead_letter_limit", "must be a whole number from 1"),
         (HEAD + "[buses.b]\nretention = 3", 3, "buses.b.retention", "must be a table"),
         (HEAD + "[buses.b.retention]\nmax_age = 0", 3, "buses.b.retention.max_age", "must be more than 0 seconds"),
         (HEAD + "[buses.b.retention]\nmax_age = 'long'", 3, "buses.b.retention.max_age", "must be a number"),
@@ -241,6 +247,25 @@ SINK = 'sink = "https://example.com/"\n'
             "subscriptions[0].protocolsettings.method",
             "POST",
         ),
+        (
+            SUB + SINK + "config = { dead_letter = 'bus:nowhere' }",
+            5,
+            "subscriptions[0].config.dead_letter",
+            "there is no bus 'nowhere'",
+        ),
+        (
+            SUB + SINK + "config = { dead_letter = 'bus:default' }",
+            5,
+            "subscriptions[0].config.dead_letter",
+            "this is the bus itself",
+        ),
+        (
+            SUB + SINK + "config = { dead_letter = 'http://10.0.0.1/' }",
+            5,
+            "subscriptions[0].config.dead_letter",
+            "10.0.0.1",
+        ),
+        (SUB + SINK + "config = { dead_letter = 7 }", 5, "subscriptions[0].config.dead_letter", "neither bus:NAME"),
         (SUB + SINK + "[[subscriptions]]\nid = 'a'\n" + SINK, 6, "subscriptions[1].id", "there are two"),
     ],
 )
@@ -379,3 +404,6 @@ def test_where_others_manage_subscriptions_only_listed_secrets_may_be_used(write
 
 def test_a_sink_may_be_another_bus(write: Any) -> None:
     assert load(write(SUB + "sink = 'bus:audit'")).subscriptions[0].address == "bus:audit"
+    text = HEAD + "[buses.default]\n[buses.audit]\n" + SUB.removeprefix(HEAD) + SINK
+    policy = load(write(text + "config = { dead_letter = 'bus:audit' }")).subscriptions[0].policy
+    assert policy.dead_letter == "bus:audit"

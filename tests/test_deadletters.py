@@ -93,6 +93,20 @@ async def test_more_than_a_page_of_them(router: Router) -> None:
 
 
 @pytest.mark.anyio
+async def test_letters_of_a_subscription_that_was_removed_are_not_its_successors(
+    router: Router, caplog: pytest.LogCaptureFixture
+) -> None:
+    stored = await router.storage.subscription("a")
+    await router.unsubscribe("a")
+    await router.storage.put_subscription(DEFAULT_BUS, "a", stored.definition, start="latest")
+    assert await router.redrive(subscription="a") == 0
+    assert "2 dead letters stay: their events are gone, or their subscriptions were removed" in caplog.text
+    assert await router.redrive() == 2
+    assert await router.redrive(removed=True) == 2
+    assert await router.deadletters() == []
+
+
+@pytest.mark.anyio
 async def test_a_time_needs_a_zone(router: Router) -> None:
     with pytest.raises(ValueError, match="has no time zone"):
         await router.purge(since=datetime(2026, 1, 1))  # noqa: DTZ001 - that is the point

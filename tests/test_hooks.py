@@ -9,6 +9,7 @@ from eventroute.event import Event
 from eventroute.hooks import Attempted, DeadLettered, Happening, Hooks, Lagging, Matched, Paused, Published, Settled
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.router import Router
+from eventroute.storage.base import Changes
 from eventroute.storage.memory import MemoryStorage
 from eventroute.subscription import Subscription
 from eventroute.testing.clock import VirtualClock
@@ -89,6 +90,27 @@ async def test_who_lags_is_told_of_as_long_as_it_does(clock: VirtualClock) -> No
         seen = len(told)
         await clock.advance(60)
         assert len(told) == seen  # its owner knows
+
+
+async def test_to_tell_who_lags_not_all_subscriptions_are_read(clock: VirtualClock) -> None:
+    class Watched(MemoryStorage):
+        whole = 0
+
+        async def changes(self, bus: str, after: int) -> Changes:
+            self.whole += after == 0
+            return await super().changes(bus, after)
+
+    told: list[Happening] = []
+    storage = Watched(clock)
+    async with Router(storage, clock=clock, hooks=[told.append]) as router:
+        for name in ("stuck", "too"):
+            await router.subscribe(Subscription(id=name, sink="callable:elsewhere", start="earliest"))
+        await router.publish(event("1"))
+        await clock.advance(1)
+        storage.whole = 0
+        await clock.advance(90)
+        assert {one.subscription for one in told if isinstance(one, Lagging)} == {"stuck", "too"}
+        assert storage.whole == 0
 
 
 async def test_a_hook_that_fails_disturbs_nobody(clock: VirtualClock, caplog: pytest.LogCaptureFixture) -> None:

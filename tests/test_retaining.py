@@ -9,15 +9,17 @@ from typing import Any
 import anyio
 import pytest
 
-from eventroute.errors import StorageError
+from eventroute.errors import Reject, StorageError
+from eventroute.hooks import DeadLettersDropped, Happening, Hooks
 from eventroute.push.backoff import Backoff
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.retaining import LOOK_EVERY, STEP, Retaining
 from eventroute.router import Router
-from eventroute.storage.base import Retention, Storage, Trimmed
+from eventroute.storage.base import Bury, DeadLetter, Retention, Storage, Trimmed
 from eventroute.storage.memory import MemoryStorage
 from eventroute.storage.retention import DAY
 from eventroute.storage.sqlite import SQLiteStorage
+from eventroute.subscription import Subscription
 from eventroute.testing.clock import VirtualClock
 from tests.pushing import Sink, events, idle, settle, to
 
@@ -208,3 +210,70 @@ async def test_it_ends_with_its_bus_or_storage(clock: VirtualClock, end: Callabl
             await settle(clock)
             await end(storage)
             await settle(clock, 2 * LOOK_EVERY)
+
+
+# -- dead letters ------------------------------------------------------------------------------------------------------
+
+
+async def give_up(storage: Storage, *times: float) -> None:
+    session = await storage.open_session(60)
+    letters = [DeadLetter("s", offset, time, "gone", "", 1, b"{}") for offset, time in enumerate(times, 1)]
+    await storage.write(BUS, session, [Bury(each) for each in letters])
+    await storage.close_session(session)
+
+
+async def test_dead_letters_go_after_thirty_days_and_are_counted(
+    storage: Storage, clock: VirtualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[Happening] = []
+    async with Router(storage, clock=clock, push=False) as router:
+        await router.subscribe(Subscription(id="s", sink="bus:other"))
+        await give_up(storage, *[clock.time()] * (STEP + 5), clock.time() + DAY)
+        clock.jump(30 * DAY)
+        await retain(storage, clock)
+        assert await router.count_deadletters() == {("s", "gone"): STEP + 6}
+        clock.jump(1.0)
+        steps = Retaining(storage, BUS, clock, Hooks([told.append]))
+        assert [await steps.step() for _ in range(3)] == [True, True, False]
+        assert told == [DeadLettersDropped(BUS, "s", count, "age") for count in (STEP, 5)]
+        info = await router.describe_bus()
+        assert (info.dead_letters, info.dead_letters_dropped) == (1, STEP + 5)
+        assert [each.dead_letters_dropped for each in await router.stats()] == [STEP + 5]
+    assert caplog.text.count(f"its bound took {STEP + 5} dead letters of the subscription s away") == 1
+
+
+async def test_of_too_many_dead_letters_the_oldest_go(storage: Storage, clock: VirtualClock) -> None:
+    async with Router(storage, clock=clock, push=False) as router:
+        await router.subscribe(Subscription(id="s", sink="bus:other"))
+        await router.update_bus(BUS, dead_letter_limit=2, dead_letter_age=None)
+        await give_up(storage, 4.0, 1.0, 3.0, 2.0)
+        await retain(storage, clock)
+        assert [each.offset for each in await router.deadletters()] == [1, 3]
+        await router.update_bus(BUS, dead_letter_limit=None)
+        await give_up(storage, *[1.0] * 9)
+        await retain(storage, clock)
+        assert len(await router.deadletters()) == 9
+
+
+async def test_nothing_is_written_where_nothing_has_to_go(clock: VirtualClock) -> None:
+    class Watched(MemoryStorage):
+        async def drop_dead_letters(self, *arguments: Any, **more: Any) -> Any:
+            raise AssertionError("there is nothing to drop")
+
+    async with Watched(clock) as storage:
+        await storage.put_subscription(BUS, "s", b"{}", start="latest")
+        await give_up(storage, clock.time(), clock.time())
+        await retain(storage, clock)
+
+
+async def test_a_router_drops_dead_letters_and_tells(clock: VirtualClock) -> None:
+    told: list[Happening] = []
+    async with Router(MemoryStorage(clock), clock=clock, hooks=[told.append]) as router:
+        await router.update_bus(BUS, dead_letter_age=10.0)
+        await router.subscribe(to(Sink(clock, Reject("no"))))
+        await router.publish(*events("a"))
+        await settle(clock, 9.0)
+        assert len(await router.deadletters()) == 1
+        await settle(clock, 2 * LOOK_EVERY)
+        assert await router.deadletters() == []
+    assert DeadLettersDropped(BUS, "s", 1, "age") in told

@@ -56,6 +56,8 @@ _NO_BOUND: Final = object()
 def _settings(command: F) -> F:
     for option in (
         click.option("--max-bytes", type=_Bound("default", int), help="Bytes of events at which it takes no more."),
+        click.option("--dead-letter-limit", type=_Bound("any", int), help="How many dead letters stay."),
+        click.option("--dead-letter-age", type=_Bound("forever", float), help="Seconds for which dead letters stay."),
         click.option("--dedup", type=_Bound("off", float), help="Seconds for which duplicates are told."),
         click.option("--hard/--soft", default=None, help="Whether bounds go before what subscriptions still need."),
         click.option("--until-settled/--keep-settled", default=None, help="Whether what all have settled goes."),

@@ -16,7 +16,7 @@ from eventroute.timestamps import format_timestamp
 
 if TYPE_CHECKING:
     from eventroute.deadletters import Which
-    from eventroute.storage.base import DeadLetter
+    from eventroute.storage.base import DeadLetter, Forward
 
 __all__ = ["deadletters"]
 
@@ -106,10 +106,14 @@ def show(subscription: str, offset: int, storage: str, bus: str) -> None:
 @bus_option
 @_which
 @click.option("--all", "everything", is_flag=True, help="All of them: needed where nothing says which.")
-def redrive(storage: str, bus: str, everything: bool, **which: Any) -> None:
-    """Deliver dead letters again, by the router that serves the storage; their attempts count from none."""
+@click.option("--removed", is_flag=True, help="Also those of removed subscriptions, to the ones of the same id now.")
+def redrive(storage: str, bus: str, everything: bool, removed: bool, **which: Any) -> None:
+    """Deliver dead letters again, by the router that serves the storage; their attempts count from none.
+
+    Those of a subscription that was removed stay, also where there is another one of the same id now.
+    """
     chosen = _chosen(which, everything)
-    echo(f"redriven: {on_router(storage, lambda router: router.redrive(bus, **chosen))}")
+    echo(f"redriven: {on_router(storage, lambda router: router.redrive(bus, removed=removed, **chosen))}")
 
 
 @deadletters.command()
@@ -146,7 +150,13 @@ def _document(letter: DeadLetter) -> dict[str, Any]:
         "reason": letter.reason,
         "error": letter.error,
         "attempts": letter.attempts,
+        "forward": None if letter.forward is None else _forward(letter.forward),
     }
+
+
+def _forward(forward: Forward) -> dict[str, Any]:
+    due = format_timestamp(datetime.fromtimestamp(forward.due, UTC))
+    return {"due": due, "tries": forward.tries, "error": forward.error}
 
 
 def _event(letter: DeadLetter) -> Any:

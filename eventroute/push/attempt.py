@@ -5,7 +5,7 @@ from __future__ import annotations
 from eventroute.push.delivery import Delivery
 from eventroute.push.outcome import Delivered, Outcome, Rejected
 from eventroute.push.policy import DeliveryPolicy
-from eventroute.storage.base import Bury, DeadLetter, Settle, Wait, Waiting
+from eventroute.storage.base import Bury, DeadLetter, Forward, Settle, Wait, Waiting
 
 __all__ = ["RETRIES_EXHAUSTED", "entry_after"]
 
@@ -25,7 +25,7 @@ def entry_after(
     if isinstance(outcome, Delivered):
         return Settle(delivery.subscription, delivery.offset) if delivery.recorded else None
     if isinstance(outcome, Rejected):
-        return Bury(_letter(delivery, now, outcome.reason, outcome.error))
+        return Bury(_letter(delivery, policy, now, outcome.reason, outcome.error))
     copy = delivery.raw if delivery.copied else None
     if not outcome.counts:
         attempts = max(delivery.attempts - delivery.begun, 0)
@@ -37,12 +37,15 @@ def entry_after(
     spent = policy.max_attempts is not None and delivery.attempts >= policy.max_attempts
     if spent or now >= last:
         why = f"{outcome.reason}: {outcome.error}" if outcome.error else outcome.reason
-        return Bury(_letter(delivery, now, RETRIES_EXHAUSTED, why))
+        return Bury(_letter(delivery, policy, now, RETRIES_EXHAUSTED, why))
     wait = policy.backoff.wait(delivery.attempts, draw, at_least=outcome.after)
     due = max(now + (outcome.after or 0.0), min(now + wait, last))
     row = Waiting(delivery.subscription, delivery.offset, due, delivery.attempts, first, outcome.reason, copy)
     return Wait(row, held=False)
 
 
-def _letter(delivery: Delivery, now: float, reason: str, error: str) -> DeadLetter:
-    return DeadLetter(delivery.subscription, delivery.offset, now, reason, error, delivery.attempts, delivery.raw)
+def _letter(delivery: Delivery, policy: DeliveryPolicy, now: float, reason: str, error: str) -> DeadLetter:
+    forward = None if policy.dead_letter is None else Forward(now)
+    return DeadLetter(
+        delivery.subscription, delivery.offset, now, reason, error, delivery.attempts, delivery.raw, forward
+    )

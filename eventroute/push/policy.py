@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, get_args
 
@@ -43,6 +44,16 @@ def _check_headers(_instance: object, _attribute: object, headers: Mapping[objec
             raise InvalidSubscription("this header is set by eventroute and cannot be given", where=where)
         if not isinstance(value, str) or not value.isprintable() or not value.isascii():
             raise InvalidSubscription("a header's value is printable ASCII text", where=where)
+
+
+def _check_target(_instance: object, _attribute: object, target: object) -> None:
+    where = "policy.dead_letter"
+    if not isinstance(target, str) or not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:.", target):
+        raise InvalidSubscription(f"{target!r} is neither bus:NAME nor a URL", where=where)
+    if target.partition(":")[0].lower() in ("callable", "pull"):
+        raise InvalidSubscription(
+            f"{target!r}: dead letters go to a bus or a URL, not to who asks for them", where=where
+        )
 
 
 @frozen(kw_only=True)
@@ -106,6 +117,11 @@ class DeliveryPolicy:
 
     reply: Reply | None = field(default=None, validator=optional(instance_of(Reply)))
     """What becomes of an event in an answer; None: nothing."""
+
+    dead_letter: str | None = field(default=None, validator=optional(_check_target))
+    """Where dead letters go: `bus:NAME`, or a URL; None: they stay in the ledger. A URL gets them in binary mode and
+    without credentials: where that is not enough, use a bus, and a subscription of it.
+    """
 
     max_hops: int = field(default=16, validator=count(1, 255))
     """How often an event, or the one that it answers, may go from a bus to a bus."""

@@ -12,7 +12,10 @@ from eventroute.errors import InvalidSubscription
 from eventroute.event import Event
 from eventroute.push.outcome import Rejected
 
-__all__ = ["HOPS", "Append", "Reply", "hops_of", "with_hops"]
+__all__ = ["HOPS", "TOO_MANY_HOPS", "Append", "Reply", "hops_of", "with_hops"]
+
+TOO_MANY_HOPS = "too-many-hops"
+"""The reason of what went from bus to bus too often."""
 
 HOPS = "eventroutehops"
 """The attribute that counts how often an event, or the one that it answers, went from a bus to a bus."""
@@ -49,5 +52,5 @@ def with_hops(event: Event, before: int, most: int) -> Event | Rejected:
     """An event that makes one more hop after `before`, or its rejection where that is more than `most`."""
     hops = before + 1
     if hops > most:
-        return Rejected("too-many-hops", f"it went from bus to bus {before} times, and max_hops is {most}")
+        return Rejected(TOO_MANY_HOPS, f"it went from bus to bus {before} times, and max_hops is {most}")
     return event.replace({HOPS: hops})

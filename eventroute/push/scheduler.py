@@ -12,6 +12,7 @@ from eventroute.clock import Clock
 from eventroute.errors import LeaseLost, UnknownBus
 from eventroute.hooks import Hooks
 from eventroute.push.firing import Firing
+from eventroute.push.forwarding import Forwarding
 from eventroute.push.lane import Lane
 from eventroute.push.pace import Pace
 from eventroute.push.patience import patiently
@@ -61,6 +62,8 @@ class Scheduler:
         self._paces: dict[str, Pace] = {}
         """How much of its rate each lane has used: a lease that is lost must not make anybody send faster."""
         self.firing = Firing(storage, bus, clock)
+        self.forwarding: Forwarding | None = None
+        """What hands dead letters over, under the present lease."""
 
     def stop(self, grace: float) -> None:
         """Have `run` return: attempts in flight get `grace` seconds to end."""
@@ -71,6 +74,11 @@ class Scheduler:
     def lanes(self) -> Mapping[str, Lane]:
         """The lanes of this process, by subscription; there is one where there was something to do."""
         return {} if self._worker is None else self._worker.lanes
+
+    @property
+    def forward_errors(self) -> Mapping[str, str]:
+        """By subscription, why its dead letters do not get where they are to go."""
+        return {} if self._worker is None or self.forwarding is None else self.forwarding.errors
 
     async def refresh(self) -> None:
         """Take in what has changed on the bus, now."""
@@ -128,6 +136,8 @@ class Scheduler:
                     pushing.start_soon(worker.sweep)
                     pushing.start_soon(Retrying(worker).run)
                     pushing.start_soon(self.firing.run)
+                    self.forwarding = Forwarding(worker, pushing)
+                    pushing.start_soon(self.forwarding.run)
                     pushing.start_soon(self._read, worker, pushing)
                     await self._stop.wait()
                     await self._end_attempts(worker)
@@ -175,11 +185,15 @@ class Scheduler:
         worker.stop()
         worker.changed.ring()
         with self._clock.move_on_after(self._grace):
-            while worker.in_flight or worker.reading:
+            while self._in_flight(worker) or worker.reading:
                 await worker.quiet.wait()
-        if worker.in_flight or worker.reading:
-            _log.warning("bus %s: %d attempts were cut off after %g s", self._bus, worker.in_flight, self._grace)
+        cut = self._in_flight(worker)
+        if cut or worker.reading:
+            _log.warning("bus %s: %d attempts were cut off after %g s", self._bus, cut, self._grace)
             self.clean = False
+
+    def _in_flight(self, worker: Worker) -> int:
+        return worker.in_flight + (0 if self.forwarding is None else self.forwarding.in_flight)
 
     async def _give_up_flushing(self, scope: anyio.CancelScope, worker: Worker) -> None:
         await self._clock.sleep(FLUSH_WITHIN)

@@ -170,6 +170,8 @@ class BusInfo:
     """What hard retention took, and the bound of dead letters, by subscription."""
     dead_letters: int = 0
     """How many there are."""
+    oldest_dead_letter: float | None = None
+    """When the oldest of them was given up; None where there is none."""
     dead_letters_dropped: int = 0
     """How many their bound has taken away, those of removed subscriptions included."""
     marks: tuple[Mark, ...] = ()
@@ -203,6 +205,7 @@ class BusInfo:
             "remembered": self.remembered,
             "dedup_window": self.dedup_window,
             "dead_letters": self.dead_letters,
+            "oldest_dead_letter": _rfc3339(self.oldest_dead_letter),
             "dead_letters_dropped": self.dead_letters_dropped,
             "lost": [
                 {

@@ -23,6 +23,7 @@ def describe(tables: Tables, bus: str, oldest: int, now: float) -> BusInfo:
     row = tables.bus(bus)
     marks = tables.marks(bus, max(oldest, 1))
     first, held_by = tables.first_need(bus) or (row.bounds.end, None)
+    letters = tables.oldest_dead_letters(bus, 1)
     remembered, since = tables.remembered(bus, now)
     return BusInfo(
         name=bus,
@@ -40,6 +41,7 @@ def describe(tables: Tables, bus: str, oldest: int, now: float) -> BusInfo:
         dedup_window=window(row.settings, remembered, since, now),
         lost=tables.lost(bus),
         dead_letters=row.letters,
+        oldest_dead_letter=letters[0][2] if letters else None,
         dead_letters_dropped=row.dropped,
         marks=tuple(marks[:oldest]),
     )

@@ -56,7 +56,8 @@ class LettersContract(LedgerContract):
     async def test_the_oldest_go_by_age_and_by_number(self, storage: Storage) -> None:
         times = {5: 10.0, 1: 20.0, 3: 20.0, 2: 30.0, 4: 40.0}
         await self._with(storage, *[evolve(letter("s", offset), time=time) for offset, time in times.items()])
-        assert (await storage.describe_bus(BUS)).dead_letters == 5
+        info = await storage.describe_bus(BUS)
+        assert (info.dead_letters, info.oldest_dead_letter) == (5, 10.0)
         assert await storage.drop_dead_letters(BUS, before=10.0, keep=5, limit=9) == ()
         assert await storage.drop_dead_letters(BUS, before=10.1, keep=None, limit=9) == (Dropped("s", 1, "age"),)
         gone = await storage.drop_dead_letters(BUS, before=20.5, keep=1, limit=3)
