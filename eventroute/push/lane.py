@@ -111,6 +111,9 @@ class Lane:
         policy, sink = route.policy, route.sink
         self._messages = sink if sink is not None and takes_messages(sink) else None
         self._batch = policy.batch if policy.mode == "batch" and self._messages is not None else None
+        self._rate = policy.rate
+        if policy.rate is not None and self._batch is not None:
+            self._rate = policy.rate.in_batches(self._batch.events)
         self._measured = self._batch is not None or policy.rate is not None or policy.handshake is not None
 
     @property
@@ -360,7 +363,7 @@ class Lane:
 
     def _follow(self) -> None:
         """Go by the rates as they are now: a sink may have said only in its last answer what it allows."""
-        self._pace.follow(self.route.policy.rate, None if self._messages is None else self._messages.rate)
+        self._pace.follow(self._rate, None if self._messages is None else self._messages.rate)
 
     async def _send_part(self, route: Route, sink: MessageSink | None, messages: list[Message]) -> Outcome:
         with anyio.CancelScope() as scope:

@@ -25,7 +25,7 @@ class Pace:
     @property
     def most(self) -> int | None:
         """The most events that may ever go at once; None: any number."""
-        return None if self._events is None else self._events.rate.burst
+        return None if self._events is None else self._events.rate.at_once
 
     def take(self, now: float, events: int) -> float:
         """Begin an attempt with so many events, or tell for how many seconds it has to wait.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from eventroute.errors import InvalidSubscription
-from eventroute.push.settings import count, number
+from eventroute.push.settings import count, number, optional
 
 __all__ = ["Rate", "TokenBucket"]
 
@@ -24,8 +24,17 @@ class Rate:
 
     events: float = field(validator=number(LEAST, MOST, "rate"))
     """Events a second: 0.0001 to 1,000,000."""
-    burst: int = field(default=1, validator=count(1, 1_000_000, "rate"))
-    """Events at once, after a pause: 1 to 1,000,000."""
+    burst: int | None = field(default=None, validator=optional(count(1, 1_000_000, "rate")))
+    """Events at once, after a pause: 1 to 1,000,000. None: 1, or as many as a batch has, where there are batches."""
+
+    @property
+    def at_once(self) -> int:
+        """How many events may go at once."""
+        return 1 if self.burst is None else self.burst
+
+    def in_batches(self, events: int) -> Rate:
+        """The same rate for batches of so many events."""
+        return evolve(self, burst=events) if self.burst is None else self
 
     @classmethod
     def per_minute(cls, requests: int) -> Rate:
@@ -34,7 +43,7 @@ class Rate:
 
 
 class TokenBucket:
-    """A bucket of `rate.burst` tokens that fills by `rate.events` a second; full at the beginning.
+    """A bucket of `rate.at_once` tokens that fills by `rate.events` a second; full at the beginning.
 
     It remembers one number, the time at which it will be full again (the generic cell rate algorithm), as a whole
     number of units so small that nothing is ever rounded. Times are those of a clock that never goes back, in seconds.
@@ -51,13 +60,13 @@ class TokenBucket:
 
     def wait(self, now: float, tokens: int = 1) -> float:
         """For how many seconds from `now` there are not so many tokens yet; 0 where there are. `tokens` is at most
-        `rate.burst`.
+        `rate.at_once`.
         """
-        if not 1 <= tokens <= self.rate.burst:
-            raise InvalidSubscription(f"{tokens} tokens are not 1 to {self.rate.burst}", where="rate.burst")
+        if not 1 <= tokens <= self.rate.at_once:
+            raise InvalidSubscription(f"{tokens} tokens are not 1 to {self.rate.at_once}", where="rate.burst")
         if self._full is None:
             return 0.0
-        short = self._full - (self.rate.burst - tokens) * self._token - self._at(now)
+        short = self._full - (self.rate.at_once - tokens) * self._token - self._at(now)
         return math.ceil(Fraction(short, self._units)) / _SECOND if short > 0 else 0.0
 
     def take(self, now: float, tokens: int = 1) -> bool:

@@ -420,6 +420,17 @@ async def test_what_a_sink_allows_is_counted_in_requests(router: Router, post: P
     assert all(later - earlier >= 1 - 1e-6 for earlier, later in pairwise(times[1:]))
 
 
+async def test_batches_with_a_rate_are_full_unless_a_burst_is_given(
+    router: Router, post: Post, clock: VirtualClock
+) -> None:
+    async with router:
+        await router.subscribe(batches(batch=Batch(events=5), rate=Rate(1)))
+        await router.publish(*events(*range(12)))
+        await clock.advance(8)
+    assert [len(ids) for ids in post.sent] == [5, 5, 2]
+    assert [moment for moment, _ in post.requests] == pytest.approx([0, 5.0, 7.0], abs=0.05)
+
+
 async def test_a_slow_rate_does_not_hold_up_a_stop_in_the_middle_of_a_batch(clock: VirtualClock, post: Post) -> None:
     storage = MemoryStorage(clock=clock)
     post.answer = lambda ids: Rejected("http-400") if "0" in ids and len(ids) > 1 else Delivered()

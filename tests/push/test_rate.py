@@ -27,13 +27,13 @@ def test_it_is_never_exceeded_within_any_span(rate: Rate, asked: list[tuple[floa
     bucket, now, taken = TokenBucket(rate), 0.0, []
     for pause, tokens in asked:
         now += pause / rate.events
-        if bucket.take(now, min(tokens, rate.burst)):
-            taken.append((exact(now), min(tokens, rate.burst)))
+        if bucket.take(now, min(tokens, rate.at_once)):
+            taken.append((exact(now), min(tokens, rate.at_once)))
     for first, (begin, _) in enumerate(taken):
         total = 0
         for end, tokens in taken[first:]:
             total += tokens
-            assert total <= rate.burst + Fraction(str(rate.events)) * (end - begin)
+            assert total <= rate.at_once + Fraction(str(rate.events)) * (end - begin)
 
 
 @given(rates, st.lists(st.integers(1, 20), min_size=1, max_size=60), st.floats(0, 1e6))
@@ -41,7 +41,7 @@ def test_who_waits_as_told_gets_tokens_and_never_waits_long(rate: Rate, asked: l
     """After n tokens at most the time of n - burst has passed, but for a nanosecond each and what a float rounds."""
     bucket, now, total = TokenBucket(rate), start, 0
     for tokens in asked:
-        wanted = min(tokens, rate.burst)
+        wanted = min(tokens, rate.at_once)
         for _ in range(4):
             wait = bucket.wait(now, wanted)
             if wait == 0:
@@ -51,7 +51,7 @@ def test_who_waits_as_told_gets_tokens_and_never_waits_long(rate: Rate, asked: l
             now += 1e-6  # a float of a large number cannot be a nanosecond later
             assert bucket.take(now, wanted)
         total += wanted
-        assert now - start <= max(0, total - rate.burst) / rate.events * (1 + 1e-9) + len(asked) * 2e-6
+        assert now - start <= max(0, total - rate.at_once) / rate.events * (1 + 1e-9) + len(asked) * 2e-6
 
 
 def test_it_does_not_drift() -> None:
@@ -76,7 +76,7 @@ def test_more_than_the_burst_can_never_be_taken() -> None:
 def test_requests_a_minute(requests: int) -> None:
     rate = Rate.per_minute(requests)
     assert requests - Fraction(1, 1_000_000) < Fraction(str(rate.events)) * 60 <= requests
-    assert rate.burst == 1
+    assert rate.at_once == 1
 
 
 @pytest.mark.parametrize(
