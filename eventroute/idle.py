@@ -21,7 +21,8 @@ PAGE_BYTES = 4 * 1_048_576
 class IdleWatch:
     """Tells when every event of a bus below `end` is delivered, dead-lettered or expired, for each subscription.
 
-    What is held (paused, or without a sink that this process can reach) is not waited for, but counted.
+    What is held (paused, without a sink that this process can reach, or behind a dead letter that holds its key) is not
+    waited for, but counted.
     """
 
     storage: Storage
@@ -43,16 +44,26 @@ class IdleWatch:
         # Readers first: a delivery goes from a reader's claim to the waiting ones, never back.
         readers = await self.storage.readers(self.bus)
         behind = [reader for reader in readers if reader.position < self._goal(reader)]
-        if any(reader.subscription is None or not self.held(reader.subscription) for reader in behind):
+        moving = [reader for reader in behind if reader.subscription is None or not self.held(reader.subscription)]
+        if moving and not await self._all_stuck({reader.subscription for reader in moving}):
             return None
         count = 0
         for summary in await self.storage.waiting(self.bus, before=self.end):
-            if not self.held(summary.subscription):
+            if summary.stuck < summary.count and not self.held(summary.subscription):
                 return None
             count += summary.count
         for reader in behind:
             count += await self._unread(reader)
         return count
+
+    async def _all_stuck(self, subscriptions: set[str | None]) -> bool:
+        """Whether as many deliveries wait for each as it may have, none of which goes on until somebody acts."""
+        full = set()
+        for summary in await self.storage.waiting(self.bus):
+            route = self.table.route(summary.subscription)
+            if route is not None and summary.stuck == summary.count >= route.policy.max_waiting:
+                full.add(summary.subscription)
+        return subscriptions <= full
 
     def _goal(self, reader: Reader) -> int:
         return self.end if reader.until is None else min(self.end, reader.until)

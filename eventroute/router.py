@@ -236,6 +236,7 @@ class Router(Buses, Keeping):
             subscription.id,
             definition_of(compiled),
             start=start_of(subscription.start),
+            apart=subscription.policy.order_by is not None,
         )
         if not isinstance(subscription.sink, str):  # not before: a subscription that is refused must change nothing
             self._functions.hold(subscription.address, subscription.sink)
@@ -321,8 +322,8 @@ class Router(Buses, Keeping):
     async def idle(self) -> int:
         """Wait until every event that is in the log now is delivered, dead-lettered or expired, for each subscription.
 
-        Waits for retries. Does not wait for subscriptions that are paused or whose function no process here holds, and
-        returns how many deliveries are so held.
+        Waits for retries. Not for subscriptions that are paused or whose function no process here holds, nor for
+        keys that a dead letter holds, and returns how many deliveries are so held.
         """
         self._check_open()
         watches = []

@@ -7,7 +7,7 @@ from eventroute.push.outcome import Delivered, Outcome, Rejected
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.storage.base import Bury, DeadLetter, Forward, Settle, Wait, Waiting
 
-__all__ = ["RETRIES_EXHAUSTED", "entry_after"]
+__all__ = ["RETRIES_EXHAUSTED", "entry_after", "named"]
 
 RETRIES_EXHAUSTED = "retries-exhausted"
 
@@ -25,27 +25,42 @@ def entry_after(
     if isinstance(outcome, Delivered):
         return Settle(delivery.subscription, delivery.offset) if delivery.recorded else None
     if isinstance(outcome, Rejected):
-        return Bury(_letter(delivery, policy, now, outcome.reason, outcome.error))
+        return _bury(delivery, policy, now, outcome.reason, outcome.error)
     copy = delivery.raw if delivery.copied else None
     if not outcome.counts:
         attempts = max(delivery.attempts - delivery.begun, 0)
         first_attempt = delivery.first_attempt if attempts else None
-        row = Waiting(delivery.subscription, delivery.offset, now, attempts, first_attempt, outcome.reason, copy)
+        row = Waiting(
+            delivery.subscription, delivery.offset, now, attempts, first_attempt, outcome.reason, copy, delivery.row_key
+        )
         return Wait(row, held=False)
     first = now - spared if delivery.first_attempt is None else delivery.first_attempt
     last = first + spared + policy.max_age
     spent = policy.max_attempts is not None and delivery.attempts >= policy.max_attempts
     if spent or now >= last:
         why = f"{outcome.reason}: {outcome.error}" if outcome.error else outcome.reason
-        return Bury(_letter(delivery, policy, now, RETRIES_EXHAUSTED, why))
+        return _bury(delivery, policy, now, RETRIES_EXHAUSTED, why)
     wait = policy.backoff.wait(delivery.attempts, draw, at_least=outcome.after)
     due = max(now + (outcome.after or 0.0), min(now + wait, last))
-    row = Waiting(delivery.subscription, delivery.offset, due, delivery.attempts, first, outcome.reason, copy)
+    reason, key = outcome.reason, delivery.row_key
+    row = Waiting(delivery.subscription, delivery.offset, due, delivery.attempts, first, reason, copy, key)
     return Wait(row, held=False)
 
 
-def _letter(delivery: Delivery, policy: DeliveryPolicy, now: float, reason: str, error: str) -> DeadLetter:
+def named(entry: Settle | Wait | Bury) -> tuple[str, int]:
+    """The subscription and the offset that an entry is about."""
+    match entry:
+        case Settle(subscription, offset):
+            return subscription, offset
+        case Wait(row):
+            return row.subscription, row.offset
+        case Bury(letter):
+            return letter.subscription, letter.offset
+
+
+def _bury(delivery: Delivery, policy: DeliveryPolicy, now: float, reason: str, error: str) -> Bury:
     forward = None if policy.dead_letter is None else Forward(now)
-    return DeadLetter(
+    letter = DeadLetter(
         delivery.subscription, delivery.offset, now, reason, error, delivery.attempts, delivery.raw, forward
     )
+    return Bury(letter, delivery.row_key if policy.when_stuck == "hold" else None)

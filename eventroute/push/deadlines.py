@@ -22,6 +22,10 @@ class Watched:
 
     scope: anyio.CancelScope
     deadline: float = math.inf
+    leased: bool = False
+    """Whether it ends with the lease, too."""
+    lapsed: bool = False
+    """Whether that was why it was cut off."""
 
 
 Extend = Callable[[float], None]
@@ -42,10 +46,17 @@ class Deadlines:
         self._watched: dict[Watched, None] = {}
         self._next = math.inf
         self._earlier = Bell()
+        self.lease_until = math.inf
+        """Until when others cannot have taken over, for certain."""
 
-    def watch(self, scope: anyio.CancelScope) -> Watched:
+    @property
+    def lapsed(self) -> bool:
+        """Whether others may have taken over."""
+        return self._clock.monotonic() >= self.lease_until
+
+    def watch(self, scope: anyio.CancelScope, *, leased: bool = False) -> Watched:
         """Begin to watch over a worker's scope; `forget` ends it."""
-        watched = Watched(scope)
+        watched = Watched(scope, leased=leased)
         self._watched[watched] = None
         return watched
 
@@ -61,19 +72,25 @@ class Deadlines:
     def set(self, watched: Watched, seconds: float) -> None:
         """The attempt under way may take so long from now on."""
         watched.deadline = self._clock.monotonic() + seconds
-        if watched.deadline < self._next:
-            self._next = watched.deadline
+        ends = self._end_of(watched)
+        if ends < self._next:
+            self._next = ends
             self._earlier.ring()
+
+    def _end_of(self, watched: Watched) -> float:
+        leased = watched.leased and watched.deadline < math.inf
+        return min(watched.deadline, self.lease_until) if leased else watched.deadline
 
     async def run(self) -> None:
         """Watch until cancelled."""
         while True:
             now = self._clock.monotonic()
             for watched in self._watched:
-                if watched.deadline <= now:
+                if self._end_of(watched) <= now:
+                    watched.lapsed = watched.deadline > now
                     watched.deadline = math.inf
                     watched.scope.cancel()
-            self._next = min((watched.deadline for watched in self._watched), default=math.inf)
+            self._next = min(map(self._end_of, self._watched), default=math.inf)
             if self._next == math.inf:
                 await self._earlier.wait()
             else:

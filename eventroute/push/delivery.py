@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import define, field
 
-from eventroute.storage.base import Claim
+from eventroute.storage.base import Claim, Entry
 
 __all__ = ["Delivery", "Range"]
 
@@ -19,6 +19,8 @@ class Delivery:
     """The event in its JSON form."""
     range: Range | None = None
     """The claimed range it came from, while that is open."""
+    noted: Range | None = None
+    """The range with whose completion what came of it is written, until then what comes after it, too."""
     attempts: int = 0
     first_attempt: float | None = None
     """When the first attempt began, by a clock that stands still while the breaker is open (see `Circuit.spared`)."""
@@ -30,6 +32,15 @@ class Delivery:
     """Whether its row in the ledger carries the event, since the log may no longer hold it."""
     recorded: bool = False
     """Whether the ledger has a row for it."""
+    key: int | None = None
+    """Those of one key go one at a time."""
+    keyed: bool = True
+    """Whether its row in the ledger has the key: not where it comes out of order, redriven after its key went on."""
+
+    @property
+    def row_key(self) -> int | None:
+        """The key of its row."""
+        return self.key if self.keyed else None
 
 
 @define(eq=False)
@@ -44,6 +55,10 @@ class Range:
     """In the order of the log: what is written of them is in that order too, in every run."""
     matched: bool = False
     """Whether all its records have been matched."""
+    in_order: bool = False
+    """Whether it is worked on alone: what comes of it is written in one change, behind the ranges before it."""
+    entries: list[Entry] = field(factory=list)
+    """What is to be written with its completion, where it is in order."""
 
     @property
     def done(self) -> bool:

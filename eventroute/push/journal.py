@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from itertools import islice
+from collections.abc import Callable, Sequence
 
 import anyio
 
@@ -16,7 +15,7 @@ from eventroute.storage.base import Entry, Session, Storage
 __all__ = ["Journal"]
 
 BATCH = 1_000
-"""The most entries in one write."""
+"""The most entries in one write, unless more belong together."""
 
 LIMIT = 10_000
 """At this many unwritten entries no new attempt begins."""
@@ -35,18 +34,24 @@ class Journal:
         self._session = session
         self._clock = clock
         self._written = written
-        self._entries: deque[Entry] = deque()
+        self._groups: deque[Sequence[Entry]] = deque()
+        self._count = 0
         self._added = Bell()
         self._closing = False
 
     @property
     def full(self) -> bool:
         """Whether the storage is so far behind that no new attempt should begin."""
-        return len(self._entries) >= LIMIT
+        return self._count >= LIMIT
 
     def add(self, entry: Entry) -> None:
         """Have an entry written, after all that were added before it."""
-        self._entries.append(entry)
+        self.add_together((entry,))
+
+    def add_together(self, entries: Sequence[Entry]) -> None:
+        """Have entries written in one change, after all that were added before them."""
+        self._groups.append(entries)
+        self._count += len(entries)
         self._added.ring()
 
     def close(self) -> None:
@@ -57,14 +62,24 @@ class Journal:
     async def run(self) -> None:
         """Write until closed. Raises LeaseLost; other failures of the storage are waited out."""
         while True:
-            while self._entries:
-                batch = list(islice(self._entries, BATCH))
+            while self._groups:
+                groups, batch = self._next()
                 # A repeat of the same write has no further effect, so it may be tried until it succeeds.
                 await patiently(self._clock, self._storage.write, self._bus, self._session, batch)
-                for _ in batch:
-                    self._entries.popleft()
+                for _ in range(groups):
+                    self._groups.popleft()
+                self._count -= len(batch)
                 self._written(batch)
             if self._closing:
                 self.done.set()
                 return
             await self._added.wait()
+
+    def _next(self) -> tuple[int, list[Entry]]:
+        """How many groups go into the next write, and their entries."""
+        batch: list[Entry] = []
+        for count, group in enumerate(self._groups):
+            if batch and len(batch) + len(group) > BATCH:
+                return count, batch
+            batch += group
+        return len(self._groups), batch

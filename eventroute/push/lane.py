@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
 
 import anyio
 from anyio.abc import TaskGroup
-from attrs import define
 
 from eventroute.clock import Clock
 from eventroute.push.batch import Batch, Bisection
@@ -17,13 +15,16 @@ from eventroute.push.bell import Bell
 from eventroute.push.breaker import Circuit
 from eventroute.push.deadlines import Deadlines, Watched
 from eventroute.push.delivery import Delivery
+from eventroute.push.keys import KeyReader, key_reader
 from eventroute.push.outcome import Delivered, Outcome, RetryLater
 from eventroute.push.pace import Pace
+from eventroute.push.queue import Load, Queue
 from eventroute.push.route import Route
 from eventroute.push.sending import guarded, made_ready, message_of, timed_out
 from eventroute.push.sinks.base import Message, MessageSink, takes_messages
+from eventroute.push.turns import Turns
 
-__all__ = ["Lane", "Load"]
+__all__ = ["Lane"]
 
 QUEUE_EVENTS = 1_000
 """The most deliveries that a lane keeps in memory, waiting for their attempt."""
@@ -33,13 +34,6 @@ REPLAY_SHARE = 250
 
 QUEUE_BYTES = 16 * 1_048_576
 """The most bytes of events that a lane keeps in memory; one event is always taken."""
-
-
-@define
-class Load:
-    """What all lanes of a worker have in memory together."""
-
-    queued: int = 0
 
 
 class Lane:
@@ -74,17 +68,18 @@ class Lane:
         self.circuit = Circuit(route.subscription) if circuit is None else circuit
         self.settled = Bell()
         """Rings when an attempt has ended, for the own reader that waits for room."""
+        self.shared = False
+        """Whether other processes work on what is in order here, too."""
+        self.key: KeyReader | None = None
+        """What reads the key of an event, where the policy asks for order."""
         self._clock = clock
         self._tasks = tasks
-        self._load = load
         self._deadlines = deadlines
         self._settle = settle
         self._blocked = blocked
-        self._queue: deque[Delivery] = deque()
-        self._queued_bytes = 0
+        self._queue = Queue(load, self._came)
         self._workers = 0
         self._attempting = 0
-        self._typical = 1
         self._pace = Pace() if pace is None else pace
         self._gathering = False
         self._lingering = False
@@ -102,9 +97,7 @@ class Lane:
         self._learn(route)
         self._more.ring()
         if route.sink is None:  # whoever can reach it, here or in another process, is to have what is queued
-            queued = list(self._queue)
-            self.clear()
-            for delivery in queued:
+            for delivery in self.clear():
                 self._settle(self, (delivery,), RetryLater("released", counts=False))
 
     def _learn(self, route: Route) -> None:
@@ -115,11 +108,28 @@ class Lane:
         if policy.rate is not None and self._batch is not None:
             self._rate = policy.rate.in_batches(self._batch.events)
         self._measured = self._batch is not None or policy.rate is not None or policy.handshake is not None
+        self.key = None if policy.order_by is None else key_reader(policy.order_by)
+        self._queue.keep_order(self.key)
+
+    @property
+    def turns(self) -> Turns | None:
+        """Which key's turn it is, where the policy asks for order."""
+        return self._queue.turns
 
     @property
     def room(self) -> int:
         """How many more deliveries the lane takes before it reads no further."""
         return min(self.queue_room, self.route.policy.max_waiting - self.waiting)
+
+    @property
+    def row_room(self) -> int:
+        """How many that wait in the ledger to claim at once; few where there is order: more would hold keys back that
+        another process could serve.
+        """
+        if self.turns is None:
+            return self.queue_room
+        concurrency = self.route.policy.concurrency
+        return min(self.queue_room, 2 * concurrency - self.queued) if self.queued <= concurrency // 2 else 0
 
     @property
     def replay_room(self) -> int:
@@ -130,10 +140,11 @@ class Lane:
     @property
     def queue_room(self) -> int:
         """How many deliveries that wait in the ledger already may be brought into memory, as far as can be told."""
-        if self.route.held or self._queued_bytes >= QUEUE_BYTES:
+        if self.route.held or self._queue.bytes >= QUEUE_BYTES:
             return 0
-        by_size = max(1, (QUEUE_BYTES - self._queued_bytes) // self._typical)
-        return min(QUEUE_EVENTS - len(self._queue), by_size)
+        by_size = max(1, (QUEUE_BYTES - self._queue.bytes) // self._queue.typical)
+        share = 2 * self.route.policy.concurrency if self.shared and self.turns is not None else QUEUE_EVENTS
+        return min(min(share, QUEUE_EVENTS) - self.queued, by_size)
 
     @property
     def over(self) -> bool:
@@ -170,21 +181,29 @@ class Lane:
         """Take a delivery; False where there is no room, and it has to wait in the ledger."""
         if self.queue_room <= 0:
             return False
-        self._queue.append(delivery)
-        self._typical = max(1, len(delivery.raw))
-        self._queued_bytes += len(delivery.raw)
-        self._load.queued += 1
+        self._queue.put(delivery)
+        return True
+
+    def _came(self) -> None:
         if not self._gathering:
             self.start()
         elif self._lingering and self._full:
             self._more.ring()
-        return True
+
+    def put_away(self, delivery: Delivery) -> list[Delivery]:
+        """One goes into the ledger, for anybody; see `Turns.put_away`."""
+        return self._queue.put_away(delivery)
+
+    def forget(self, delivery: Delivery) -> None:
+        """One that was put away did wait in memory."""
+        self._queue.forget(delivery)
 
     def start(self) -> None:
         """Have as many workers as are wanted and allowed."""
         # Where attempts wait for their turn, each that begins has the next worker started.
-        wanted = min(self._attempting + (1 if self._measured and self._queue else len(self._queue)), self._most)
-        while self._workers < wanted and self.ready and not self._gathering and not self._blocked():
+        ready = len(self._queue.ready)
+        wanted = min(self._attempting + (1 if self._measured and ready else ready), self._most)
+        while self._workers < wanted and self.ready and not self._gathering and not self._stopped():
             self._workers += 1
             self._tasks.start_soon(self._work)
 
@@ -193,12 +212,10 @@ class Lane:
         """How many attempts there may be at once: one while the breaker is open."""
         return 1 if self.circuit.is_open else self.route.policy.concurrency
 
-    def clear(self) -> None:
-        """Forget what is queued (whoever asks has written it down)."""
-        self._load.queued -= len(self._queue)
-        self._queue.clear()
-        self._queued_bytes = 0
+    def clear(self) -> list[Delivery]:
+        """Forget what is queued, and return it: whoever asks has it written down."""
         self._gathered_since = math.inf
+        return self._queue.clear()
 
     async def _work(self) -> None:
         try:
@@ -214,28 +231,25 @@ class Lane:
     def _goes_on(self) -> bool:
         """Whether a worker begins one more attempt; while one of them waits for its turn, no other does."""
         return (
-            bool(self._queue)
+            bool(self._queue.ready)
             and self._workers <= self._most
             and self.ready
             and not self._gathering
-            and not self._blocked()
+            and not self._stopped()
         )
 
-    def _pop(self) -> Delivery:
-        delivery = self._queue.popleft()
-        self._queued_bytes -= len(delivery.raw)
-        self._load.queued -= 1
-        delivery.begun = True
-        return delivery
+    def _stopped(self) -> bool:
+        """Whether nothing is to begin, whatever the lane has."""
+        return self._blocked() or (self.turns is not None and self._deadlines.lapsed)
 
     async def _work_in_one_scope(self) -> None:
         """Make attempts, one after another, until one is cut off at its deadline or there is nothing more to do."""
         delivery = None
         with anyio.CancelScope() as scope:
-            watched = self._deadlines.watch(scope)
+            watched = self._deadlines.watch(scope, leased=self.turns is not None)
             try:
                 while self._goes_on and not self._measured:
-                    delivery = self._pop()
+                    delivery = self._queue.pop()
                     self.in_flight += 1
                     self._attempting += 1
                     try:
@@ -250,7 +264,7 @@ class Lane:
             finally:
                 self._deadlines.forget(watched)
         if scope.cancelled_caught and delivery is not None:
-            self._settle(self, (delivery,), timed_out(self.route))
+            self._settle(self, (delivery,), timed_out(self.route, watched))
 
     async def _attempt(self, delivery: Delivery, watched: Watched) -> Outcome:
         route = self.route
@@ -271,7 +285,7 @@ class Lane:
         size = await self._gather()
         if not size:
             return
-        deliveries = [self._pop() for _ in range(size)]
+        deliveries = [self._queue.pop() for _ in range(size)]
         self.in_flight += size
         self._attempting += 1
         self.start()
@@ -305,7 +319,9 @@ class Lane:
     def _full(self) -> bool:
         """Whether what is queued fills a request."""
         batch = self._batch
-        return batch is None or len(self._queue) >= self._most_events(batch) or self._queued_bytes >= batch.bytes
+        if batch is None or len(self._queue.ready) >= self._most_events(batch):
+            return True
+        return self.turns is None and self._queue.bytes >= batch.bytes
 
     def _most_events(self, batch: Batch) -> int:
         return batch.events if self._pace.most is None else min(batch.events, self._pace.most)
@@ -316,7 +332,7 @@ class Lane:
         if batch is None:
             return 1
         size, left = 0, batch.bytes
-        for delivery in islice(self._queue, self._most_events(batch)):
+        for delivery in islice(self._queue.ready, self._most_events(batch)):
             left -= len(delivery.raw)
             if size and left < 0:
                 break
@@ -356,7 +372,7 @@ class Lane:
         """Wait for the rate before one more request of the same attempt; False: nothing more is to begin."""
         self._follow()
         while (wait := self._pace.take(self._clock.monotonic(), events)) > 0:
-            if self._blocked():
+            if self._stopped():
                 return False
             await self._clock.sleep(wait)
         return True
@@ -367,7 +383,7 @@ class Lane:
 
     async def _send_part(self, route: Route, sink: MessageSink | None, messages: list[Message]) -> Outcome:
         with anyio.CancelScope() as scope:
-            watched = self._deadlines.watch(scope)
+            watched = self._deadlines.watch(scope, leased=self.turns is not None)
             self._deadlines.begin(watched, route.policy.timeout)
             try:
                 if sink is not None:
@@ -376,4 +392,4 @@ class Lane:
                     return await guarded(route.sink.send, messages[0].event, route.subscription)
             finally:
                 self._deadlines.forget(watched)
-        return timed_out(route)
+        return timed_out(route, watched)

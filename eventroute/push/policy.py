@@ -14,6 +14,7 @@ from eventroute.push.backoff import Backoff
 from eventroute.push.batch import Batch
 from eventroute.push.breaker import Breaker
 from eventroute.push.credentials import ClientCertificate, Credential, credential_from_dict, credential_to_dict
+from eventroute.push.keys import check_order_by
 from eventroute.push.outcome import DEFAULT_OUTCOMES, OutcomeTable
 from eventroute.push.rate import Rate
 from eventroute.push.reply import Reply
@@ -29,6 +30,7 @@ _FORBIDDEN_HEADERS = frozenset(
 _FORBIDDEN_PREFIXES = ("ce-", "webhook-")
 _METHODS = frozenset({"POST", "PUT", "PATCH"})
 _MODES = frozenset({"batch", "binary", "structured"})
+_WHEN_STUCK = frozenset({"go-on", "hold"})
 
 
 def _copy(headers: Mapping[str, str]) -> dict[str, str]:
@@ -93,6 +95,13 @@ class DeliveryPolicy:
     max_waiting: int = field(default=1_000, validator=count(1, 100_000))
     """Deliveries of this subscription that wait in the ledger; at this bound it reads no further."""
 
+    order_by: str | None = field(default=None, validator=check_order_by)
+    """A field as filters name them (`subject`, `data.customer.id`): events of one value go one at a time, in the order
+    of the log. One that lacks it goes freely. None: there is no order."""
+
+    when_stuck: Literal["go-on", "hold"] = field(default="go-on", validator=one_of(_WHEN_STUCK))
+    """Once an event is dead-lettered, its key goes on, or is held until the dead letter is redriven or purged."""
+
     breaker: Breaker | None = field(factory=Breaker, validator=optional(instance_of(Breaker)))
     """When to stop trying while the sink is down, and when to probe it; None: never stop."""
 
@@ -128,6 +137,15 @@ class DeliveryPolicy:
 
     outcomes: OutcomeTable = field(default=DEFAULT_OUTCOMES, validator=instance_of(OutcomeTable))
     """Which HTTP status means which outcome."""
+
+    def __attrs_post_init__(self) -> None:
+        if self.when_stuck != "go-on" and self.order_by is None:
+            raise InvalidSubscription("there is no key to hold without order_by", where="policy.when_stuck")
+        if self.when_stuck == "hold" and self.dead_letter is not None:
+            raise InvalidSubscription(
+                "a dead letter that goes elsewhere cannot hold its key: it is nowhere to be acted upon",
+                where="policy.when_stuck",
+            )
 
     @property
     def http_only(self) -> list[str]:

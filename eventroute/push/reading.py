@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from eventroute.errors import DamagedEvent, UnknownSubscription
 from eventroute.hooks import Matched
 from eventroute.push.delivery import Delivery, Range
 from eventroute.push.patience import patiently
+from eventroute.push.turns import Turns
 from eventroute.push.unread import pass_over
 from eventroute.push.worker import RECORD_AFTER, Worker
 from eventroute.storage.base import Claim, Reader
@@ -20,6 +23,9 @@ ENTER = 1_000
 
 PAGE_BYTES = 4 * 1_048_576
 """The most bytes of events that are read at once."""
+
+SHARE_EVERY = 0.1
+"""How often to look for work where another process reads for a subscription that is in order, in seconds."""
 
 JOIN_WITHIN = 1_000
 """How many offsets behind the shared reader an own reader may be to hand over to it."""
@@ -38,6 +44,8 @@ class Reading:
         self._subscription = reader.subscription
         self._replays = reader.replayed_from is not None
         self._seen_end = 0
+        self._dealt: tuple[Turns, int] | None = None
+        """Up to where it was read in order here, and by which order keeper."""
 
     async def run(self) -> None:
         """Read until the worker stops, the subscription is held, or the reader is gone."""
@@ -53,11 +61,18 @@ class Reading:
                 self.reader,
                 worker.session,
                 limit=limit,
+                alone=self._turns is not None,
             )
             if claim is not None:
                 await self._take(claim)
             elif not await self._caught_up():
                 return
+
+    @property
+    def _turns(self) -> Turns | None:
+        """Where what is read has to stay in order: what keeps it."""
+        lane = None if self._subscription is None else self._worker.lane(self._subscription)
+        return None if lane is None else lane.turns
 
     def _wanted(self) -> bool:
         if self._subscription is None:
@@ -73,22 +88,36 @@ class Reading:
         if lane is None:
             return 0
         room = lane.replay_room if self._replays else lane.room
+        room = min(room, lane.route.policy.max_waiting - lane.waiting - self._worker.ranges.pending(self.reader))
         if room > 0:
             return min(room, CLAIM)
-        await self._worker.rest(self._subscription, lane.settled.wait)
+        await self._worker.resting.rest(self._subscription, lane.settled.wait)
         return 0
 
     async def _take(self, claim: Claim) -> None:
         worker = self._worker
         if claim.version > worker.table.version:
             await worker.refresh()
-        claimed = Range(claim, worker.clock.monotonic() + RECORD_AFTER)
-        worker.open_range(claimed)
+        turns = self._turns
+        if turns is not None and self._subscription is not None:
+            await self._see_rows(turns, claim, self._subscription)
+        claimed = Range(claim, worker.clock.monotonic() + RECORD_AFTER, in_order=turns is not None)
+        worker.ranges.open(claimed)
         if not worker.table.matcher(claim).empty:
             await self._match(claimed)
         worker.matched(claimed)
         if self._subscription is None:
             await self._part()
+
+    async def _see_rows(self, turns: Turns, claim: Claim, subscription: str) -> None:
+        """Where others may have read what is before a range, know what waits of it before anything is read behind."""
+        worker = self._worker
+        lane = worker.lane(subscription)
+        if lane is not None:
+            lane.shared = claim.shared
+        if self._dealt != (turns, claim.start):
+            await worker.learn(subscription)
+        self._dealt = (turns, claim.end)
 
     async def _match(self, claimed: Range) -> None:
         worker, claim = self._worker, claimed.claim
@@ -143,16 +172,29 @@ class Reading:
         await worker.refresh()  # else `watch` returns at once, again and again, since there is a newer version
         if self._subscription is not None:
             lane = worker.lane(self._subscription)
-            if lane is not None and lane.calm and not self._replays:
+            if lane is not None and lane.calm and lane.turns is None and not self._replays:
                 await self._join(self._subscription)
             readers = await patiently(worker.clock, worker.storage.readers, worker.bus)
-            if self.reader not in {reader.name for reader in readers}:
+            mine = next((reader for reader in readers if reader.name == self.reader), None)
+            if mine is None:
                 return False
+            if self._turns is not None and await self._share(mine, self._subscription):
+                return True
         bounds = await patiently(worker.clock, worker.storage.bounds, worker.bus)
         if bounds.end > self._seen_end:
             self._seen_end = bounds.end  # claimed by somebody else, or appended just now: look once more
             return True
-        await worker.rest(self._subscription, self._watch)
+        await worker.resting.rest(self._subscription, self._watch)
+        return True
+
+    async def _share(self, reader: Reader, subscription: str) -> bool:
+        """Where another process reads what there is to read: look for what it leaves to others, and wait a while."""
+        worker = self._worker
+        bounds = await patiently(worker.clock, worker.storage.bounds, worker.bus)
+        if reader.claimed >= (bounds.end if reader.until is None else min(bounds.end, reader.until)):
+            return False
+        worker.expect(subscription, worker.clock.time())
+        await worker.resting.rest(subscription, partial(worker.clock.sleep, SHARE_EVERY))
         return True
 
     async def _join(self, subscription: str) -> None:

@@ -8,7 +8,7 @@ from eventroute.push.lane import Lane
 from eventroute.push.patience import patiently
 from eventroute.push.unread import bury_unread
 from eventroute.push.worker import Worker
-from eventroute.storage.base import Wait, Waiting
+from eventroute.storage.base import Waiting
 
 __all__ = ["Retrying"]
 
@@ -69,6 +69,8 @@ class Retrying:
             worker.recount(lane, summary.count)
             if summary.next_due is not None and not lane.route.held:
                 worker.expect(summary.subscription, summary.next_due)
+        for subscription in [name for name, lane in worker.lanes.items() if lane.turns and lane.turns.away]:
+            await worker.learn(subscription)
         now = clock.monotonic()
         self._next_survey = now + max(SURVEY_EVERY, min((now - began) / SURVEY_SHARE, SURVEY_LATEST))
 
@@ -81,10 +83,11 @@ class Retrying:
         if not lane.ready:
             worker.expect(subscription, clock.time() + max(lane.held_until - clock.monotonic(), LEAST_WAIT))
             return
-        limit = min(lane.queue_room, FETCH)
+        limit = min(lane.row_room, FETCH)
         if limit <= 0:
             worker.starved.add(subscription)
             return
+        known = frozenset() if lane.turns is None else lane.turns.known()
         rows = await patiently(
             clock,
             worker.storage.claim_waiting,
@@ -96,9 +99,11 @@ class Retrying:
         )
         if len(rows) == limit:
             worker.expect(subscription, clock.time())
-        await self._offer(lane, rows)
+        elif not rows and lane.turns is not None:
+            lane.turns.look = False
+        await self._offer(lane, rows, known)
 
-    async def _offer(self, lane: Lane, rows: list[Waiting]) -> None:
+    async def _offer(self, lane: Lane, rows: list[Waiting], known: frozenset[int]) -> None:
         events = await self._events(rows)
         for row in rows:
             raw = events.get(row.offset)
@@ -114,9 +119,10 @@ class Retrying:
                 first_attempt=row.first_attempt,
                 copied=row.event is not None,
                 recorded=True,
+                key=row.key,
+                keyed=row.key is not None,
             )
-            if not lane.offer(delivery):
-                self._worker.journal.add(Wait(row, held=False))
+            if not self._worker.take_back(lane, delivery, row, known):
                 self._worker.starved.add(row.subscription)
 
     async def _events(self, rows: list[Waiting]) -> dict[int, bytes | DamagedEvent]:

@@ -98,9 +98,9 @@ class Scheduler:
         """
         with anyio.CancelScope(shield=True):
             while not self._stop.is_set():
-                session = await patiently(self._clock, self._storage.open_session, self._lease)
+                session, began = await patiently(self._clock, self._open_session)
                 try:
-                    await self._work(session)
+                    await self._work(session, began + session.ttl)
                 except* LeaseLost:
                     _log.warning("bus %s: the lease was lost, and what was in flight with it: begins anew", self._bus)
                     self.clean = False
@@ -112,7 +112,12 @@ class Scheduler:
                     with self._clock.move_on_after(FLUSH_WITHIN):
                         await patiently(self._clock, self._storage.close_session, session)
 
-    async def _work(self, session: Session) -> None:
+    async def _open_session(self) -> tuple[Session, float]:
+        """A session, and from when on at the latest it lasts."""
+        began = self._clock.monotonic()
+        return await self._storage.open_session(self._lease), began
+
+    async def _work(self, session: Session, leased_until: float) -> None:
         worker = Worker(
             self._storage,
             self._bus,
@@ -123,8 +128,9 @@ class Scheduler:
             self._hooks,
             self._paces,
         )
+        worker.leased(leased_until)
         async with anyio.create_task_group() as leasing:
-            leasing.start_soon(self._keep_lease, session)
+            leasing.start_soon(self._keep_lease, session, worker)
             async with anyio.create_task_group() as writing:
                 writing.start_soon(worker.journal.run)
                 async with anyio.create_task_group() as pushing:
@@ -149,10 +155,15 @@ class Scheduler:
                 writing.cancel_scope.cancel()
             leasing.cancel_scope.cancel()
 
-    async def _keep_lease(self, session: Session) -> None:
+    async def _keep_lease(self, session: Session, worker: Worker) -> None:
+        async def extend() -> float:
+            began = self._clock.monotonic()
+            await self._storage.extend_session(session)
+            return began + session.ttl
+
         while True:
             await self._clock.sleep(session.ttl / 3)
-            await patiently(self._clock, self._storage.extend_session, session)
+            worker.leased(await patiently(self._clock, extend))
 
     async def _read(self, worker: Worker, tasks: TaskGroup) -> None:
         """Have one reading task for each reader of the bus that this process can work for."""

@@ -12,6 +12,7 @@ import anyio
 from eventroute.errors import BackendUnsupported, InvalidEvent, TransformError
 from eventroute.event import Event
 from eventroute.push.breaker import Circuit
+from eventroute.push.deadlines import Watched
 from eventroute.push.delivery import Delivery
 from eventroute.push.outcome import Outcome, Rejected, RetryLater
 from eventroute.push.route import Route
@@ -67,8 +68,10 @@ async def guarded(send: Callable[[T], Awaitable[Outcome]], what: T, subscription
         return RetryLater("sink-fault", f"{type(error).__name__}: {error}")
 
 
-def timed_out(route: Route) -> RetryLater:
-    """The outcome of an attempt that took too long."""
+def timed_out(route: Route, watched: Watched) -> RetryLater:
+    """The outcome of an attempt that took too long, or longer than this process is known to have its lease."""
+    if watched.lapsed:
+        return RetryLater("lease-late", "the lease could not be extended in time", counts=False)
     return RetryLater("timeout", f"no answer within {route.policy.timeout:g} s")
 
 

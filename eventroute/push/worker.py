@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 
 import anyio
 from anyio.abc import TaskGroup
@@ -19,14 +19,18 @@ from eventroute.push.bell import Bell
 from eventroute.push.deadlines import Deadlines
 from eventroute.push.delivery import Delivery, Range
 from eventroute.push.journal import Journal
-from eventroute.push.lane import Lane, Load
+from eventroute.push.lane import Lane
+from eventroute.push.ordering import Ordering
 from eventroute.push.outages import Outages
 from eventroute.push.outcome import Delivered, Outcome, Rejected, RetryLater
 from eventroute.push.pace import Pace
 from eventroute.push.patience import patiently
+from eventroute.push.queue import Load
+from eventroute.push.ranges import Ranges
+from eventroute.push.resting import Resting
 from eventroute.push.route import RoutingTable
 from eventroute.push.telling import attempted, buried
-from eventroute.storage.base import LIVE, Advance, Bury, Complete, Entry, Session, Settle, Storage, Wait, Waiting
+from eventroute.storage.base import LIVE, Advance, Bury, Entry, Session, Settle, Storage, Wait, Waiting
 
 __all__ = ["Worker"]
 
@@ -42,7 +46,7 @@ DELIVERIES = 100_000
 """The most deliveries that a worker keeps in memory, over all lanes; what is matched beyond waits in the ledger."""
 
 
-class Worker:
+class Worker(Ordering):
     """The shared state of the tasks that read, attempt, retry and write for one bus under one session.
 
     Everything here runs on one event loop and decides synchronously; only reading and writing the storage waits.
@@ -84,19 +88,18 @@ class Worker:
         """Subscriptions whose lane counts waiting deliveries; other processes may have settled them."""
         self.resurvey = True
         """Whether the waiting deliveries are to be counted anew at once."""
-        self._resting: dict[anyio.CancelScope, str | None] = {}
+        self.resting = Resting()
         self.hooks = hooks
         self._progress = progress
         self._choked = False
         self._load = Load()
         self.deadlines = Deadlines(clock)
         """Watches over the attempts."""
-        self._ranges: dict[Range, None] = {}
-        self._deadlines = Bell()
         self._tasks: TaskGroup | None = None
         self._refreshing = anyio.Lock()
         self._paces = paces
         self.journal = Journal(storage, bus, session, clock, self._written)
+        self.ranges = Ranges(self.journal)
         self.outages = Outages(storage, bus, clock, self.journal, self._wait_for_probe)
 
     # -- lanes and routes ------------------------------------------------------------------------------------------
@@ -160,15 +163,15 @@ class Worker:
                 lane.take(route)
                 self.outages.note(lane)
                 lane.start()
-                self._wake(subscription)
+                self.resting.wake(subscription)
         self.changed.ring()
         self.resurvey = True
         self.due.ring()
 
     def recount(self, lane: Lane, waiting: int) -> None:
         """So many deliveries of a lane wait in the ledger, whoever wrote them; what is in hand here may be newer."""
-        if lane.idle:
-            lane.waiting = waiting
+        if lane.idle or lane.turns is not None:
+            lane.waiting = waiting + (0 if lane.turns is None else lane.turns.unwritten)
             (self.counting.add if waiting else self.counting.discard)(lane.route.subscription)
             lane.settled.ring()
 
@@ -178,27 +181,10 @@ class Worker:
         while self.journal.full and not self.stopping:
             await self.clock.sleep(BREATH)
 
-    async def rest(self, subscription: str | None, wait: Callable[[], Awaitable[None]]) -> None:
-        """Wait, for a reader of a subscription (None: the shared one), till the worker stops or the route changes."""
-        if self.stopping:
-            return
-        with anyio.CancelScope() as scope:
-            self._resting[scope] = subscription
-            try:
-                await wait()
-            finally:
-                del self._resting[scope]
-
-    def _wake(self, subscription: str) -> None:
-        for scope, resting in self._resting.items():
-            if resting == subscription:
-                scope.cancel()
-
     def stop(self) -> None:
         """Begin no attempt and claim nothing from now on."""
         self.stopping = True
-        for scope in self._resting:
-            scope.cancel()
+        self.resting.end()
 
     def _forget(self, subscription: str, lane: Lane) -> None:
         lane.clear()
@@ -207,9 +193,9 @@ class Worker:
         self._paces.pop(subscription, None)
         self.counting.discard(subscription)
         self.due_times.pop(subscription, None)
-        for open_range in list(self._ranges):
+        for open_range in self.ranges:
             open_range.pending = {one: None for one in open_range.pending if one.subscription != subscription}
-            self._close_if_done(open_range)
+            self.ranges.close_if_done(open_range)
 
     async def _pause(self, subscription: str, reason: str) -> None:
         try:
@@ -224,15 +210,12 @@ class Worker:
 
     # -- ranges ----------------------------------------------------------------------------------------------------
 
-    def open_range(self, claimed: Range) -> None:
-        """Keep an eye on a claimed range: it is completed once nothing of it is pending, or at its deadline."""
-        self._ranges[claimed] = None
-        self._deadlines.ring()
-
     def enter(self, delivery: Delivery) -> None:
         """Bring a matched delivery on its way: into its lane, or into the ledger where the lane has no room."""
         lane = self.lane(delivery.subscription)
         if lane is None:
+            return
+        if self._waits_already(lane, delivery):
             return
         if delivery.range is not None:
             delivery.range.pending[delivery] = None
@@ -242,43 +225,36 @@ class Worker:
     def matched(self, claimed: Range) -> None:
         """All of a range has been entered."""
         claimed.matched = True
-        self._close_if_done(claimed)
-
-    def _close_if_done(self, claimed: Range) -> None:
-        if claimed.done and claimed in self._ranges:
-            del self._ranges[claimed]
-            self.journal.add(Complete(claimed.claim))
+        if claimed.in_order and claimed.claim.shared:
+            self._record_pending(claimed)
+        self.ranges.close_if_done(claimed)
 
     def _record(self, lane: Lane, delivery: Delivery, *, held: bool) -> None:
         now = self.clock.time()
         done = delivery.attempts - delivery.begun  # an attempt in flight counts when its outcome is written
         first = delivery.first_attempt if done > 0 else None
-        row = Waiting(delivery.subscription, delivery.offset, now, max(done, 0), first)
-        self.journal.add(Wait(row, held))
+        copy = delivery.raw if delivery.copied else None
+        row = Waiting(
+            delivery.subscription, delivery.offset, now, max(done, 0), first, event=copy, key=delivery.row_key
+        )
+        self.ranges.note(delivery, Wait(row, held))
         self._count(lane, delivery, Wait(row, held))
         if not held:
-            self.expect(delivery.subscription, now)
-        self._release(delivery)
-
-    def _release(self, delivery: Delivery) -> None:
-        claimed = delivery.range
-        if claimed is not None:
-            delivery.range = None
-            claimed.pending.pop(delivery, None)
-            self._close_if_done(claimed)
+            self._put_away(lane, delivery, now)
+        self.ranges.release(delivery)
 
     async def sweep(self) -> None:
         """Record what is pending in each range at its deadline, so that one slow attempt holds up no progress."""
         while True:
             now = self.clock.monotonic()
-            for claimed in [one for one in self._ranges if one.matched and one.deadline <= now]:
-                if claimed.claim.reader == LIVE:
-                    self._record_pending(claimed, held=True)
+            for claimed in [one for one in self.ranges if one.matched and one.deadline <= now]:
+                if claimed.in_order or claimed.claim.reader == LIVE:
+                    self._record_pending(claimed)
                 else:
                     self._advance(claimed, now)
-            upcoming = min((one.deadline for one in self._ranges), default=None)
+            upcoming = min((one.deadline for one in self.ranges), default=None)
             if upcoming is None:
-                await self._deadlines.wait()
+                await self.ranges.opened.wait()
             else:
                 await self.clock.sleep(max(upcoming - now, RECORD_AFTER / 10))
 
@@ -289,16 +265,21 @@ class Worker:
             lane = self.lanes.get(delivery.subscription)
             if lane is not None:
                 self._record(lane, delivery, held=True)
-        if claimed in self._ranges and queued > claimed.claim.start:
+        if claimed in self.ranges and queued > claimed.claim.start:
             self.journal.add(Advance(claimed.claim, queued))
             claimed.claim = evolve(claimed.claim, start=queued)
         claimed.deadline = now + RECORD_AFTER
 
-    def _record_pending(self, claimed: Range, *, held: bool) -> None:
+    def _record_pending(self, claimed: Range) -> None:
+        """Write down what is pending. What is in memory stays there, but for what has another row before it."""
         for delivery in list(claimed.pending):
             lane = self.lanes.get(delivery.subscription)
-            if lane is not None:
-                self._record(lane, delivery, held=held)
+            if lane is None:
+                continue
+            behind = lane.turns is not None and not delivery.begun and lane.turns.is_behind_row(delivery)
+            if behind:
+                lane.forget(delivery)
+            self._record(lane, delivery, held=not behind)
 
     # -- what comes of attempts ------------------------------------------------------------------------------------
 
@@ -310,8 +291,11 @@ class Worker:
             self.hooks.tell_all(attempted(self.bus, deliveries, outcome, self.clock.time()))
         draw = 0.0 if isinstance(outcome, Delivered) else random.random()  # noqa: S311 - jitter
         for delivery in deliveries:
+            entry = None
             if delivery.recorded or not isinstance(outcome, Delivered):
-                self._write_down(lane, delivery, outcome, draw)
+                entry = self._write_down(lane, delivery, outcome, draw)
+            if lane.turns is not None:
+                self._end_turn(lane, lane.turns, delivery, entry)
         if isinstance(outcome, RetryLater):
             self._hold(lane, outcome)
         elif lane.circuit.failures:
@@ -319,7 +303,7 @@ class Worker:
         if isinstance(outcome, Rejected) and outcome.pause is not None and self._tasks is not None:
             self._tasks.start_soon(self._pause_and_refresh, subscription, outcome.pause)
         for delivery in deliveries:
-            self._release(delivery)
+            self.ranges.release(delivery)
         if subscription in self.starved:
             self.starved.discard(subscription)
             self.expect(subscription, self.clock.time())
@@ -327,23 +311,23 @@ class Worker:
         self.quiet.ring()
 
     def bury(self, entry: Bury) -> None:
-        """Have a delivery written down as given up."""
+        """Have a waiting delivery written down as given up."""
         self.journal.add(entry)
         if self.hooks:
             self.hooks.tell(buried(self.bus, entry.letter))
 
-    def _write_down(self, lane: Lane, delivery: Delivery, outcome: Outcome, draw: float) -> None:
+    def _write_down(self, lane: Lane, delivery: Delivery, outcome: Outcome, draw: float) -> Settle | Wait | Bury | None:
         now = self.clock.time()
         entry = entry_after(delivery, outcome, lane.route.policy, now=now, draw=draw, spared=lane.circuit.spared(now))
         if entry is None:
-            return
-        if isinstance(entry, Bury):
-            self.bury(entry)
-        else:
-            self.journal.add(entry)
+            return None
+        self.ranges.note(delivery, entry)
+        if isinstance(entry, Bury) and self.hooks:
+            self.hooks.tell(buried(self.bus, entry.letter))
         self._count(lane, delivery, entry)
         if isinstance(entry, Wait):
-            self.expect(delivery.subscription, entry.waiting.due)
+            self._put_away(lane, delivery, entry.waiting.due)
+        return entry
 
     def _hold(self, lane: Lane, outcome: RetryLater) -> None:
         """Stop the whole lane for a while, where the sink asked for it or its breaker opens."""
@@ -367,6 +351,8 @@ class Worker:
             delivery.recorded = True
             if lane.over and delivery.range is not None and delivery.range.claim.reader == LIVE:
                 self.overfull[delivery.subscription] = None
+        elif isinstance(entry, Bury) and entry.key is not None:
+            lane.waiting += not delivery.recorded
         elif delivery.recorded and lane.waiting:  # it may be another process's row, not counted here
             lane.waiting -= 1
 
@@ -378,8 +364,8 @@ class Worker:
 
     def _written(self, entries: list[Entry]) -> None:
         for entry in entries:
-            if isinstance(entry, Wait) and not entry.held:  # whoever looked for it before may not have found it
-                self.expect(entry.waiting.subscription, entry.waiting.due)
+            if isinstance(entry, Wait | Settle | Bury):
+                self._written_of(entry)
         if self._choked and not self.journal.full:
             self._choked = False
             for lane in self.lanes.values():
@@ -395,5 +381,8 @@ class Worker:
 
     def let_go(self) -> None:
         """Write down all that is not settled as waiting for whoever comes next, and complete every range."""
-        for claimed in [one for one in self._ranges if one.matched]:
-            self._record_pending(claimed, held=False)
+        for claimed in [one for one in self.ranges if one.matched]:
+            for delivery in list(claimed.pending):
+                lane = self.lanes.get(delivery.subscription)
+                if lane is not None:
+                    self._record(lane, delivery, held=False)

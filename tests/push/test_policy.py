@@ -76,6 +76,8 @@ policies = st.builds(
     max_age=st.floats(min_value=0, max_value=31_536_000),
     concurrency=st.integers(min_value=1, max_value=1_024),
     max_waiting=st.integers(min_value=1, max_value=100_000),
+    order_by=st.sampled_from(["subject", "partitionkey", "data.customer.id", "data['odd key'][0]"]),
+    when_stuck=st.sampled_from(["go-on", "hold"]),
     breaker=st.none() | st.builds(Breaker, st.integers(min_value=1, max_value=99), st.builds(Backoff)),
     outcomes=st.sampled_from([DEFAULT_OUTCOMES, DEFAULT_OUTCOMES.changed({"404": "reject"})]),
 )
@@ -106,6 +108,11 @@ def test_the_json_form_says_only_what_differs() -> None:
         ({"headers": {"Content-Type": "x"}}, "policy.headers.Content-Type: this header is set by eventroute"),
         ({"headers": {"ce-id": "x"}}, "policy.headers.ce-id: this header is set by eventroute"),
         ({"headers": {"x": "a\r\nb: c"}}, "policy.headers.x: a header's value is printable ASCII text"),
+        ({"order_by": 5}, "policy.order_by: 5 is not the name of a field"),
+        ({"order_by": "data.items[*]"}, "policy.order_by: 'data.items[*]': a field has names and indexes only"),
+        ({"order_by": "subject", "when_stuck": "hold", "dead_letter": "bus:dead"}, "policy.when_stuck: a dead letter"),
+        ({"when_stuck": "hold"}, "policy.when_stuck: there is no key to hold without order_by"),
+        ({"order_by": "subject", "when_stuck": "wait"}, "policy.when_stuck: 'wait' is none of go-on, hold"),
         ({"backoff": 5}, "policy.backoff: a value of type int is not a Backoff"),
     ],
 )

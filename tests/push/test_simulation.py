@@ -17,7 +17,17 @@ from eventroute.testing import simulate as command
 from eventroute.testing.simulation.profile import PROFILES
 from eventroute.testing.simulation.run import Report, simulate
 
-SEEDS = {"calm": 30, "sinks": 30, "storage": 30, "crashes": 40, "changes": 25, "clock": 15, "days": 10, "storm": 20}
+SEEDS = {
+    "calm": 25,
+    "sinks": 25,
+    "storage": 25,
+    "crashes": 35,
+    "changes": 25,
+    "clock": 15,
+    "days": 10,
+    "order": 25,
+    "storm": 15,
+}
 """200 in all."""
 
 EXPECTED = {
@@ -28,6 +38,7 @@ EXPECTED = {
     "changes": {"crash", "sink gone"},
     "clock": {"clock jump"},
     "days": {"crash", "sink down"},
+    "order": {"crash", "stall", "claim taken over", "lease lost", "sink liar", "storage fails before"},
     "storm": {"crash", "stall", "storage fails before", "clock jump", "sink fault"},
 }
 """What must have happened at the least, or the runs prove little."""

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from eventroute.push import lane, outages, retrying, scheduler, worker
+from eventroute.push import lane, outages, retrying, scheduler, turns, worker
 from eventroute.push.attempt import entry_after
 from eventroute.push.deadlines import Deadlines
 from eventroute.push.delivery import Delivery, Range
 from eventroute.push.outcome import Delivered, Outcome, Rejected, RetryLater
+from eventroute.push.ranges import Ranges
 from eventroute.push.route import Route
+from eventroute.push.turns import Turns
 from eventroute.storage import ledger, placement
 from eventroute.storage.base import LIVE, Bury, Complete, Settle, Wait
 from eventroute.storage.memory_tables import MemoryTables
@@ -41,7 +43,7 @@ def forget_pending(patch: Patch) -> None:
     """What is pending is let go without a row."""
 
     def record(self: worker.Worker, lane: object, delivery: Delivery, *, held: bool) -> None:
-        self._release(delivery)
+        self.ranges.release(delivery)
 
     patch.setattr(worker.Worker, "_record", record)
 
@@ -50,7 +52,7 @@ def let_go_without_rows(patch: Patch) -> None:
     """A stop completes the ranges, and forgets what has not begun."""
 
     def let_go(self: worker.Worker) -> None:
-        for claimed in list(self._ranges):
+        for claimed in list(self.ranges):
             self.journal.add(Complete(claimed.claim))
 
     patch.setattr(worker.Worker, "let_go", let_go)
@@ -94,13 +96,13 @@ def new_definition_for_what_is_claimed(patch: Patch) -> None:
 
 def repeat_after_delivery(patch: Patch) -> None:
     """What was delivered stays pending, and gets a row at the next sweep or stop."""
-    real = worker.Worker._release
+    real = Ranges.release
 
-    def release(self: worker.Worker, delivery: Delivery) -> None:
+    def release(self: Ranges, delivery: Delivery) -> None:
         if delivery.recorded or not delivery.begun:
             real(self, delivery)
 
-    patch.setattr(worker.Worker, "_release", release)
+    patch.setattr(Ranges, "release", release)
 
 
 def no_takeover(patch: Patch) -> None:
@@ -231,10 +233,61 @@ def no_survey(patch: Patch) -> None:
 def lease_is_not_kept(patch: Patch) -> None:
     """A process lets its lease lapse."""
 
-    async def keep(self: scheduler.Scheduler, session: Any) -> None:
+    async def keep(self: scheduler.Scheduler, session: Any, worker: Any) -> None:
         await self._clock.sleep(1e9)
 
     patch.setattr(scheduler.Scheduler, "_keep_lease", keep)
+
+
+def reorder_a_key(patch: Patch) -> None:
+    """Of what waits for its turn the newest goes first."""
+    patch.setattr(turns, "_offset", lambda delivery: -delivery.offset)
+
+
+def two_of_a_key(patch: Patch) -> None:
+    """The next of a key begins while one is under way."""
+    real = Turns.add
+
+    def add(self: Turns, delivery: Delivery) -> None:
+        line = self._line(delivery.key or 0)
+        line.out = None
+        real(self, delivery)
+
+    patch.setattr(Turns, "add", add)
+
+
+def go_on_while_one_waits(patch: Patch) -> None:
+    """A key goes on while its first event waits for its next attempt."""
+    patch.setattr(turns, "_may_go", lambda line, delivery: True)
+
+
+def go_on_before_it_is_written(patch: Patch) -> None:
+    """A key goes on as soon as its first event is given up, before that is durable."""
+    patch.setattr(Turns, "end_when_written", Turns.done)
+
+
+def forget_order_on_takeover(patch: Patch) -> None:
+    """Who takes over does not look for what waits in the ledger."""
+
+    async def learn(self: worker.Worker, subscription: str) -> None:
+        return
+
+    patch.setattr(worker.Worker, "learn", learn)
+
+
+def hand_out_any_row(patch: Patch) -> None:
+    """The ledger does not look for older deliveries of a key."""
+    patch.setattr(MemoryTables, "has_keys", lambda self, subscription: False)
+
+
+def read_in_order_by_two(patch: Patch) -> None:
+    """Two processes read at once what is to stay in order."""
+    patch.setattr(MemoryTables, "claimed_by_others", lambda self, bus, reader, session: False)
+
+
+def stuck_keys_go_on(patch: Patch) -> None:
+    """A dead letter that is to hold its key does not."""
+    _entries(patch, lambda entry, delivery: evolve(entry, key=None) if isinstance(entry, Bury) else entry)
 
 
 MUTATIONS: dict[Callable[[Patch], None], tuple[str, ...]] = {
@@ -264,6 +317,14 @@ MUTATIONS: dict[Callable[[Patch], None], tuple[str, ...]] = {
     outages_are_forgotten: ("days",),
     no_survey: ("crashes", "calm"),
     lease_is_not_kept: ("calm",),
+    reorder_a_key: ("order",),
+    two_of_a_key: ("order",),
+    go_on_while_one_waits: ("order",),
+    go_on_before_it_is_written: ("order",),
+    forget_order_on_takeover: ("order",),
+    hand_out_any_row: ("order",),
+    read_in_order_by_two: ("order",),
+    stuck_keys_go_on: ("order",),
 }
 """How the code is broken, and the profiles that have to show it."""
 

@@ -16,7 +16,7 @@ from eventroute.push.breaker import Breaker
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.router import Router
 from eventroute.routing import Vocabulary, compile_subscription, definition_of
-from eventroute.testing.simulation.model import FILTERS, TYPES, Definition, make_event
+from eventroute.testing.simulation.model import FILTERS, KEY, TYPES, Definition, make_event
 from eventroute.testing.simulation.server import FUNCTION, Server
 from eventroute.testing.simulation.sinks import Sinks
 from eventroute.testing.simulation.world import Trouble, World
@@ -189,6 +189,7 @@ def draw_policy(world: World) -> DeliveryPolicy:
     if lot.random() < 0.6:
         breaker = Breaker(lot.choice([1, 3, 10]), Backoff(lot.choice([0.1, 1.0]) * stretch, 5.0 * stretch))
     calm = world.profile.exact
+    ordered = world.profile.ordered > 0 and lot.random() < world.profile.ordered
     return DeliveryPolicy(
         timeout=lot.choice([1.0, 3.0, 10.0]) if calm else lot.choice([0.1, 0.5, 2.0, 10.0]),
         backoff=Backoff(first, max(first, lot.choice([0.5, 5.0, 20.0]) * stretch)),
@@ -197,6 +198,8 @@ def draw_policy(world: World) -> DeliveryPolicy:
         concurrency=lot.choice([1, 2, 3, 16]),
         max_waiting=lot.choice([1, 2, 5, 20, 1_000]),
         breaker=breaker,
+        order_by=KEY if ordered else None,
+        when_stuck="hold" if ordered and lot.random() < 0.4 else "go-on",
     )
 
 
@@ -273,6 +276,15 @@ def redrive(stage: Stage) -> None:
         lot.choice(servers).ask(
             lambda router: router.redrive(bus) if name is None else router.redrive(bus, subscription=name)
         )
+
+
+def purge(stage: Stage) -> None:
+    """Dead letters are removed."""
+    servers, lot = stage.up(), stage.world.lot
+    bus = stage.bus()
+    if servers and stage.world.model.alive:
+        name = lot.choice(list(stage.world.model.alive))
+        lot.choice(servers).ask(lambda router: router.purge(bus, subscription=name))
 
 
 def bus(stage: Stage) -> None:
@@ -368,6 +380,7 @@ ACTS: dict[str, Callable[[Stage], None]] = {
         resume,
         remove,
         redrive,
+        purge,
         bus,
         mood,
         trouble,

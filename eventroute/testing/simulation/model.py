@@ -13,9 +13,24 @@ from eventroute.push.policy import DeliveryPolicy
 from eventroute.subscription import Subscription
 from eventroute.timestamps import parse_timestamp
 
-__all__ = ["FILTERS", "TRANSFORMER", "TYPES", "Ack", "Definition", "Fact", "Fate", "Model", "Timeline", "make_event"]
+__all__ = [
+    "FILTERS",
+    "KEY",
+    "TRANSFORMER",
+    "TYPES",
+    "Ack",
+    "Definition",
+    "Fact",
+    "Fate",
+    "Model",
+    "Timeline",
+    "make_event",
+]
 
 TYPES = ("t.a", "t.b", "u.c")
+
+KEY = "data.k"
+"""What policies order by: three keys, and events that have none."""
 
 FILTERS: tuple[tuple[list[Any], Callable[[str, int], bool]], ...] = (
     ([], lambda kind, n: True),
@@ -48,6 +63,8 @@ class Fact:
     """Whether every sink rejects it."""
     expires: float
     """Wall clock time, or infinite."""
+    key: int | None
+    """What orders it among others, where a policy asks for it."""
 
 
 @frozen(eq=False)
@@ -100,6 +117,18 @@ class Fate:
     """When the range that it lies in was last taken over from a process that is gone: it is matched again then."""
     letter: str | None = None
     """Why it is a dead letter."""
+    holds: bool = False
+    """Whether that dead letter holds its key."""
+    owed_since: int = 0
+    """When it was last redriven while it held its key."""
+    ended: int = 0
+    """When it last came to an end: a sink has it, it was given up, or what held its key was purged."""
+    purged: bool = False
+
+    @property
+    def over(self) -> bool:
+        """Whether its key may go on."""
+        return not self.holds and self.ended > self.owed_since
 
 
 @define(eq=False)
@@ -117,6 +146,8 @@ class Timeline:
     paused_at: float = -math.inf
     """When it was last paused or resumed (monotonic)."""
     removed_at: float = math.inf
+    in_order_from: float = math.inf
+    """The first offset from which on its events are in order by their keys."""
     fates: dict[int, Fate] = field(factory=dict)
 
     @property
@@ -172,7 +203,8 @@ def make_event(
     id: str, type: str, n: int, *, must: bool, poison: bool, expires: str | None, after: str | None
 ) -> Event:
     """An event as simulations publish them."""
-    data: dict[str, Any] = {"n": n} | ({"must": 0} if must else {}) | ({"poison": True} if poison else {})
+    optional = {"k": n % 4 or None, "must": 0 if must else None, "poison": True if poison else None}
+    data: dict[str, Any] = {"n": n} | {name: value for name, value in optional.items() if value is not None}
     times = {"expirytime": expires, "deliverafter": after}
     extensions = {name: time for name, time in times.items() if time is not None}
     return Event.create(id=id, type=type, source="/simulation", data=data, extensions=extensions)
@@ -183,4 +215,5 @@ def _fact(bus: str, offset: int, seq: int, raw: bytes) -> Fact:
     data: Any = event.data
     expiry = event.attributes.get("expirytime")
     expires = parse_timestamp(str(expiry)).timestamp() if expiry is not None else math.inf
-    return Fact(event.id, bus, offset, seq, raw, event.type, data["n"], "must" in data, "poison" in data, expires)
+    must, poison = "must" in data, "poison" in data
+    return Fact(event.id, bus, offset, seq, raw, event.type, data["n"], must, poison, expires, data.get("k"))

@@ -35,6 +35,8 @@ class Profile:
     """By how much waits (backoff, leases, surveys) are longer than in the other profiles."""
     exact: bool = False
     """Whether nothing happens that would excuse a repeat."""
+    ordered: float = 0.0
+    """The share of subscriptions whose events are in order by a key."""
 
 
 _MOODS = ("fine", "slow", "flaky", "down", "hang", "liar", "late-liar", "retry-after", "hold", "reject", "fault")
@@ -93,6 +95,27 @@ PROFILES: Mapping[str, Profile] = {
             downtime=(3_600.0, 172_800.0),
             pace=8_000.0,
             stretch=600.0,
+        ),
+        Profile(
+            name="order",
+            acts={
+                "crash": 2,
+                "stall": 1,
+                "stop": 1,
+                "mood": 4,
+                "trouble": 1,
+                "change": 0.5,
+                "pause": 0.5,
+                "resume": 1,
+                "redrive": 1,
+                "purge": 1,
+                "publish": 3,
+            },
+            moods=_MOODS,
+            subscriptions=(1, 3),
+            events=(40, 160),
+            pace=3.0,
+            ordered=0.9,
         ),
         Profile(
             name="storm",

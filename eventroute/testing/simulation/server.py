@@ -140,8 +140,9 @@ class Server:
         world.note(self.host.name, "has ended%s", "" if router.clean else ", and not cleanly")
         for session, lease in world.leases.items():
             left = lease.host is self.host and not lease.closed and not lease.lost
-            if left and world.tables.has_session(session):
-                world.require(not world.calm_for(30.0), "%s has ended, and its lease is open", self.host.name)
+            if left:
+                lapsed = not world.tables.has_session(session)
+                world.require(lapsed or not world.calm_for(30.0), "%s has ended, and its lease is open", self.host.name)
                 lease.lost = True
 
     def _ended(self, error: Exception, up: bool) -> None:

@@ -159,6 +159,7 @@ class _Attempt:
         self._require(not late, "an attempt after it has expired")
         self._check_news()
         self._check_hold()
+        self._check_order()
         session = host.sessions.get(timeline.bus, "")
         if timeline.removed_at == math.inf and world.tables.has_session(session):
             # One whose lease has lapsed unnoticed may do what it had in hand, and others do it too. A range that was
@@ -167,6 +168,31 @@ class _Attempt:
                 self._check_right(session)
             for ack in fate.acks:
                 self._check_repeat(ack, fate)
+
+    def _check_order(self) -> None:
+        """Of one key, what is older has come to its end, and nothing else is under way."""
+        world, timeline, key = self.world, self.timeline, self.fact.key
+        if key is None or self.fact.offset < timeline.in_order_from or timeline.removed_at < math.inf:
+            return
+        stale = not world.tables.has_session(self.host.sessions.get(timeline.bus, ""))
+        excused = stale and self.host.stalled_at >= 0
+        for fact in world.model.of_bus(timeline.bus):
+            if fact.key != key or not timeline.in_order_from <= fact.offset < self.fact.offset:
+                continue
+            fate = timeline.fate(fact.offset)
+            done = fate.over or (fate.claimed and not fate.expected)
+            self._require(done or excused, f"an attempt before offset {fact.offset} of its key has come to its end")
+        for other in world.under_way.setdefault((*self._key, key), []):
+            self._require(
+                excused or self._may_be_beside(other), f"an attempt beside {other.host.name}'s at {other.fact.offset}"
+            )
+        world.under_way[*self._key, key].append(self)
+
+    def _may_be_beside(self, other: _Attempt) -> bool:
+        """Whether nothing could hinder two attempts of a key: one is dead or stood still, or came out of its order."""
+        dead = other.host.life.dead or other.host.life.stalled or other.host.stalled_at >= other.began
+        fates = [self.timeline.fate(one.fact.offset) for one in (self, other)]
+        return dead or any(fate.redriven and not fate.owed_since for fate in fates)
 
     def _check_news(self) -> None:
         """What is paused, gone or changed must be known before long."""
@@ -214,6 +240,9 @@ class _Attempt:
         world, host, timeline, offset = self.world, self.host, self.timeline, self.fact.offset
         if world.over or host.life.dead:
             return
+        flying = world.under_way.get((*self._key, self.fact.key or 0), [])
+        if self in flying:
+            flying.remove(self)
         now = world.now()
         host.flying[self._key] -= 1
         world.note(host.name, "outcome: %s/%d offset %d: %s", *self._key, offset, outcome or "cut off")
@@ -223,7 +252,9 @@ class _Attempt:
         host.ended[(*self._key, offset)] = Ended(outcome, host.clock.time(), self.began_wall)
         if isinstance(outcome, Delivered):
             world.delivered += 1
-            timeline.fate(offset).acks.append(Ack(host.sessions.get(timeline.bus, ""), world.tick()))
+            fate = timeline.fate(offset)
+            fate.acks.append(Ack(host.sessions.get(timeline.bus, ""), world.tick()))
+            fate.ended = world.seq
         elif isinstance(outcome, RetryLater) and outcome.hold_lane and outcome.after is not None:
             session = host.sessions.get(timeline.bus, "")
             host.holds[self._key] = (session, self.variant, now + outcome.after)

@@ -26,17 +26,31 @@ def patience(stage: Stage) -> float:
     return 2 * max(waits) + asked + 3 * stage.lease + world.jumped_back + 2 * world.profile.skew + 60.0 * world.stretch
 
 
+def stuck(world: World) -> dict[str, bool]:
+    """The subscriptions of which all that waits is held by dead letters, and whether that is as much as may wait."""
+    summaries = [summary for bus in world.tables.buses() for summary in world.tables.waiting(bus, None, world.now())]
+    return {
+        one.subscription: one.count >= world.model.alive[one.subscription].current.policy.max_waiting
+        for one in summaries
+        if one.stuck == one.count
+    }
+
+
 def drained(world: World) -> bool:
-    """Whether nothing is left to be done, but for what is paused."""
+    """Whether nothing is left to be done, but for what is paused, or held by dead letters."""
+    held_back = stuck(world)
     for bus in world.tables.buses():
         if world.tables.timers(bus).next_due is not None:
             return False
         end = world.tables.bounds(bus).end
         for reader in world.tables.readers(bus):
             goal = end if reader.until is None else min(end, reader.until)
-            if reader.position < goal and not (reader.subscription and world.model.alive[reader.subscription].paused):
+            name = reader.subscription
+            if reader.position < goal and not (name and (world.model.alive[name].paused or held_back.get(name))):
                 return False
-    return all(timeline.paused or not world.rows(name) for name, timeline in world.model.alive.items())
+    return all(
+        timeline.paused or name in held_back or not world.rows(name) for name, timeline in world.model.alive.items()
+    )
 
 
 def undone(world: World) -> str:
@@ -52,12 +66,13 @@ def undone(world: World) -> str:
 
 
 def held(world: World) -> int:
-    """How many deliveries are held back, since their subscriptions are paused."""
+    """How many deliveries are held back, since their subscriptions are paused, or a dead letter holds their key."""
+    held_back = stuck(world)
     return sum(
         (fact.offset >= timeline.first and _is_owed(timeline.fate(fact.offset), timeline.current.matches(fact)))
         or world.row(timeline.id, fact.offset) is not None
         for timeline in world.model.alive.values()
-        if timeline.paused
+        if timeline.paused or timeline.id in held_back
         for fact in world.model.of_bus(timeline.bus)
     )
 
@@ -76,7 +91,7 @@ def _in_hand(world: World) -> int:
 
 
 def _is_owed(fate: Fate, matches: bool) -> bool:
-    if fate.letter is not None:
+    if fate.letter is not None or fate.purged:
         return False
     acked = any(ack.seq > fate.redriven for ack in fate.acks)
     return not acked and (matches if fate.expected is None else fate.expected)
@@ -116,21 +131,23 @@ def _judge(world: World, timeline: Timeline, offset: int) -> None:
     if offset < timeline.first:
         world.require(not fate.acks and not waits, "%s/%d has got offset %d, before its start", *where)
         return
-    if not fate.claimed and timeline.paused:
+    held_back = stuck(world)
+    if not fate.claimed and (timeline.paused or held_back.get(timeline.id)):
         return
     world.require(fate.claimed, "%s/%d: offset %d was never claimed", *where)
     kept = (
         bool(fate.acks)
         or fate.letter is not None
-        or (waits and timeline.paused)
+        or fate.purged
+        or (waits and (timeline.paused or timeline.id in held_back))
         or _is_claimed(world, timeline, offset)
     )
     world.require(not fate.expected or kept, "%s/%d: offset %d is lost", *where)
 
 
 def _is_claimed(world: World, timeline: Timeline, offset: int) -> bool:
-    """Whether it lies in a range of its own reader that somebody has claimed, and it is paused."""
-    return timeline.paused and any(
+    """Whether it lies in a range of its own reader that somebody has claimed, and it is paused or held."""
+    return (timeline.paused or timeline.id in stuck(world)) and any(
         reader.subscription == timeline.id and reader.position <= offset < reader.claimed
         for reader in world.tables.readers(timeline.bus)
     )

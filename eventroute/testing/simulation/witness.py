@@ -9,6 +9,7 @@ from eventroute.errors import LeaseLost
 from eventroute.event import Event
 from eventroute.push.outcome import Delivered, Rejected
 from eventroute.storage.base import Advance, BreakerState, Bury, Complete, Reader, Settle, Trip, Wait, Waiting
+from eventroute.testing.simulation.entries import key_of, short
 from eventroute.testing.simulation.model import Timeline
 from eventroute.testing.simulation.world import Ended, Host, Lease, World
 
@@ -79,8 +80,14 @@ class Witness:
                 first = world.tables.offset_at(bus, start) if isinstance(start, float) else max(start, bounds.first)
             timeline = Timeline(name, number, bus, first, [(world.now(), known)])
             model.alive[name] = model.timelines[name, number] = timeline
+            if known.policy.order_by is not None:
+                timeline.in_order_from = first
             world.note(self._host.name, "subscribed %s/%d on %s from %d", name, number, bus, first)
         elif timeline.current is not known:
+            if known.policy.order_by is None:
+                timeline.in_order_from = float("inf")
+            elif timeline.current.policy.order_by is None:
+                timeline.in_order_from = max(timeline.first, world.tables.bounds(bus).end)
             timeline.versions.append((world.now(), known))
             world.note(self._host.name, "changed %s/%d: filter %d", name, number, known.filter)
 
@@ -112,8 +119,25 @@ class Witness:
             if fate is not None and fate.letter is not None:
                 redriven += 1
                 fate.redriven, fate.letter, fate.expected = self._world.seq, None, True
+                if fate.holds:
+                    fate.holds, fate.owed_since = False, self._world.seq
         self._world.require(redriven == count, "%d letters were redriven, and %d are known", count, redriven)
         self._world.note(self._host.name, "redrove %d on %s", count, bus)
+
+    def before_purge(self, bus: str, letters: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+        """Which of them are there."""
+        return [name for name in letters if self._world.tables.dead_letter(bus, *name) is not None]
+
+    def after_purge(self, there: list[tuple[str, int]], count: int, bus: str, letters: Any) -> None:
+        """Dead letters are gone, and what they held goes on."""
+        self._world.require(count == len(there), "purged %d dead letters, and %d were there", count, len(there))
+        for name, offset in there:
+            timeline = self._world.model.alive.get(name)
+            fate = None if timeline is None else timeline.fates.get(offset)
+            if fate is not None and fate.letter is not None:
+                fate.ended = self._world.seq if fate.holds else fate.ended
+                fate.letter, fate.holds, fate.purged = None, False, True
+        self._world.note(self._host.name, "purged on %s: %s", bus, there)
 
     # -- sessions and claims ---------------------------------------------------------------------------------------
 
@@ -152,7 +176,7 @@ class Witness:
         world.fault("lease lost")
         world.note(self._host.name, "lost its lease")
 
-    def before_claim(self, bus: str, reader: str, session: Any, *, limit: int) -> Reader | None:
+    def before_claim(self, bus: str, reader: str, session: Any, **rest: Any) -> Reader | None:
         """How far the reader is."""
         self._host.sessions[bus] = session.id
         return self._world.tables.reader(bus, reader)  # type: ignore[no-any-return]
@@ -210,7 +234,7 @@ class Witness:
             reader = world.tables.reader(bus, name)
             if reader is not None:
                 passing.append((name, reader.position, reader.until, self._served(bus, name)))
-        keys = [_key(entry) for entry in entries if isinstance(entry, Bury | Settle | Wait)]
+        keys = [key_of(entry) for entry in entries if isinstance(entry, Bury | Settle | Wait)]
         rows = {key: world.row(*key) for key in keys}
         return passing, {key: None if row is None else row[0] for key, row in rows.items()}
 
@@ -223,14 +247,14 @@ class Witness:
         for entry in entries:
             if not isinstance(entry, Bury | Settle | Wait):
                 continue
-            key = _key(entry)
+            key = key_of(entry)
             timeline = self._world.model.alive.get(key[0])
             if timeline is not None and timeline.bus == bus:
                 self._written(timeline, entry, rows[key])
             rows[key] = entry.waiting if isinstance(entry, Wait) else None
         for passed in passing:
             self._passed(bus, *passed)
-        self._world.note(self._host.name, "wrote %s", [_short(entry) for entry in entries])
+        self._world.note(self._host.name, "wrote %s", [short(entry) for entry in entries])
 
     def _passed(
         self, bus: str, name: str, position: int, until: int | None, served: list[tuple[Timeline, int, float]]
@@ -242,7 +266,7 @@ class Witness:
         for timeline, start, stop in served:
             for offset in range(max(position, start), int(min(position if end is None else end, stop))):
                 fate = timeline.fate(offset)
-                kept = fate.acks or fate.letter is not None or world.row(timeline.id, offset) is not None
+                kept = fate.acks or fate.letter is not None or fate.purged or world.row(timeline.id, offset) is not None
                 where = (name, timeline.id, timeline.number, offset)
                 world.require(fate.claimed, "%s passed %s/%d offset %d, and never claimed it", *where)
                 world.require(
@@ -278,7 +302,16 @@ class Witness:
         where = (timeline.id, timeline.number, letter.offset)
         ended = self._ended(timeline, letter.offset)
         outcome = None if ended is None else ended.outcome
-        timeline.fate(letter.offset).letter = letter.reason
+        fate = timeline.fate(letter.offset)
+        fate.letter, fate.holds = letter.reason, entry.key is not None
+        fate.ended = fate.ended if fate.holds else world.seq
+        policies = [definition.policy for definition in timeline.since(world.now() - 60.0)]
+        holding = fact.key is not None and all(policy.when_stuck == "hold" for policy in policies)
+        world.require(
+            fate.holds or not holding or (fate.redriven > 0 and not fate.owed_since),
+            "%s/%d: the dead letter of offset %d does not hold its key",
+            *where,
+        )
         if ended is None and timeline.fate(letter.offset).taken:  # two attempts at once came to the same
             return
         world.require(letter.event == fact.raw, "%s/%d: the dead letter of offset %d has another event", *where)
@@ -322,7 +355,8 @@ class Witness:
         """A failed attempt was written down."""
         world = self._world
         where = (timeline.id, timeline.number, row.offset)
-        if row.reason == "no-sink":
+        if row.reason in ("no-sink", "lease-late"):
+            self._ended(timeline, row.offset)
             return
         ended = self._ended(timeline, row.offset)
         again = bool(timeline.fate(row.offset).taken)  # the range was matched again, and its attempts count from none
@@ -358,23 +392,3 @@ class Witness:
 def max_rows(timeline: Timeline, world: World) -> int:
     """The most rows a subscription may have: its bound, and what each worker may have in hand."""
     return max(definition.policy.max_waiting for definition in timeline.since(-1.0)) + 4 * 1_100
-
-
-def _key(entry: Any) -> tuple[str, int]:
-    if isinstance(entry, Settle):
-        return entry.subscription, entry.offset
-    body = entry.waiting if isinstance(entry, Wait) else entry.letter
-    return body.subscription, body.offset
-
-
-def _short(entry: Any) -> str:
-    if isinstance(entry, Trip):
-        return f"Trip {entry.state.subscription} #{entry.state.serial} open {entry.state.opened} {entry.state.trips}"
-    if isinstance(entry, Advance | Complete):
-        end = entry.start if isinstance(entry, Advance) else entry.claim.end
-        return f"{type(entry).__name__} {entry.claim.reader} [{entry.claim.start}, {end})"
-    name, offset = _key(entry)
-    if isinstance(entry, Wait):
-        row = entry.waiting
-        return f"Wait {name} {offset} due {row.due:.3f} #{row.attempts} {row.reason}{' held' if entry.held else ''}"
-    return f"{type(entry).__name__} {name} {offset}{f' {entry.letter.reason}' if isinstance(entry, Bury) else ''}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from typing import Any
 
 import anyio
 from attrs import Factory, define, field
@@ -108,6 +109,8 @@ class World:
     """What was injected, by kind."""
     violation: str | None = None
     failed: anyio.Event = Factory(anyio.Event)
+    under_way: dict[tuple[str, int, int], list[Any]] = Factory(dict)
+    """Attempts of subscriptions that are in order, by subscription and key."""
     knobs: dict[str, float] = Factory(dict)
     """The bounds that were turned down, and to what."""
     trace: list[str] = Factory(list)
