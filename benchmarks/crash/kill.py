@@ -39,9 +39,10 @@ def fast_folder() -> str | None:
 class Victims:
     """The server that forks the processes which are killed."""
 
-    def __init__(self) -> None:
-        self._server = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.crash.victim"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    def __init__(self, mutation: str) -> None:
+        command = [sys.executable, "-m", "benchmarks.crash.victim", *([mutation] if mutation else [])]
+        self._server = subprocess.Popen(  # noqa: S603 - it is of our own
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
     def __enter__(self) -> Self:
@@ -63,11 +64,11 @@ class Victims:
             told.hear(kind, name, int(offset))
 
 
-def kill(mode: str, times: int, *, seed: int, folder: Path) -> Tally:
-    """Kill so many processes in one mode."""
+def kill(mode: str, times: int, *, seed: int, folder: Path, mutation: str = "") -> Tally:
+    """Kill so many processes in one mode; with a mutation, stop at the first fault."""
     tally = Tally()
-    with Victims() as victims:
-        while tally.crashes < times:
+    with Victims(mutation) as victims:
+        while tally.crashes < times and not (tally.faults and mutation):
             number = tally.crashes
             lot = random.Random(f"{seed} {mode} {number}")
             place = folder / f"{mode}-{number}"

@@ -11,7 +11,7 @@ import anyio
 
 from benchmarks.crash.connection import storage_on
 from benchmarks.crash.disk import Disk, DiskLayer
-from benchmarks.crash.work import BUS, SUBSCRIPTION, Tally, Told, faults, look, publish, settle, trim
+from benchmarks.crash.work import BUS, SUBSCRIPTION, Tally, Told, delay, faults, look, publish, settle, trim
 from eventroute.errors import StorageError
 from eventroute.storage.sqlite import SQLiteStorage
 
@@ -57,6 +57,8 @@ async def _crash(layer: DiskLayer, disk: Disk, path: Path, told: Told, run: str,
                 for task in range(2):
                     tasks.start_soon(partial(publish, storage, f"{run}.{task}", lot, told.hear, times=30))
                 tasks.start_soon(partial(settle, storage, lot, told.hear, times=20))
+                if lot.random() < 0.5:
+                    tasks.start_soon(partial(delay, storage, f"{run}.later", lot, told.hear, times=15))
                 if lot.random() < 0.3:
                     tasks.start_soon(partial(trim, storage, told.hear, keep=5, times=10))
             disk.cut_after = 0

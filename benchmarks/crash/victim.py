@@ -2,7 +2,7 @@
 
 Reads `MODE RUN SINCE SECONDS PATH` line by line, lets a fork work for so many seconds, counted from its beginning
 (`begun`) or from its first answer (`told`), and kills it. Meanwhile that says what its storage tells it; `end` is said
-once it is dead.
+once it is dead. An argument names a mutation: then the storage does it wrong (`benchmarks.crash.mutants`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from pathlib import Path
 
 import anyio
 
-from benchmarks.crash.work import BUS, SUBSCRIPTION, publish, settle, trim
+from benchmarks.crash.mutants import mutate
+from benchmarks.crash.work import BUS, SUBSCRIPTION, delay, publish, settle, trim
 from eventroute.storage.sqlite import SQLiteStorage
 
 Mode = Callable[[Path, str], Awaitable[None]]
@@ -47,6 +48,7 @@ async def _work(path: Path, run: str, *, trims: bool, settles: bool) -> None:
                 tasks.start_soon(publish, storage, f"{run}.{task}", lot, tell)
             if settles:
                 tasks.start_soon(settle, storage, lot, tell)
+                tasks.start_soon(delay, storage, f"{run}.later", lot, tell)
             if trims:
                 tasks.start_soon(partial(trim, storage, tell, keep=20))
 
@@ -94,4 +96,6 @@ def serve() -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:]:
+        mutate(sys.argv[1])
     serve()

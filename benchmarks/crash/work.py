@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TypeVar
@@ -12,7 +13,19 @@ import anyio.lowlevel
 from attrs import Factory, define
 
 from eventroute.errors import StorageError
-from eventroute.storage.base import DEFAULT_BUS, LIVE, Bury, Complete, DeadLetter, Entry, Record, Session, Storage
+from eventroute.storage.base import (
+    DEFAULT_BUS,
+    LIVE,
+    Bury,
+    Complete,
+    DeadLetter,
+    Delayed,
+    Entry,
+    Record,
+    Session,
+    Storage,
+    Timer,
+)
 
 BUS = DEFAULT_BUS
 SUBSCRIPTION = "s"
@@ -20,8 +33,8 @@ _TRIES = 3
 T = TypeVar("T")
 
 Tell = Callable[[str, str, int], None]
-"""Hears of each answer ("append", "bury", "position"), with the name of the batch and an offset; and of each "trim",
-before it is asked for, with where it ends."""
+"""Hears of each answer ("append", "bury", "position", "delay", "cancel"), with the name of the batch or timer and an
+offset; and of each "trim", before it is asked for, with where it ends, as of each "cancelling"."""
 
 
 @define
@@ -34,6 +47,10 @@ class Told:
     position: int = 0
     trimmed: int = 0
     """What is below may be gone."""
+    delayed: set[str] = Factory(set)
+    """The names of delayed events."""
+    cancelling: set[str] = Factory(set)
+    cancelled: set[str] = Factory(set)
 
     def hear(self, kind: str, name: str, offset: int) -> None:
         if kind == "append":
@@ -42,6 +59,12 @@ class Told:
             self.buried.add(offset)
         elif kind == "trim":
             self.trimmed = max(self.trimmed, offset)
+        elif kind == "delay":
+            self.delayed.add(name)
+        elif kind == "cancelling":
+            self.cancelling.add(name)
+        elif kind == "cancel":
+            self.cancelled.add(name)
         else:
             self.position = max(self.position, offset)
 
@@ -54,6 +77,7 @@ class Found:
     log: list[Record]
     letters: list[DeadLetter]
     position: int
+    timers: list[Timer] = Factory(list)
 
 
 @define
@@ -68,6 +92,11 @@ class Tally:
 def batch(name: str, size: int) -> list[bytes]:
     """The events of a batch, from which its name and size can be told."""
     return [f'{{"id":"{name}/{part}/{size}"}}'.encode() for part in range(size)]
+
+
+def delayed_event(name: str) -> bytes:
+    """A delayed event, from which its name can be told."""
+    return b'{"delayed":"%s"}' % name.encode()
 
 
 async def publish(storage: Storage, task: str, lot: random.Random, tell: Tell, *, times: int = 1 << 30) -> None:
@@ -110,6 +139,30 @@ async def settle(storage: Storage, lot: random.Random, tell: Tell, *, times: int
         tell("position", "", claim.end)
 
 
+async def delay(storage: Storage, task: str, lot: random.Random, tell: Tell, *, times: int = 1 << 30) -> None:
+    """Put a timer and fire some, or cancel one, again and again, while the storage lets us. They are due at a time of
+    ours, from 0 to 1.
+    """
+    for number in range(times):
+        name = f"{task}.{number}"
+        timer = Delayed(lot.random(), delayed_event(name))
+        if await _patiently(partial(storage.append, BUS, [], append_id=f"delayed {name}", delayed=[timer])) is None:
+            return
+        tell("delay", name, 0)
+        if lot.random() < 0.2:
+            await _cancel(storage, tell)
+        else:
+            await _patiently(partial(storage.fire_timers, BUS, now=lot.random(), limit=lot.randint(1, 3)))
+
+
+async def _cancel(storage: Storage, tell: Tell) -> None:
+    for timer in await _patiently(partial(storage.timers, BUS, limit=1)) or ():
+        name = _delayed_name(timer.event)
+        tell("cancelling", name, 0)
+        if await _patiently(partial(storage.cancel_timer, BUS, timer.id)):
+            tell("cancel", name, 0)
+
+
 async def trim(storage: Storage, tell: Tell, *, keep: int, times: int = 1 << 30) -> None:
     """Take away what is settled, but for the last `keep` events."""
     for _ in range(times):
@@ -149,7 +202,12 @@ async def look(storage: Storage) -> Found:
         BUS, after=(SUBSCRIPTION, letters[-1].offset) if letters else None, limit=10_000
     ):
         letters += page_of_letters
-    return Found(bounds.first, log, letters, (await storage.readers(BUS))[0].position)
+    timers: list[Timer] = []
+    while page_of_timers := await storage.timers(
+        BUS, after=(timers[-1].due, timers[-1].id) if timers else None, limit=10_000
+    ):
+        timers += page_of_timers
+    return Found(bounds.first, log, letters, (await storage.readers(BUS))[0].position, timers)
 
 
 def faults(told: Told, found: Found) -> list[str]:
@@ -175,7 +233,22 @@ def faults(told: Told, found: Found) -> list[str]:
     ]
     if found.position < told.position:
         wrong.append(f"the position {told.position} is lost, it is {found.position}")
-    return wrong
+    return wrong + _faults_of_timers(told, found)
+
+
+def _faults_of_timers(told: Told, found: Found) -> list[str]:
+    """Each delayed event is a timer or in the log, once; of each task at most one is there that was not answered."""
+    events = [timer.event for timer in found.timers]
+    events += [record.event for record in found.log if _delayed_name(record.event)]
+    names = Counter(_delayed_name(event) for event in events)
+    wrong = [f"a timer is altered: {event!r}" for event in events if not _delayed_name(event)]
+    wrong += [f"the delayed event {name} is there twice" for name, times in names.items() if name and times > 1]
+    if found.first == 1:  # else it may have been fired and trimmed
+        lost = told.delayed - told.cancelling - set(names)
+        wrong += [f"the delayed event {name} is lost" for name in sorted(lost)]
+    wrong += [f"the delayed event {name} is there, and was cancelled" for name in sorted(told.cancelled & set(names))]
+    unanswered = Counter(name.rpartition(".")[0] for name in set(names) - told.delayed)
+    return wrong + [f"of {task} there are timers that nobody put" for task, count in unanswered.items() if count > 1]
 
 
 def _batches(found: Found) -> tuple[dict[str, int], list[str]]:
@@ -184,6 +257,9 @@ def _batches(found: Found) -> tuple[dict[str, int], list[str]]:
     place = 0
     while place < len(found.log):
         record = found.log[place]
+        if _delayed_name(record.event):
+            place += 1
+            continue
         name, part, size = _parts(record.event)
         events = [record.event for record in found.log[place : place + size - part]]
         if not name or events != batch(name, size)[part:] or name in starts or (part and place):
@@ -191,6 +267,12 @@ def _batches(found: Found) -> tuple[dict[str, int], list[str]]:
         starts[name] = record.offset - part
         place += size - part
     return starts, []
+
+
+def _delayed_name(event: bytes) -> str:
+    """The name of a delayed event; empty: it is none, or altered."""
+    name = event.decode(errors="replace")[12:-2]
+    return name if event == delayed_event(name) else ""
 
 
 def _parts(event: bytes) -> tuple[str, int, int]:
