@@ -84,7 +84,7 @@ def _check_types(_instance: object, _attribute: object, types: Sequence[object])
 
 def _check_filters(_instance: object, _attribute: object, filters: Sequence[object]) -> None:
     for place, spec in enumerate(filters):
-        if not isinstance(spec, Mapping | str):
+        if not isinstance(spec, dict | str | Mapping):
             raise InvalidSubscription(f"{spec!r} is neither an object nor an expression", where=f"filters[{place}]")
 
 
@@ -115,6 +115,8 @@ def _filters(value: object) -> tuple[Mapping[str, Any] | str, ...]:
 
 
 def _listed(value: object, where: str) -> tuple[Any, ...]:
+    if isinstance(value, list | tuple):
+        return tuple(value)
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Sequence):
         raise InvalidSubscription(f"{value!r} is not a list", where=where)
     return tuple(value)

@@ -49,6 +49,9 @@ LANGUAGES: Final[Mapping[str, NodeParser]] = {
 BUILT_IN: Final = frozenset({*_RELATIONS, *LANGUAGES, "all", "any", "not", "pattern"})
 
 _EXAMPLE: Final = "{'exact': {'type': 'com.example.made'}}"
+_OBJECTS: Final = (dict, Mapping)  # it takes long to ask whether something is a Mapping
+_LISTS: Final = (list, tuple, Sequence)
+_TEXTS: Final = (str, bytes, bytearray, memoryview)
 _LONGEST_NAME: Final = 64  # comparing names takes quadratic time
 _plain = re.compile(r"[a-z0-9]{1,64}").fullmatch
 _surrogate = re.compile("[\ud800-\udfff]").search
@@ -113,7 +116,7 @@ class _Reader:
     def _dialect(self, spec: object, where: str) -> tuple[str, object]:
         if isinstance(spec, str):
             return "expr", spec
-        if not isinstance(spec, Mapping):
+        if not isinstance(spec, _OBJECTS):
             raise InvalidFilter(f"expected an object such as {_EXAMPLE}, not {reprlib.repr(spec)}", where=where)
         if len(spec) != 1:
             raise InvalidFilter(_one_name(spec), where=where)
@@ -129,7 +132,7 @@ class _Reader:
         return f"unknown dialect {reprlib.repr(name)}{meant}; known are {', '.join(known)}"
 
     def _text(self, relation: Relation, value: object, where: str, depth: int) -> Node:
-        if not isinstance(value, Mapping) or not value:
+        if not isinstance(value, _OBJECTS) or not value:
             raise InvalidFilter(
                 f"expected an object, field -> text, not {reprlib.repr(value)}: write {_EXAMPLE}", where=where
             )
@@ -161,7 +164,7 @@ class _Reader:
 
 
 def _is_list(value: object) -> TypeGuard[Sequence[object]]:
-    return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray | memoryview)
+    return isinstance(value, _LISTS) and not isinstance(value, _TEXTS)
 
 
 def _filters(value: object, where: str) -> Sequence[object]:

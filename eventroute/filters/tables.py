@@ -125,13 +125,11 @@ class Column(Generic[E]):
 
     def size(self, predicate: Predicate) -> float:
         """How many entries are held under a predicate, more or less."""
-        match predicate:
-            case Text(relation, _, literal):
-                return len(self._buckets(relation).get(literal, ()))
-            case Span(_, low, high):
-                return self._ranges(predicate).size(low, high)
-            case Present():
-                return _PRESENT + len(self._present.entries)
+        if isinstance(predicate, Text):
+            return len(self._buckets(predicate.relation).get(predicate.literal, ()))
+        if isinstance(predicate, Span):
+            return self._ranges(predicate).size(predicate.low, predicate.high)
+        return _PRESENT + len(self._present.entries)
 
     def forget(self) -> None:
         """Keep nothing in mind: the column or one of its entries has changed."""

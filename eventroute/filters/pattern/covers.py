@@ -61,8 +61,10 @@ def pattern_cover(one: Object | Leaf, cost: Callable[[Predicate], float], path: 
     known = [option for option in options if option is not None]
     if not known:
         return None
-    predicates, decides = min(known, key=lambda option: sum(map(cost, option[0])))
-    return predicates, decides and len(options) == 1
+    if len(options) == 1:
+        return known[0]
+    predicates, _ = known[0] if len(known) == 1 else min(known, key=lambda option: sum(map(cost, option[0])))
+    return predicates, False
 
 
 def _union(options: list[Found | None]) -> Found | None:

@@ -30,6 +30,9 @@ _ELSEWHERE: Final = {
 }
 """What EventBridge and others call what CloudEvents calls otherwise."""
 
+_OBJECTS: Final = (dict, Mapping)  # it takes long to ask whether something is a Mapping
+_LISTS: Final = (list, tuple, Sequence)
+_TEXTS: Final = (str, bytes, bytearray, memoryview)
 _is_attribute = re.compile(r"[a-z0-9]+").fullmatch
 _plain = re.compile(r"[A-Za-z0-9_$-]{1,64}").fullmatch
 _surrogate = re.compile("[\ud800-\udfff]").search
@@ -52,7 +55,7 @@ class _Reader:
         return self._object(members, where, depth, top=True)
 
     def _enter(self, spec: object, where: str, depth: int) -> Mapping[object, object]:
-        if not isinstance(spec, Mapping):
+        if not isinstance(spec, _OBJECTS):
             raise InvalidFilter(f"expected an object such as {_EXAMPLE}, not {reprlib.repr(spec)}", where=where)
         if not spec:
             raise InvalidFilter(f"the object is empty, and says nothing: write one such as {_EXAMPLE}", where=where)
@@ -93,7 +96,7 @@ class _Reader:
     def _member(self, value: object, where: str, depth: int) -> Object | Leaf:
         if _is_list(value):
             return self._leaf(value, where)
-        if isinstance(value, Mapping):
+        if isinstance(value, _OBJECTS):
             return self._object(self._enter(value, where, depth), where, depth, top=False)
         raise InvalidFilter(_no_list(value, where), where=where)
 
@@ -104,7 +107,7 @@ class _Reader:
         for place, one in enumerate(value):
             below = f"{where}[{place}]"
             try:
-                read = test(one) if isinstance(one, Mapping) else literal(one)
+                read = test(one) if isinstance(one, _OBJECTS) else literal(one)
             except Unfit as unfit:
                 raise InvalidFilter(unfit.reason, where=below + unfit.where) from None
             self._count(below, len(read.tests) if isinstance(read, AnythingBut) else 1)
@@ -113,7 +116,7 @@ class _Reader:
 
 
 def _is_list(value: object) -> TypeGuard[Sequence[object]]:
-    return isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray | memoryview)
+    return isinstance(value, _LISTS) and not isinstance(value, _TEXTS)
 
 
 def _below(name: object, where: str) -> str:
@@ -132,7 +135,7 @@ def _checked(name: object, value: object, where: str, *, top: bool) -> str:
         return name
     if not _is_attribute(name):
         raise InvalidFilter(f"{_no_attribute(name)}; other members of a pattern stand in 'data'", where=where)
-    if isinstance(value, Mapping):
+    if isinstance(value, _OBJECTS):
         raise InvalidFilter(_no_members(name, value), where=where)
     return name
 
