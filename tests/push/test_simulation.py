@@ -18,15 +18,16 @@ from eventroute.testing.simulation.profile import PROFILES
 from eventroute.testing.simulation.run import Report, simulate
 
 SEEDS = {
-    "calm": 25,
+    "calm": 20,
     "sinks": 25,
     "storage": 25,
     "crashes": 35,
     "changes": 25,
     "clock": 15,
+    "measure": 10,
     "days": 10,
     "order": 25,
-    "storm": 15,
+    "storm": 10,
 }
 """200 in all."""
 
@@ -37,7 +38,8 @@ EXPECTED = {
     "crashes": {"crash", "stall", "claim taken over", "lease lost"},
     "changes": {"crash", "sink gone"},
     "clock": {"clock jump"},
-    "days": {"crash", "sink down"},
+    "measure": {"batch", "stall", "crash", "breaker opens"},
+    "days": {"crash", "sink down", "breaker opens"},
     "order": {"crash", "stall", "claim taken over", "lease lost", "sink liar", "storage fails before"},
     "storm": {"crash", "stall", "storage fails before", "clock jump", "sink fault"},
 }

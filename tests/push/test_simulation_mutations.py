@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from eventroute.push import lane, outages, retrying, scheduler, turns, worker
+from eventroute.push import batch, lane, outages, pace, retrying, scheduler, turns, worker
 from eventroute.push.attempt import entry_after
 from eventroute.push.deadlines import Deadlines
 from eventroute.push.delivery import Delivery, Range
@@ -220,6 +220,27 @@ def outages_are_forgotten(patch: Patch) -> None:
     patch.setattr(outages.Outages, "look", look)
 
 
+def no_rate(patch: Patch) -> None:
+    """Whatever waits for its rate goes at once."""
+    patch.setattr(pace.Pace, "take", lambda self, now, events: 0.0)
+
+
+def rate_is_refilled(patch: Patch) -> None:
+    """With a new lease the rate begins anew."""
+    real = worker.Worker.attach
+
+    def attach(self: worker.Worker, tasks: Any) -> None:
+        self._paces = {}
+        real(self, tasks)
+
+    patch.setattr(worker.Worker, "attach", attach)
+
+
+def whole_batch_is_blamed(patch: Patch) -> None:
+    """Where one event of a batch is rejected, all are."""
+    patch.setattr(batch, "blames_one", lambda outcome: False)
+
+
 def no_survey(patch: Patch) -> None:
     """A process looks only after what it has written itself."""
 
@@ -315,6 +336,9 @@ MUTATIONS: dict[Callable[[Patch], None], tuple[str, ...]] = {
     timers_stay: ("calm",),
     no_recount: ("calm",),
     outages_are_forgotten: ("days",),
+    no_rate: ("measure",),
+    rate_is_refilled: ("measure",),
+    whole_batch_is_blamed: ("measure",),
     no_survey: ("crashes", "calm"),
     lease_is_not_kept: ("calm",),
     reorder_a_key: ("order",),

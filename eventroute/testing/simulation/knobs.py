@@ -30,6 +30,7 @@ _LONG: tuple[tuple[str, str], ...] = (
     ("eventroute.retaining", "LOOK_EVERY"),
     ("eventroute.router", "LOOK_EVERY"),
     ("eventroute.push.firing", "LOOK_EVERY"),
+    ("eventroute.push.forwarding", "LOOK_EVERY"),
 )
 
 

@@ -33,6 +33,8 @@ class Profile:
     """How far the wall clocks of processes are apart at most."""
     stretch: float = 1.0
     """By how much waits (backoff, leases, surveys) are longer than in the other profiles."""
+    measured: bool = False
+    """Whether subscriptions have rates and batches."""
     exact: bool = False
     """Whether nothing happens that would excuse a repeat."""
     ordered: float = 0.0
@@ -85,6 +87,12 @@ PROFILES: Mapping[str, Profile] = {
             moods=("fine", "flaky", "down", "retry-after", "hold"),
             jumps=300.0,
             skew=3.0,
+        ),
+        Profile(
+            name="measure",
+            acts={"mood": 4, "publish": 3, "crash": 0.5, "stall": 1, "stop": 1, "change": 1, "pause": 0.5, "resume": 1},
+            moods=("fine", "slow", "flaky", "down", "hang", "liar", "retry-after", "hold", "reject", "gone"),
+            measured=True,
         ),
         Profile(
             name="days",

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import Literal
 
 import anyio
-from attrs import frozen
+from attrs import evolve, frozen
 
 from eventroute.event import Event
 from eventroute.push.policy import DeliveryPolicy
@@ -150,7 +150,7 @@ class _Play:
         world, stage, lot = self._world, self._stage, self._world.lot
         profile = world.profile
         stage.lease = lot.choice([2.0, 5.0, 20.0]) * max(1.0, profile.stretch / 3)
-        stage.function = draw_policy(world) if lot.random() < 0.3 else None
+        stage.function = evolve(draw_policy(world), mode="binary") if lot.random() < 0.3 else None
         world.note("world", "lease %g, knobs %s", stage.lease, world.knobs)
         stage.slots = [None] * lot.randint(*profile.processes)
         for slot in range(len(stage.slots)):

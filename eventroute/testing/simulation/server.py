@@ -155,7 +155,7 @@ class Server:
         world.violate(f"{name}: the router has ended with {[repr(one) for one in _leaves(error)]}")
 
     async def _serve_function(self, router: Router, policy: DeliveryPolicy) -> None:
-        sink = self._sinks.function(self.host, FUNCTION)
+        sink = self._sinks.function(self.host, FUNCTION, policy)
         subscription = Subscription(id=FUNCTION, sink=sink, start="earliest", policy=policy)
         key = (FUNCTION, definition_of(compile_subscription(subscription, Vocabulary())))
         self._world.definitions.setdefault(key, (1, Definition(0, policy, "a", transforms=False)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -13,8 +13,10 @@ from eventroute.errors import Reject, Retry
 from eventroute.event import Event
 from eventroute.push.outcome import Delivered, Outcome, Rejected, RetryLater
 from eventroute.push.policy import DeliveryPolicy
+from eventroute.push.rate import Rate
+from eventroute.push.sinks.base import Message
 from eventroute.testing.simulation.model import Ack, Fact, Fate, Timeline
-from eventroute.testing.simulation.world import Ended, Host, World
+from eventroute.testing.simulation.world import Ended, Host, Sent, World
 
 __all__ = ["MOODS", "Sinks"]
 
@@ -37,9 +39,9 @@ class Sinks:
         """The way of one process to them."""
         return _Provider(self, host)
 
-    def function(self, host: Host, name: str) -> Callable[[Event], Awaitable[object]]:
+    def function(self, host: Host, name: str, policy: DeliveryPolicy) -> Callable[[Event], Awaitable[object]]:
         """An async function of one process, as a sink."""
-        sink = _Sink(self, host, name, 1, "a", function=True)
+        sink = _Sink(self, host, name, 1, "a", policy, function=True)
 
         async def take(event: Event) -> None:
             outcome = await sink.send(event)
@@ -72,7 +74,9 @@ class _Provider:
     def sink(self, address: str, policy: DeliveryPolicy) -> _Sink:
         """The sink of an address."""
         name, number, variant = address.partition(":")[2].split("/")
-        return _Sink(self.sinks, self.host, name, int(number), variant)
+        measured = policy.rate is not None or policy.mode == "batch"
+        kind = _MeasuredSink if measured else _Sink
+        return kind(self.sinks, self.host, name, int(number), variant, policy)
 
 
 @define(eq=False)
@@ -82,31 +86,42 @@ class _Sink:
     name: str
     number: int
     variant: str
+    policy: DeliveryPolicy
     function: bool = False
 
     async def send(self, event: Event) -> Outcome:
         """Make an attempt."""
+        return await self._request([event])
+
+    async def _request(self, events: Sequence[Event]) -> Outcome:
+        """Make an attempt for each of these events, all at once."""
         world, host = self.sinks.world, self.host
         timeline = world.model.timelines[self.name, self.number]
-        fact = world.model.by_id[event.id]
-        attempt = _Attempt(world, host, timeline, fact, self.variant)
-        attempt.begin()
+        attempts = [
+            _Attempt(world, host, timeline, world.model.by_id[event.id], self.variant, self.policy) for event in events
+        ]
+        key = self.name, self.number
+        host.requests[key] += 1
+        for attempt in attempts:
+            attempt.begin()
         outcome = None
         try:
-            outcome = await self._answer(event, fact)
+            outcome = await self._answer(events[0], any(attempt.fact.poison for attempt in attempts))
         except ZeroDivisionError:
             outcome = RetryLater("sink-fault")
             raise
         finally:
-            attempt.end(outcome)
+            host.requests[key] -= 1
+            for attempt in attempts:
+                attempt.end(outcome, alone=len(attempts) == 1)
         return outcome
 
-    async def _answer(self, event: Event, fact: Fact) -> Outcome:
+    async def _answer(self, event: Event, poison: bool) -> Outcome:
         world = self.sinks.world
         mood = self.sinks.moods.get((self.name, self.variant), "fine")
         if mood != "fine":
             world.fault(f"sink {mood}")
-        if fact.poison and mood in ("fine", "slow"):
+        if poison and mood in ("fine", "slow"):
             await checkpoint()
             return Rejected("rejected", "poison")
         outcome = await MOODS[mood](world)
@@ -126,6 +141,32 @@ class _Sink:
         return Delivered()
 
 
+class _MeasuredSink(_Sink):
+    """A sink that takes messages, as many as the policy allows."""
+
+    rate = None
+
+    async def send_messages(self, messages: Sequence[Message]) -> Outcome:
+        """Make a request."""
+        world, policy = self.sinks.world, self.policy
+        most = policy.batch.events if policy.mode == "batch" else 1
+        world.require(len(messages) <= most, "%s: %d events at once, %d are allowed", self.name, len(messages), most)
+        if policy.rate is not None:
+            self._keep_to(policy.rate if policy.mode != "batch" else policy.rate.in_batches(most), len(messages))
+        if len(messages) > 1:
+            world.fault("batch")
+        return await self._request([message.event for message in messages])
+
+    def _keep_to(self, rate: Rate, events: int) -> None:
+        """Check that no span of time has more than the rate allows; each process keeps to it by itself."""
+        world, key = self.sinks.world, (self.name, self.number)
+        sent = self.host.sent.get(key)
+        if sent is None or sent.rate != rate:
+            sent = self.host.sent[key] = Sent(rate)
+        over = sent.exceeds(world.now(), events)
+        world.require(over <= EPSILON * (1 + rate.events), "%s: %g events above its rate", self.name, over)
+
+
 @define(eq=False)
 class _Attempt:
     world: World
@@ -133,6 +174,7 @@ class _Attempt:
     timeline: Timeline
     fact: Fact
     variant: str
+    policy: DeliveryPolicy
     began: float = 0.0
     began_wall: float = 0.0
 
@@ -154,7 +196,8 @@ class _Attempt:
         self._require(fate.expected is True, "an attempt, and it does not match")
         host.flying[self._key] += 1
         most = max(definition.policy.concurrency for definition in timeline.since(self.began - 120.0))
-        self._require(host.flying[self._key] <= most, f"{host.flying[self._key]} attempts in flight, {most} allowed")
+        flying = host.requests[self._key]
+        self._require(flying <= most, f"{flying} attempts in flight, {most} allowed")
         late = fact.expires <= self.began_wall and world.jumped_back == 0 and world.calm_for(60.0)
         self._require(not late, "an attempt after it has expired")
         self._check_news()
@@ -235,7 +278,7 @@ class _Attempt:
             world.repeats += 1
             self._require(not world.profile.exact, "a repeat, where nothing goes wrong")
 
-    def end(self, outcome: Outcome | None) -> None:
+    def end(self, outcome: Outcome | None, *, alone: bool) -> None:
         """Note what came of it; None: it was cut off."""
         world, host, timeline, offset = self.world, self.host, self.timeline, self.fact.offset
         if world.over or host.life.dead:
@@ -249,7 +292,7 @@ class _Attempt:
         timeout = max(definition.policy.timeout for definition in timeline.since(self.began - 120.0))
         if host.stalled_at < self.began:
             self._require(now - self.began <= timeout + EPSILON, f"it took {now - self.began} s, {timeout} are allowed")
-        host.ended[(*self._key, offset)] = Ended(outcome, host.clock.time(), self.began_wall)
+        host.ended[(*self._key, offset)] = Ended(outcome, host.clock.time(), self.began_wall, alone)
         if isinstance(outcome, Delivered):
             world.delivered += 1
             fate = timeline.fate(offset)

@@ -7,7 +7,7 @@ from typing import Any
 
 from eventroute.errors import LeaseLost
 from eventroute.event import Event
-from eventroute.push.outcome import Delivered, Rejected
+from eventroute.push.outcome import Delivered, Rejected, RetryLater
 from eventroute.storage.base import Advance, BreakerState, Bury, Complete, Reader, Settle, Trip, Wait, Waiting
 from eventroute.testing.simulation.entries import key_of, short
 from eventroute.testing.simulation.model import Timeline
@@ -325,6 +325,10 @@ class Witness:
             right = spent or self._may_fail_before(letter.error)
         else:
             right = isinstance(outcome, Rejected) and outcome.reason == letter.reason
+            blamed = ended is not None and (
+                ended.alone or (isinstance(outcome, Rejected) and outcome.pause is not None)
+            )
+            world.require(blamed, "%s/%d: offset %d was buried for what may be another one's fault", *where)
         world.require(right, "%s/%d: offset %d was buried as %s after %s", *where, letter.reason, outcome)
 
     def _may_fail_before(self, reason: str) -> bool:
@@ -362,14 +366,15 @@ class Witness:
         again = bool(timeline.fate(row.offset).taken)  # the range was matched again, and its attempts count from none
         if ended is None and (again or self._may_fail_before(row.reason)):
             return
-        if ended is None or isinstance(ended.outcome, Delivered | Rejected):
+        split = row.reason == "batch-rejected" and ended is not None and not ended.alone
+        if ended is None or (isinstance(ended.outcome, Delivered | Rejected) and not split):
             world.violate(f"{where}: an attempt is written down as {row.reason}, and came to {ended}")
             return
         count = 0 if before is None else before.attempts
         world.require(
             row.attempts == count + 1 or again, "%s/%d: offset %d: attempt %d follows %d", *where, row.attempts, count
         )
-        after = 0.0 if ended.outcome is None else (ended.outcome.after or 0.0)
+        after = (ended.outcome.after or 0.0) if isinstance(ended.outcome, RetryLater) else 0.0
         early = row.due < ended.wall + after - EPSILON - world.jumped_back
         world.require(not early, "%s/%d: offset %d is due before the sink wants it", *where)
         policies = [definition.policy for definition in timeline.since(world.now() - 60.0)]

@@ -10,6 +10,7 @@ import anyio
 from attrs import Factory, define, field
 
 from eventroute.push.outcome import Outcome
+from eventroute.push.rate import Rate
 from eventroute.storage.base import Waiting
 from eventroute.storage.memory import MemoryStorage
 from eventroute.testing.simulation.clock import SimulatedClock, Wall
@@ -40,6 +41,26 @@ class Ended:
     wall: float
     began: float
     """By the wall clock of its process, both."""
+    alone: bool = True
+    """Whether no other event was in the same request."""
+
+
+@define(eq=False)
+class Sent:
+    """What a process has sent of one subscription under one rate."""
+
+    rate: Rate
+    requests: list[tuple[float, int]] = field(factory=list)
+    """When (monotonic), and how many events."""
+
+    def exceeds(self, now: float, events: int) -> float:
+        """Note a request. By how many events the rate is exceeded, within any span of time that ends now."""
+        self.requests.append((now, events))
+        total, most = 0, 0.0
+        for began, count in reversed(self.requests):
+            total += count
+            most = max(most, total - self.rate.at_once - self.rate.events * (now - began))
+        return most
 
 
 @define(eq=False)
@@ -55,6 +76,10 @@ class Host:
     """By bus, the session that it used last."""
     flying: Counter[tuple[str, int]] = field(factory=Counter)
     """Attempts under way, by subscription."""
+    requests: Counter[tuple[str, int]] = field(factory=Counter)
+    """Requests under way, of which each may have several attempts, by subscription."""
+    sent: dict[tuple[str, int], Sent] = field(factory=dict)
+    """What was sent under a rate, by subscription."""
     ended: dict[tuple[str, int, int], Ended] = field(factory=dict)
     """Attempts that have ended and are not written down, by subscription and offset."""
     holds: dict[tuple[str, int], tuple[str, str, float]] = field(factory=dict)
