@@ -11,19 +11,16 @@ from anyio.abc import TaskGroup
 from attrs import define, evolve, field
 
 from eventroute.event import Event
-from eventroute.push.backoff import Backoff
-from eventroute.push.batch import Batch
-from eventroute.push.breaker import Breaker
 from eventroute.push.policy import DeliveryPolicy
-from eventroute.push.rate import Rate
 from eventroute.router import Router
 from eventroute.routing import Vocabulary, compile_subscription, definition_of
-from eventroute.testing.simulation.model import FILTERS, KEY, TYPES, Definition, make_event
+from eventroute.testing.simulation.model import FILTERS, TYPES, Definition, make_event
+from eventroute.testing.simulation.policies import draw_policy
 from eventroute.testing.simulation.server import FUNCTION, Server
 from eventroute.testing.simulation.sinks import Sinks
 from eventroute.testing.simulation.world import Trouble, World
 
-__all__ = ["ACTS", "DELAY", "Stage", "create", "draw_policy", "publish"]
+__all__ = ["ACTS", "DELAY", "Stage", "create", "publish"]
 
 NAMES = tuple(f"s{number}" for number in range(7))
 VARIANTS = "ab"
@@ -181,44 +178,6 @@ class Stage:
                 )
             )
         return made
-
-
-def draw_policy(world: World) -> DeliveryPolicy:
-    """Any policy."""
-    lot, stretch = world.lot, world.stretch
-    first = lot.choice([0.01, 0.2, 1.0]) * stretch
-    breaker = None
-    if lot.random() < 0.6:
-        breaker = Breaker(lot.choice([1, 3, 10]), Backoff(lot.choice([0.1, 1.0]) * stretch, 5.0 * stretch))
-    calm = world.profile.exact
-    ordered = world.profile.ordered > 0 and lot.random() < world.profile.ordered
-    measure = draw_measure(world) if world.profile.measured else {}
-    return DeliveryPolicy(
-        timeout=lot.choice([1.0, 3.0, 10.0]) if calm else lot.choice([0.1, 0.5, 2.0, 10.0]),
-        backoff=Backoff(first, max(first, lot.choice([0.5, 5.0, 20.0]) * stretch)),
-        max_attempts=lot.choice([None, None, 1, 2, 5]),
-        max_age=86_400.0 if calm else min(31_536_000.0, lot.choice([1.0, 30.0, 86_400.0, 86_400.0]) * stretch),
-        concurrency=lot.choice([1, 2, 3, 16]),
-        max_waiting=lot.choice([1, 2, 5, 20, 1_000]),
-        breaker=breaker,
-        order_by=KEY if ordered else None,
-        when_stuck="hold" if ordered and lot.random() < 0.4 else "go-on",
-        **measure,
-    )
-
-
-def draw_measure(world: World) -> dict[str, Any]:
-    """A rate and batches, or one of the two, or none."""
-    lot = world.lot
-    drawn: dict[str, Any] = {}
-    if lot.random() < 0.6:
-        drawn["rate"] = Rate(lot.choice([0.5, 2.0, 20.0]), lot.choice([None, 1, 3, 10]))
-    if lot.random() < 0.6:
-        batch = Batch(
-            events=lot.choice([1, 3, 10]), bytes=lot.choice([1, 400, 1 << 20]), linger=lot.choice([0.0, 0.5, 3.0])
-        )
-        drawn |= {"mode": "batch", "batch": batch}
-    return drawn
 
 
 def publish(stage: Stage) -> None:

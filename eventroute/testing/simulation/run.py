@@ -19,9 +19,10 @@ from attrs import evolve, frozen
 
 from eventroute.event import Event
 from eventroute.push.policy import DeliveryPolicy
-from eventroute.testing.simulation.acts import ACTS, Stage, create, draw_policy, publish
+from eventroute.testing.simulation.acts import ACTS, Stage, create, publish
 from eventroute.testing.simulation.knobs import knobs
 from eventroute.testing.simulation.loop import SimulationError, run_on_asyncio, run_on_trio
+from eventroute.testing.simulation.policies import draw_policy
 from eventroute.testing.simulation.profile import PROFILES, Profile
 from eventroute.testing.simulation.sinks import Sinks
 from eventroute.testing.simulation.verdict import drained, judge_end, judge_stop, patience, undone
