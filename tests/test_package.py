@@ -29,6 +29,7 @@ NOT_AT_IMPORT = {
     "hypothesis",
     "jsonpath_ng",
     "lark",
+    "psycopg",
     "pytest",
     "re2",
     "rich",

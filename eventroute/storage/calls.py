@@ -62,6 +62,8 @@ class Scope:
     """The log of the bus, too."""
     buses: bool = False
     """Which buses there are."""
+    ledger: bool = True
+    """False: the ledger of the bus is left alone."""
 
 
 class TableCalls(Storage):
@@ -88,8 +90,8 @@ class TableCalls(Storage):
         """Have a change made in one transaction; see `Call` for what the arguments are."""
 
     @abstractmethod
-    async def _read(self, work: Callable[[Any], T]) -> T:
-        """Have something read, all of one state."""
+    async def _read(self, work: Callable[[Any], T], *, snapshot: bool = False) -> T:
+        """Have something read; with `snapshot` all of one state, where that takes several statements."""
 
     # -- the log ---------------------------------------------------------------------------------------------------
 
@@ -105,7 +107,7 @@ class TableCalls(Storage):
 
     async def describe_bus(self, bus: str, *, oldest: int = 0) -> BusInfo:
         """See `Storage.describe_bus`."""
-        return await self._read(lambda tables: trimming.describe(tables, bus, oldest, self._now(tables)))
+        return await self._read(lambda tables: trimming.describe(tables, bus, oldest, self._now(tables)), snapshot=True)
 
     async def delete_bus(self, bus: str, *, subscriptions: bool = False) -> None:
         """See `Storage.delete_bus`. The events go in steps, between which others may write."""
@@ -256,7 +258,7 @@ class TableCalls(Storage):
 
     async def changes(self, bus: str, after: int) -> Changes:
         """See `Storage.changes`."""
-        return await self._read(lambda tables: tables.changes(bus, after))
+        return await self._read(lambda tables: tables.changes(bus, after), snapshot=True)
 
     # -- the ledger ------------------------------------------------------------------------------------------------
 

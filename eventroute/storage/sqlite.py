@@ -149,7 +149,7 @@ class SQLiteStorage(TableCalls):
     ) -> T:
         return await self._running()[0].run(Call(work, cost=cost, durable=durable, undo=undo))
 
-    async def _read(self, work: Callable[[SqliteTables], T]) -> T:
+    async def _read(self, work: Callable[[SqliteTables], T], *, snapshot: bool = False) -> T:
         return await self._running()[1].run(Call(work, cost=1_000))
 
     # -- the log ---------------------------------------------------------------------------------------------------

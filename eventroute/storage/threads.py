@@ -169,8 +169,8 @@ class Watchers:
             waiters = list(self._waiting.get(bus, {}))
         wake(waiters)
 
-    def advance(self, heads: Mapping[str, Head], *, here: object = None) -> None:
-        """Buses have got so far: wake those who waited for it."""
+    def advance(self, heads: Mapping[str, Head], *, here: object = None) -> bool:
+        """Buses have got so far: wake those who waited for it. Whether there was anybody."""
         woken: list[Waiter] = []
         with self._lock:
             for bus, head in heads.items():
@@ -179,3 +179,4 @@ class Watchers:
                 waiting = self._waiting.get(bus, {})
                 woken += [waiter for waiter, seen in waiting.items() if head.passes(seen)]
         wake(woken, here=here)
+        return bool(woken)

@@ -8,6 +8,7 @@ from eventroute.errors import InvalidConfiguration
 from eventroute.storage.base import DEFAULT_BUS
 from eventroute.storage.memory import MemoryStorage
 from eventroute.storage.open import open_storage
+from eventroute.storage.postgres.storage import PostgresStorage
 from eventroute.storage.sqlite import SQLiteStorage
 from eventroute.testing.clock import VirtualClock
 from eventroute.testing.storage_log import put, read_all
@@ -38,16 +39,24 @@ async def test_sqlite_by_relative_and_absolute_path(tmp_path: Path, monkeypatch:
     assert [each.name for each in tmp_path.iterdir()] == ["a file?.db"]  # noqa: ASYNC240 - nothing else runs
 
 
+def test_postgresql_by_options_of_ours_and_of_libpq() -> None:
+    storage = open_storage("postgresql://u@h:1/d?schema=x&patience=2&sslmode=disable&pooled=true&host=%2Ftmp")
+    assert isinstance(storage, PostgresStorage)
+    server = storage._server
+    assert (server.schema, server.patience, server.pooled) == ("x", 2.0, True)
+    assert server.address == "postgresql://u@h:1/d?sslmode=disable&host=%2Ftmp"
+
+
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("", "there is no storage ''; known: memory:, sqlite:///PATH"),
-        ("events.db", "there is no storage 'events.db'; known: memory:, sqlite:///PATH"),
+        ("", "there is no storage ''; known: memory:, sqlite:///PATH, postgresql://HOST/DATABASE"),
+        ("events.db", "there is no storage 'events.db'; known: memory:, sqlite:///PATH, postgresql://HOST/DATABASE"),
         ("mysql://u:secret@h/d", "mysql://h/d: there is no storage 'mysql'; known"),
-        (
-            "postgresql://u:secret@h/d?password=secret",
-            "postgresql://h/d: the storage 'postgresql' is not available yet",
-        ),
+        ("postgresql://u:secret@h/d?pooled=yes", "postgresql://h/d: pooled='yes' is neither true nor false"),
+        ("postgresql://u:secret@h/d?patience=0", "postgresql://h/d: patience: 0.0 is not 0.001 to 3600 seconds"),
+        ("postgresql://u:secret@h/d?schema=pg_catalog", "schema: 'pg_catalog' is not 1 to 63 of a-z"),
+        ("postgresql://u:secret@h/d?password=secret&sslmud=1", "invalid URI query parameter"),
         ("nats://h", "the storage 'nats' is not available yet"),
         ("memory:x", "memory: and no more"),
         ("memory:?a=b", "memory: and no more"),

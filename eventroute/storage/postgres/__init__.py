@@ -1,0 +1,1 @@
+"""The storage in a PostgreSQL database, for routers on any number of machines."""

@@ -1,0 +1,299 @@
+"""A thread that writes to PostgreSQL: what is queued shares a transaction, and so a wait for the server's disk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import groupby
+from typing import Any
+
+import psycopg
+from attrs import define
+
+from eventroute.clock import Clock
+from eventroute.errors import EventrouteError, StorageError
+from eventroute.storage.base import DEFAULT_BUS, Delayed
+from eventroute.storage.calls import Scope
+from eventroute.storage.jobs import Call, Job, fail
+from eventroute.storage.postgres.patience import LinkThread, StillUnknown
+from eventroute.storage.postgres.schema import prepare
+from eventroute.storage.postgres.server import Link, Server
+from eventroute.storage.postgres.tables import MovedElsewhere, PostgresTables
+from eventroute.storage.threads import Watchers
+
+__all__ = ["CHANNEL", "AppendJob", "ScopedCall", "WriteThread"]
+
+CHANNEL = "eventroute"
+"""Where others are told that a bus has got further."""
+
+_TELL_EVERY = 0.01  # seconds, at the most often
+_STATUS = "SELECT pg_xact_status($1::xid8)"
+
+
+class ScopedCall(Call[Any]):
+    """A call that says what it may touch."""
+
+    __slots__ = ("scope",)
+
+    def __init__(self, scope: Scope, work: Any, *, cost: float, durable: bool, undo: Any) -> None:
+        super().__init__(work, cost=cost, durable=durable, undo=undo)
+        self.scope = scope
+
+    def undo(self) -> Job[None] | None:
+        """See `Job.undo`."""
+        undo = super().undo()
+        return ScopedCall(self.scope, undo.work, cost=100, durable=False, undo=None) if isinstance(undo, Call) else None
+
+
+class AppendJob(Job[tuple[int, ...]]):
+    """An append; those that stand together in the queue are written together."""
+
+    __slots__ = ("acknowledged", "append_id", "bus", "delayed", "events", "identities")
+
+    def __init__(
+        self,
+        bus: str,
+        events: Sequence[bytes],
+        append_id: str,
+        acknowledged: Sequence[str],
+        delayed: Sequence[Delayed] = (),
+        identities: Sequence[bytes] | None = None,
+    ) -> None:
+        size = sum(map(len, events)) + sum(len(each.event) for each in delayed)
+        super().__init__(20 + 5 * len(events) + 10 * len(delayed) + size / 100, durable=True)
+        self.bus = bus
+        self.delayed = delayed
+        self.events = events
+        self.append_id = append_id
+        self.acknowledged = acknowledged
+        self.identities = identities
+
+    @property
+    def scope(self) -> Scope:
+        """What it may touch."""
+        return Scope(self.bus, log=True, ledger=False)
+
+
+@define
+class _Commit:
+    """What is known of a transaction whose commit was asked for."""
+
+    transaction: str = ""
+
+
+class WriteThread(LinkThread):
+    """Owns a connection that writes. Each job is all or nothing, whatever else is in its transaction.
+
+    Where the answer to a commit was lost the server is asked how it ended, as soon as it is there again. Where that
+    takes longer than the server's `patience`, the calls fail; if it turns out then that they had their effect, it is
+    taken back where `Job.undo` says how. With `prepares` it makes what tables are missing, and the bus `default`.
+    """
+
+    GROUP_COST = 20_000.0
+
+    def __init__(
+        self, name: str, server: Server, clock: Clock | None, watchers: Watchers, *, prepares: bool = False
+    ) -> None:
+        super().__init__(name, server)
+        self._prepares = prepares
+        self._clock = clock
+        self._watchers = watchers
+        self._tables: PostgresTables | None = None
+        self._open_ends: list[tuple[str, list[Job[Any]]]] = []
+        self._news: set[str] = set()
+        self._told = 0.0
+
+    def time(self, tables: PostgresTables) -> float:
+        """The time by which leases run and records are dated: the clock's that was handed in, or the server's."""
+        return tables.now if self._clock is None else self._clock.time()
+
+    # -- what a thread does ----------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        super()._begin()
+        if not self._prepares:
+            return
+        self._persist(lambda link: prepare(link, self._server.schema, self._server.where))
+        work = lambda tables: tables.create_bus(DEFAULT_BUS, None, self.time(tables))  # noqa: E731
+        first = ScopedCall(Scope(buses=True), work, cost=100, durable=True, undo=None)
+        self._work([first])
+        if first.error is not None:
+            raise first.error
+
+    def _connected(self, tables: PostgresTables) -> None:
+        self._tables = tables
+
+    def _work_on(self) -> PostgresTables:
+        if self._tables is None:
+            raise StorageError("the storage has no connection: this is a fault in eventroute")
+        return self._tables
+
+    def _work(self, jobs: list[Job[Any]]) -> None:
+        for is_append, run in groupby(jobs, lambda job: isinstance(job, AppendJob)):
+            some = list(run)
+            if is_append and self._append_plainly(some):
+                continue
+            self._together(some)
+
+    def _together(self, jobs: list[Job[Any]]) -> None:
+        try:
+            if self._change(jobs) or len(jobs) == 1:
+                return
+        except StorageError as error:
+            if len(jobs) == 1 or self._away_since is not None:
+                fail(jobs, error)
+                return
+        # One of them failed halfway: nobody else's matter, so each has a transaction of its own.
+        for job in jobs:
+            job.error = None
+            try:
+                self._change([job])
+            except EventrouteError as error:
+                job.error = error
+
+    # -- appends that need no transaction --------------------------------------------------------------------------
+
+    def _append_plainly(self, jobs: list[Any]) -> bool:
+        """Append a group by one statement, where it can be; false: nothing was done."""
+        ids = {job.append_id for job in jobs}
+        if self._server.pooled or len(ids) < len(jobs) or any(job.delayed or job.bus != jobs[0].bus for job in jobs):
+            return False
+        time = None if self._clock is None else self._clock.time()
+        try:
+            done = self._persist(lambda _link: self._try_plainly(jobs, time))
+        except StorageError as error:
+            fail(jobs, error)
+            return True
+        self._take_news()
+        return done
+
+    def _try_plainly(self, jobs: list[Any], time: float | None) -> bool:
+        try:
+            return self._work_on().append_plain(jobs[0].bus, jobs, time)
+        except psycopg.errors.UniqueViolation:
+            return False  # one of them is a repeat
+
+    # -- transactions ----------------------------------------------------------------------------------------------
+
+    def _change(self, jobs: list[Job[Any]]) -> bool:
+        """Do the jobs in one transaction; false where one failed halfway, and nothing was changed.
+
+        Raises StorageError where the server failed them all.
+        """
+        commit = _Commit()
+        try:
+            done = self._persist(lambda link: self._attempt(link, jobs, commit))
+        except StorageError:
+            if commit.transaction:
+                self._open_ends.append((commit.transaction, jobs))
+            raise
+        finally:
+            if self._tables is not None:
+                self._tables.end()
+        self._take_news()
+        return done
+
+    def _attempt(self, link: Link, jobs: list[Job[Any]], commit: _Commit) -> bool:
+        self._tie_up(link)
+        if commit.transaction:
+            if _has_committed(link, commit.transaction):
+                return True
+            commit.transaction = ""
+        tables = self._work_on()
+        tables.forget()
+        try:
+            with link.pipeline():
+                done = self._run_all(tables, jobs)
+                if done:
+                    commit.transaction = tables.transaction
+                    link.execute("COMMIT", prepare=False)
+            if not done:
+                link.execute("ROLLBACK")
+                tables.forget()
+        except BaseException as error:
+            tables.forget()
+            if not link.closed:
+                commit.transaction = ""
+                with suppress(psycopg.Error):  # the error that counts is the one before
+                    link.execute("ROLLBACK")
+            if isinstance(error, psycopg.errors.PipelineAborted) and error.__context__ is not None:
+                raise error.__context__ from None
+            raise
+        commit.transaction = ""
+        return done
+
+    def _run_all(self, tables: PostgresTables, jobs: list[Any]) -> bool:
+        """Do the jobs in order, appends that stand together at once. False: one failed halfway."""
+        tables.begin(
+            [job.scope for job in jobs],
+            patience=self._server.patience,
+            durable=any(job.durable for job in jobs),
+            schema=self._server.schema,
+        )
+        if isinstance(jobs[0], AppendJob):
+            for job in jobs:
+                job.error = None
+            tables.append(jobs, self.time(tables))
+            return True
+        return all(_run(tables, job) for job in jobs)
+
+    def _tie_up(self, link: Link) -> None:
+        """Take back what was done for calls that were told that it failed."""
+        while self._open_ends:
+            transaction, jobs = self._open_ends[0]
+            committed = _has_committed(link, transaction)
+            self._open_ends.pop(0)
+            for job in jobs if committed else ():
+                undo = job.undo() if hasattr(job, "result") else None
+                if undo is not None:
+                    self._queue.put(undo)
+
+    # -- telling others --------------------------------------------------------------------------------------------
+
+    def _take_news(self) -> None:
+        news = self._work_on().take_news()
+        if news:
+            self._watchers.advance(news)
+            self._news.update(news)
+
+    def _patience(self) -> float | None:
+        return _TELL_EVERY if self._news else None
+
+    def _idle(self) -> None:
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Tell other processes which buses got further; in a transaction of its own, that writes nothing: those which
+        tell something wait for each other while they commit, and this one is soon over.
+        """
+        now = time.monotonic()
+        if not self._news or now - self._told < _TELL_EVERY or self._link is None:
+            return
+        self._told = now
+        news, self._news = sorted(self._news), set()
+        with suppress(psycopg.Error):  # others look for themselves now and then
+            self._link.execute(
+                "SELECT pg_notify($1, bus) FROM unnest($2::text[]) AS bus", (CHANNEL, [bus[:1000] for bus in news])
+            )
+
+
+def _run(tables: PostgresTables, job: Any) -> bool:
+    before = tables.written
+    job.error = None
+    try:
+        job.result = job.work(tables)
+    except (psycopg.Error, MovedElsewhere):
+        raise
+    except Exception as error:  # noqa: BLE001 - the task that asked gets it
+        fail([job], error)
+        return tables.written == before
+    return True
+
+
+def _has_committed(link: Link, transaction: str) -> bool:
+    """How a transaction ended. Raises StillUnknown while it is under way."""
+    row = link.execute(_STATUS, (transaction,)).fetchone()
+    if row is not None and row[0] == "in progress":
+        raise StillUnknown(f"the transaction {transaction} is still under way")
+    return row is not None and row[0] == "committed"

@@ -1,0 +1,107 @@
+"""A proxy before the server, which cuts connections at moments that a test chooses."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from urllib.parse import urlsplit
+
+from benchmarks.postgres import Place
+
+__all__ = ["Proxy", "proxied"]
+
+
+class Proxy:
+    """Passes bytes on, a thread for each direction of each connection.
+
+    `before` is asked with what a client has sent, `after` with what was sent to the server before an answer came back:
+    where it says true, all connections are cut instead of passing that on. `refuse` cuts new ones at once.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self._server = (host, port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._sockets: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        self.before: Callable[[bytes], bool] = lambda _sent: False
+        self.after: Callable[[bytes], bool] = lambda _sent: False
+        self.refuse = False
+        self.cuts = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+        self.cut()
+
+    def cut(self) -> None:
+        """Cut all connections."""
+        self.cuts += 1
+        with self._lock:
+            sockets, self._sockets = self._sockets, set()
+        for each in sockets:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+    def cut_once(self, text: bytes, *, answered: bool) -> None:
+        """Cut once where a client sends something with this text in it: before the server gets it, or when it has
+        answered.
+        """
+        left = [1]
+
+        def is_it(sent: bytes) -> bool:
+            return text in sent and bool(left) and bool(left.pop())
+
+        if answered:
+            self.after = is_it
+        else:
+            self.before = is_it
+
+    def _accept(self) -> None:
+        with suppress(OSError):  # it was closed
+            while True:
+                client, _ = self._listener.accept()
+                if self.refuse:
+                    client.close()
+                    continue
+                server = socket.create_connection(self._server)
+                with self._lock:
+                    self._sockets |= {client, server}
+                sent: list[bytes] = []
+                for source, target, is_client in ((client, server, True), (server, client, False)):
+                    threading.Thread(target=self._pump, args=(source, target, is_client, sent), daemon=True).start()
+
+    def _pump(self, source: socket.socket, target: socket.socket, is_client: bool, sent: list[bytes]) -> None:
+        with suppress(OSError):
+            while data := source.recv(1 << 20):
+                if is_client:
+                    sent.append(data)
+                    if self.before(data):
+                        break
+                elif self.after(b"".join(sent)):
+                    break
+                else:
+                    sent.clear()
+                target.sendall(data)
+            else:
+                with contextlib.suppress(OSError):
+                    target.shutdown(socket.SHUT_WR)
+                return
+            self.cut()
+
+
+@contextmanager
+def proxied(postgres: Place) -> Iterator[tuple[Proxy, Place]]:
+    """A proxy, and the same place behind it."""
+    parts = urlsplit(postgres.address)
+    proxy = Proxy(parts.hostname or "127.0.0.1", parts.port or 5432)
+    user = f"{parts.username}:{parts.password}" if parts.password else parts.username or ""
+    address = parts._replace(netloc=f"{user}@127.0.0.1:{proxy.port}").geturl()
+    try:
+        yield proxy, Place(address, postgres.schema)
+    finally:
+        proxy.close()

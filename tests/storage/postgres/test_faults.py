@@ -1,0 +1,235 @@
+"""Connections that are lost, servers that are away, and answers that never came."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import anyio
+import psycopg
+import pytest
+
+from benchmarks.postgres import Place
+from eventroute.errors import LeaseLost, StorageError
+from eventroute.storage.base import DEFAULT_BUS, LIVE, Complete, Wait, Waiting
+from eventroute.testing.storage_log import put, read_all
+from tests.storage.postgres.proxy import Proxy, proxied
+
+BUS = DEFAULT_BUS
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def behind(postgres: Place) -> Iterator[tuple[Proxy, Place]]:
+    with proxied(postgres) as both:
+        yield both
+
+
+@pytest.mark.parametrize("answered", [False, True])
+async def test_an_append_whose_connection_is_cut_is_there_once(behind: tuple[Proxy, Place], answered: bool) -> None:
+    proxy, place = behind
+    async with place.storage(durable=False) as storage:
+        await put(storage, b"before")
+        proxy.cut_once(b"cut here", answered=answered)
+        offsets = await storage.append(BUS, [b"cut here", b"2"], append_id="a")
+        assert proxy.cuts == 1
+        assert await storage.append(BUS, [b"cut here", b"2"], append_id="a") == offsets
+        assert [record.event for record in await read_all(storage)] == [b"before", b"cut here", b"2"]
+
+
+@pytest.mark.parametrize("answered", [False, True])
+async def test_a_change_whose_commit_is_cut_is_made_once(behind: tuple[Proxy, Place], answered: bool) -> None:
+    proxy, place = behind
+    async with place.storage(durable=False) as storage:
+        await put(storage, *[b"1"] * 10)
+        await storage.put_subscription(BUS, "s", b"d", start="latest")
+        session = await storage.open_session(60)
+        proxy.cut_once(b"COMMIT", answered=answered)
+        claim = await storage.claim(BUS, LIVE, session, limit=4)
+        assert proxy.cuts == 1
+        assert claim is not None
+        assert (claim.start, claim.end) == (1, 5)
+        proxy.cut_once(b"COMMIT", answered=answered)
+        await storage.write(BUS, session, [Complete(claim), Wait(Waiting("s", 2, 0.0), held=False)])
+        assert proxy.cuts == 2
+        assert [(reader.position, reader.claimed) for reader in await storage.readers(BUS)] == [(5, 5)]
+        assert [row.count for row in await storage.waiting(BUS)] == [1]
+        proxy.cut_once(b"COMMIT", answered=answered)
+        assert (await storage.put_subscription(BUS, "s", b"e", start="latest")).revision == 2
+        assert (await storage.subscription("s")).revision == 2
+
+
+async def test_what_reads_is_read_again(behind: tuple[Proxy, Place]) -> None:
+    proxy, place = behind
+    async with place.storage(durable=False) as storage:
+        await put(storage, b"1")
+        for text in (b"row_number", b"REPEATABLE READ"):
+            proxy.cut_once(text, answered=False)
+            assert [record.event for record in await storage.read(BUS, 0, 9, limit=9, max_bytes=9)] == [b"1"]
+            assert (await storage.describe_bus(BUS)).events == 1
+        assert proxy.cuts == 2
+
+
+async def test_a_server_that_stays_away_is_an_error_that_passes(behind: tuple[Proxy, Place]) -> None:
+    proxy, place = behind
+    async with place.storage(durable=False, patience=0.05) as storage:
+        session = await storage.open_session(60)
+        await put(storage, b"1")
+        proxy.refuse = True
+        proxy.cut()
+        for call in (
+            lambda: put(storage, b"2"),
+            lambda: storage.bounds(BUS),
+            lambda: storage.claim(BUS, LIVE, session, limit=1),
+        ):
+            with pytest.raises(StorageError, match="cannot be reached, or the connection to it was lost"):
+                await call()
+        proxy.refuse = False
+        await put(storage, b"3")
+        assert [record.event for record in await read_all(storage)] == [b"1", b"3"]
+        assert await storage.claim(BUS, LIVE, session, limit=9) is not None
+
+
+async def test_a_claim_that_was_told_to_have_failed_is_given_back(behind: tuple[Proxy, Place]) -> None:
+    """Else nobody would ever have it: the session lives on, and does not know that it holds it."""
+    proxy, place = behind
+    async with place.storage(durable=False, patience=0.05) as storage:
+        await put(storage, *[b"1"] * 10)
+        session = await storage.open_session(60)
+
+        def cut_for_good(sent: bytes) -> bool:
+            proxy.refuse = proxy.refuse or b"COMMIT" in sent
+            return proxy.refuse
+
+        proxy.after = cut_for_good
+        with pytest.raises(StorageError):
+            await storage.claim(BUS, LIVE, session, limit=4)
+        proxy.after = lambda _sent: False
+        proxy.refuse = False
+        await storage.extend_session(session)
+        claim = await storage.claim(BUS, LIVE, session, limit=4)
+        assert claim is not None
+        assert (claim.start, claim.end) == (1, 5)
+
+
+async def test_sessions_of_the_server_that_are_ended_are_replaced(postgres: Place, shell: psycopg.Connection) -> None:
+    own = "pid <> pg_backend_pid() AND application_name = %s"
+    address = psycopg.conninfo.make_conninfo(postgres.address, application_name=postgres.schema)
+    async with Place(address, postgres.schema).storage(durable=False) as storage:
+        session = await storage.open_session(60)
+        for number in range(1, 4):
+            await put(storage, b"%d" % number)
+            ended = shell.execute(
+                f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {own}", (postgres.schema,)
+            ).fetchall()
+            assert len(ended) >= 3
+            await storage.extend_session(session)
+            assert (await storage.bounds(BUS)).end == number + 1
+        assert [record.event for record in await read_all(storage)] == [b"1", b"2", b"3"]
+
+
+async def test_who_watches_goes_on_when_the_server_is_back(behind: tuple[Proxy, Place], postgres: Place) -> None:
+    proxy, place = behind
+    async with place.storage(durable=False) as storage, postgres.storage(durable=False) as other:
+        await put(storage, b"1")
+        proxy.cut()
+        with anyio.fail_after(5):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(partial(put, other, b"2"))
+                while (await storage.bounds(BUS)).end < 3:
+                    await storage.watch(BUS, end=2, version=99, timeout=60)
+
+
+async def test_a_process_that_stops_in_a_change_holds_nobody_up_for_long(
+    postgres: Place, shell: psycopg.Connection
+) -> None:
+    async with postgres.storage(durable=False, patience=0.2) as storage:
+        await put(storage, b"1")
+        shell.execute("BEGIN")
+        shell.execute("SET LOCAL idle_in_transaction_session_timeout = 100")
+        shell.execute("SELECT 1 FROM bus FOR UPDATE")
+        await storage.put_subscription(BUS, "s", b"d", start="latest")
+    with pytest.raises(psycopg.Error, match="idle-in-transaction timeout"):
+        shell.execute("SELECT 1")
+
+
+async def test_a_lock_that_is_held_too_long_is_an_error(postgres: Place, shell: psycopg.Connection) -> None:
+    async with postgres.storage(durable=False, patience=0.05) as storage:
+        with shell.transaction():
+            shell.execute("SELECT 1 FROM bus FOR UPDATE")
+            with pytest.raises(StorageError, match="another process has held a lock for too long"):
+                await storage.put_subscription(BUS, "s", b"d", start="latest")
+        await storage.put_subscription(BUS, "s", b"d", start="latest")
+
+
+async def test_a_lease_that_another_has_missed_does_not_come_back(postgres: Place) -> None:
+    async with postgres.storage(durable=False) as one, postgres.storage(durable=False) as two:
+        session = await one.open_session(0.001)
+        while True:
+            await two.open_session(60)
+            try:
+                await one.extend_session(session)
+            except LeaseLost:
+                break
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"port": 1}, "cannot be reached"),
+        ({"dbname": "no such database"}, "does not exist"),
+        ({"user": "nobody here"}, "nobody here"),
+    ],
+)
+async def test_a_server_that_cannot_be_opened_says_why(postgres: Place, change: dict[str, Any], message: str) -> None:
+    address = psycopg.conninfo.make_conninfo(postgres.address, **change)
+    with anyio.fail_after(5), pytest.raises(StorageError, match=message):
+        await Place(address, postgres.schema).storage().open()
+
+
+async def test_a_schema_of_another_program_is_refused(postgres: Place, shell: psycopg.Connection) -> None:
+    shell.execute(f"CREATE SCHEMA {postgres.schema}_other CREATE TABLE bus (id int)")
+    try:
+        with pytest.raises(StorageError, match="holds tables of another program: choose another schema"):
+            await Place(postgres.address, f"{postgres.schema}_other").storage().open()
+    finally:
+        shell.execute(f"DROP SCHEMA {postgres.schema}_other CASCADE")
+
+
+async def test_a_newer_schema_is_refused(postgres: Place, shell: psycopg.Connection) -> None:
+    async with postgres.storage():
+        pass
+    shell.execute("UPDATE about SET version = version + 1")
+    try:
+        with pytest.raises(StorageError, match="upgrade eventroute"):
+            await postgres.storage().open()
+    finally:
+        shell.execute("UPDATE about SET version = version - 1")
+
+
+async def test_many_that_open_a_new_schema_at_once_make_it_once(postgres: Place) -> None:
+    other = Place(postgres.address, f"{postgres.schema}_new")
+    errors: list[Exception] = []
+
+    async def opened() -> None:
+        async with other.storage():
+            pass
+
+    def run() -> None:
+        try:
+            anyio.run(opened)
+        except Exception as error:  # noqa: BLE001 - told below
+            errors.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            await anyio.to_thread.run_sync(thread.join)
+    finally:
+        with postgres.connect() as connection:
+            connection.execute(f"DROP SCHEMA IF EXISTS {other.schema} CASCADE")
+    assert errors == []
