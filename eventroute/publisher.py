@@ -22,8 +22,9 @@ __all__ = ["Publisher"]
 class Publisher:
     """Publishes from synchronous code: `with Publisher(storage) as publisher:` runs an event loop in its own thread.
 
-    It may be used from many threads at once. `open` and `close` are for programs that have no block to put around
-    their work; what is still open when the interpreter ends is closed then. Open it after a fork, not before.
+    It takes no events away that a bus's retention no longer keeps, and fires no timers: routers that push do. It may be
+    used from many threads at once. `open` and `close` are for programs that have no block to put around their work;
+    what is still open when the interpreter ends is closed then. Open it after a fork, not before.
     """
 
     def __init__(self, storage: Storage) -> None:

@@ -56,10 +56,10 @@ class Router(Buses, Keeping):
     among the subscriptions), and writes down where everything stands; the backlog stays in the storage. `clean` then
     tells whether no attempt had to be cut off.
 
-    With `push=False` it publishes and manages only. `dialects` are filter dialects of the application and `commands`
-    its pipeline commands, by name; `sinks` are sink providers for further URL schemes; `http` says which addresses may
-    be sent to over HTTP, and how; `lease` is how many seconds this process may be silent before others take over its
-    work. `hooks` are told what happens. A router serves one event loop.
+    With `push=False` it publishes and manages only: it takes no events away and fires no timers. `dialects` are filter
+    dialects of the application and `commands` its pipeline commands, by name; `sinks` are sink providers for further
+    URL schemes; `http` says which addresses may be sent to over HTTP, and how; `lease` is how many seconds this process
+    may be silent before others take over its work. `hooks` are told what happens. A router serves one event loop.
     """
 
     def __init__(  # noqa: PLR0913 - settings, each of its own and by keyword

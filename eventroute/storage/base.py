@@ -196,7 +196,7 @@ class Storage(Timers, Deliveries, Letters):
         or earlier in this one, no longer ago than the window and among the last `dedup_limit` that came, is not
         appended, and the offset is that of the first. (What is told to be a duplicate is not remembered anew.)
         A delayed one makes no timer where its identity so counts, or where a timer of that identity waits.
-        Raises StorageFull where the events that are to be appended would pass the bus's `max_bytes`.
+        Raises StorageFull where what is to be appended or delayed would pass the bus's `max_bytes`.
 
         A repeat with the same `append_id`, after a lost answer, does nothing and returns the same offsets, until
         that id was in the `acknowledged` of a later call (to any bus). A backend may bound how many ids it remembers,

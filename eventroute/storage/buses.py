@@ -75,10 +75,10 @@ class BusSettings:
 
     `retention` says how long events stay. `dedup`, in seconds, is how long an event with the same source and id as
     one before is told to be that one and not stored again (None: off); at most `dedup_limit` identities are
-    remembered, and where that is not enough the window shrinks. At `max_bytes` of events in their JSON form the bus
-    takes no more (None: at 90 % of the file system, or whatever bound the storage has as a whole). Dead letters stay
-    for `dead_letter_age` seconds (default 30 days) and at most `dead_letter_limit` of them (default 1,000,000; None: no
-    such bound); what goes then, the oldest first, is counted and reported.
+    remembered, and where that is not enough the window shrinks. At `max_bytes` of events in their JSON form, delayed
+    ones too, the bus takes no more (None: at 90 % of the file system, or whatever bound the storage has as a whole).
+    Dead letters stay for `dead_letter_age` seconds (default 30 days) and at most `dead_letter_limit` of them (default
+    1,000,000; None: no such bound); what goes then, the oldest first, is counted and reported.
     Raises InvalidConfiguration.
     """
 

@@ -104,7 +104,7 @@ class MemoryLog:
         """Remove a bus, on which no subscription is left."""
         gone = self._bus(bus)
         self._deleted = Head(max(self._deleted.end, self.bounds(bus).end), max(self._deleted.version, gone.version + 1))
-        self.size -= gone.size + sum(len(event) for _, _, event in gone.timers.rows)
+        self.size -= gone.size + gone.timers.size
         del self._buses[bus]
         self._touched.discard(bus)
 
@@ -146,19 +146,23 @@ class MemoryLog:
         delayed: Sequence[Delayed],
         now: float,
         max_bytes: int,
+        *,
+        moved: int = 0,
     ) -> tuple[int, ...]:
-        """Append what is new. Raises StorageFull where the bus, or all buses together, may have no more."""
+        """Append what is new; `moved` are the bytes of timers that end with that. Raises StorageFull where the bus, or
+        all buses together, may have no more.
+        """
         state = self._bus(bus)
         moment = max(micros(now), state.newest)
         placed = self._place(state, len(events), identities, moment)
         new = [events[number] for number in placed.new]
         delayed = self._new_delayed(state, delayed, placed, moment)
         size, later = sum(map(len, new)), sum(len(one.event) for one in delayed)
-        limit = state.settings.max_bytes
-        if size + later and limit is not None and state.size + size + later > limit:
-            raise refusal(bus, size + later, limit, state.first, self.first_need(bus))
-        if self.size + size + later > max_bytes:
-            raise StorageFull(f"{size + later} bytes more would pass the storage's max_bytes of {max_bytes}")
+        grows, limit = size + later - moved, state.settings.max_bytes
+        if grows > 0 and limit is not None and state.size + state.timers.size + grows > limit:
+            raise refusal(bus, grows, limit, state.timers.size, state.first, self.first_need(bus))
+        if grows > 0 and self.size + grows > max_bytes:
+            raise StorageFull(f"{grows} bytes more would pass the storage's max_bytes of {max_bytes}")
         begin = state.first + len(state.records)
         state.records.extend(map(Record, range(begin, begin + len(new)), [moment / 1e6] * len(new), new))
         state.newest = moment if new else state.newest
@@ -236,11 +240,11 @@ class MemoryLog:
         return self._bus(bus).timers
 
     def append_due(self, bus: str, due: Sequence[Timer], now: float) -> None:
-        """Append the events of the first timers, which end with that. Raises StorageFull."""
+        """Append the events of the first timers, which end with that."""
         size = sum(len(timer.event) for timer in due)
         identities = self._bus(bus).timers.identities
         named = [firing_identity(identities.get(int(timer.id)), int(timer.id)) for timer in due]
-        self.append(bus, [timer.event for timer in due], named, (), now, self.size + size)
+        self.append(bus, [timer.event for timer in due], named, (), now, self.size, moved=size)
         self.size -= size
         self._bus(bus).timers.drop(len(due))
 

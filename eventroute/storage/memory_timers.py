@@ -23,6 +23,8 @@ class MemoryTimers:
     """Due, number and event of each, sorted."""
     identities: dict[int, bytes] = field(factory=dict)
     """Those that have one, by number."""
+    size: int = 0
+    """The bytes of the events."""
 
     def put(self, delayed: Sequence[Delayed]) -> None:
         """Make timers."""
@@ -32,6 +34,7 @@ class MemoryTimers:
             for (_, number, _), each in zip(new, delayed, strict=True)
             if each.identity is not None
         )
+        self.size += sum(len(each.event) for each in delayed)
         if len(new) == 1:
             insort(self.rows, new[0])
         elif new:
@@ -51,8 +54,9 @@ class MemoryTimers:
 
     def drop(self, count: int) -> None:
         """Take the first away."""
-        for _, number, _ in self.rows[:count]:
+        for _, number, event in self.rows[:count]:
             self.identities.pop(number, None)
+            self.size -= len(event)
         del self.rows[:count]
 
     def cancel(self, timer: str) -> Timer | None:
@@ -61,6 +65,7 @@ class MemoryTimers:
         for place, (due, number, event) in enumerate(self.rows):
             if number == wanted:
                 del self.rows[place]
+                self.size -= len(event)
                 self.identities.pop(number, None)
                 return Timer(timer, due, event)
         return None

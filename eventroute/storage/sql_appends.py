@@ -30,6 +30,8 @@ class Appending(Protocol):
     acknowledged: Sequence[str]
     delayed: Sequence[Delayed]
     identities: Sequence[bytes] | None
+    moved: int
+    """The bytes of the bus's timers that end with it."""
     result: tuple[int, ...]
     error: Exception | None
 
@@ -141,14 +143,15 @@ class SqlAppends(SqlBuses):
         new = each.events if len(placed.new) == len(each.events) else [each.events[number] for number in placed.new]
         size = sum(map(len, new))
         later = sum(len(one.event) for one in delayed) if delayed else 0
-        limit = log.settings.max_bytes
+        grows, limit = size + later - each.moved, log.settings.max_bytes
         if limit is None:
-            self._make_room(size + later)
-        elif size + later and log.size + size + later > limit:
-            raise refusal(each.bus, size + later, limit, log.first, self.first_need(each.bus))
+            self._make_room(max(grows, 0))
+        elif grows > 0 and log.size + log.later + grows > limit:
+            raise refusal(each.bus, grows, limit, log.later, log.first, self.first_need(each.bus))
         rows += self._rows(log, new, time)
         log.end += len(new)
         log.size += size
+        log.later += later - each.moved
         log.newest = time if new else log.newest
         if delayed:
             log.delayed.update(one.identity for one in delayed if one.identity is not None)

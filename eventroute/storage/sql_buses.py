@@ -46,6 +46,8 @@ class BusLog:
     """The identities that this transaction remembers."""
     delayed: set[bytes] = field(factory=set)
     """Those of the timers that it makes."""
+    later: int = 0
+    """The bytes of its timers."""
 
 
 class SqlBuses(Statements):

@@ -25,6 +25,7 @@ class _Firing:
     events: Sequence[bytes]
     append_id: str
     acknowledged: Sequence[str]
+    moved: int
     delayed: Sequence[Delayed] = ()
     identities: Sequence[bytes] | None = None
     result: tuple[int, ...] = ()
@@ -54,7 +55,7 @@ class SqlTimers(Statements):
             found = dict(self._among("SELECT number, event FROM timer WHERE number", numbers))
             events = [found[number] for number in numbers]
             append_id = f"timer {numbers[0]}"
-            firing = _Firing(bus, events, append_id, (append_id,), identities=identities)
+            firing = _Firing(bus, events, append_id, (append_id,), sum(map(len, events)), identities=identities)
             self.append([firing], time)
             if firing.error is not None:
                 raise firing.error

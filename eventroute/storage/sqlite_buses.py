@@ -17,7 +17,7 @@ __all__ = ["SqliteBuses", "key_base"]
 
 _SHIFT = 40
 
-_LOG = 'SELECT number, first, "end", newest, bytes, settings, created FROM bus WHERE name = ? AND NOT going'
+_LOG = 'SELECT number, first, "end", newest, bytes, settings, created, later FROM bus WHERE name = ? AND NOT going'
 _LETTERS = "SELECT letters, dropped FROM bus WHERE name = ? AND NOT going"
 
 _SIZES = "SELECT key, length(event) FROM event WHERE key >= ? AND key < ? ORDER BY key LIMIT ?"
@@ -91,8 +91,8 @@ class SqliteBuses(SqlBuses, SqliteStatements):
         return Head(*self._known('SELECT "end", version FROM bus WHERE name = ? AND NOT going', bus))
 
     def _log(self, bus: str) -> BusLog:
-        number, first, end, newest, size, settings, created = self._known(_LOG, bus)
-        return BusLog(number, first, end, newest, size, _settings(settings), created)
+        number, first, end, newest, size, settings, created, later = self._known(_LOG, bus)
+        return BusLog(number, first, end, newest, size, _settings(settings), created, later=later)
 
     # -- deleting --------------------------------------------------------------------------------------------------
 

@@ -52,6 +52,11 @@ FROM (
     FROM bus LEFT JOIN event ON key >= number << 40 AND key < (number + 1) << 40 WHERE NOT going GROUP BY number
 ) WHERE count <> "end" - first OR size <> bytes;
 
+SELECT printf('the bus %Q has %d bytes of timers, not %d', name, size, later) FROM (
+    SELECT name, later, coalesce(sum(length(event)), 0) AS size
+    FROM bus LEFT JOIN timer ON timer.bus = bus.name WHERE NOT going GROUP BY name
+) WHERE size <> later;
+
 SELECT printf('%d events from the key %d on belong to no bus', count(*), min(key)) FROM event
 WHERE key >> 40 NOT IN (SELECT number FROM bus) HAVING count(*);
 

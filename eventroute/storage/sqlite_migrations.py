@@ -151,9 +151,9 @@ CREATE TABLE host (boot TEXT NOT NULL);
 # `apart`: it never shares the live reader. Waiting deliveries of one key are taken one behind the other. `sharing`: the
 # sessions that work on a reader whose ranges are claimed by one session at a time.
 #
-# What is counted of a bus's dead letters: how many there are, and how many its bound took away. A bus from before keeps
-# its dead letters for ever, as it was told. `forward_due`: it is to go elsewhere. A breaker's number rises with each
-# change, also where others go.
+# `later`: the bytes of a bus's timers. What is counted of its dead letters: how many there are, and how many its bound
+# took away. A bus from before keeps its dead letters for ever, as it was told. `forward_due`: it is to go elsewhere. A
+# breaker's number rises with each change, also where others go.
 _VERSION_3 = """
 ALTER TABLE subscription ADD COLUMN apart INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE waiting ADD COLUMN key INTEGER;
@@ -161,6 +161,14 @@ CREATE INDEX waiting_key ON waiting (subscription, key, "offset") WHERE key IS N
 CREATE TABLE sharing (
     bus TEXT NOT NULL, reader TEXT NOT NULL, session TEXT NOT NULL, PRIMARY KEY (bus, reader, session)
 ) WITHOUT ROWID;
+ALTER TABLE bus ADD COLUMN later INTEGER NOT NULL DEFAULT 0;
+UPDATE bus SET later = (SELECT coalesce(sum(length(event)), 0) FROM timer WHERE timer.bus = name);
+CREATE TRIGGER timer_came AFTER INSERT ON timer BEGIN
+    UPDATE bus SET later = later + length(NEW.event) WHERE name = NEW.bus;
+END;
+CREATE TRIGGER timer_went AFTER DELETE ON timer BEGIN
+    UPDATE bus SET later = later - length(OLD.event) WHERE name = OLD.bus;
+END;
 ALTER TABLE bus ADD COLUMN letters INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE bus ADD COLUMN dropped INTEGER NOT NULL DEFAULT 0;
 UPDATE bus SET

@@ -31,6 +31,8 @@ class AppendJob(Job[tuple[int, ...]]):
 
     __slots__ = ("acknowledged", "append_id", "bus", "delayed", "events", "identities")
 
+    moved = 0
+
     def __init__(
         self,
         bus: str,

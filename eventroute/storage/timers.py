@@ -18,6 +18,8 @@ class Timers(ABC):
         take these timers away. One whose identity came meanwhile (see `append`) is not appended. A backend may leave
         some that would fit, but not all, for the next call.
 
+        None is refused for want of `max_bytes`, for which a timer counts from its append on.
+
         Each event is appended once: together with the end of its timer, or under an append id that is the timer's own,
         so that a call which was interrupted between the two doubles nothing when it is repeated.
         """

@@ -54,14 +54,17 @@ def window(settings: BusSettings, remembered: int, since: float, now: float) -> 
     return min(settings.dedup, max(now - since, 0.0))
 
 
-def refusal(bus: str, size: int, limit: int, first: int, need: tuple[int, str] | None) -> StorageFull:
-    """Why a bus, whose log begins at `first`, does not take so many bytes more; `need` is its first need."""
+def refusal(bus: str, size: int, limit: int, later: int, first: int, need: tuple[int, str] | None) -> StorageFull:
+    """Why a bus does not take so many bytes more: `later` are those of its delayed events, its log begins at `first`,
+    `need` is its first need.
+    """
     holder = need[1] if need is not None and need[0] <= first else None
     advice = "keep less by its retention, or raise max_bytes"
     if holder is not None:
         advice = f"the subscription {holder!r} holds the log at offset {first}: let it catch up, or remove it"
+    waits = f" and has {later} of delayed events in it" if later else ""
     return StorageFull(
-        f"{size} bytes more would pass max_bytes of the bus {bus!r}, which is {limit}: {advice}",
+        f"{size} bytes more would pass max_bytes of the bus {bus!r}, which is {limit}{waits}: {advice}",
         bus=bus,
         subscription=holder,
     )

@@ -147,6 +147,25 @@ class BusesContract(LogContract):
         await put(storage, b"x" * 6, bus="other")
         assert (await storage.describe_bus("other")).size == 10
 
+    async def test_delayed_events_count_for_a_bus_to_be_full(self, storage: Storage) -> None:
+        await storage.create_bus("other", BusSettings(max_bytes=10))
+        later = [Delayed(1.0, b"x" * 6)]
+        assert await storage.append("other", [], append_id="a", delayed=later) == ()
+        with pytest.raises(StorageFull, match="which is 10 and has 6 of delayed events in it") as caught:
+            await storage.append("other", [], append_id="b", delayed=later)
+        assert caught.value.bus == "other"
+        with pytest.raises(StorageFull):
+            await put(storage, b"x" * 5, bus="other")
+        await put(storage, b"x" * 4, bus="other")
+        await storage.update_bus("other", BusSettings(max_bytes=1))
+        assert (await storage.fire_timers("other", now=2.0, limit=9)).count == 1  # it was accepted
+        await storage.update_bus("other", BusSettings(max_bytes=16))
+        await storage.append("other", [], append_id="c", delayed=later)
+        (timer,) = await storage.timers("other")
+        assert await storage.cancel_timer("other", timer.id)
+        await put(storage, b"x" * 6, bus="other")
+        assert [len(record.event) for record in await read_all(storage, "other")] == [4, 6, 6]
+
     async def test_a_refused_append_can_be_repeated_once_there_is_room(self, storage: Storage) -> None:
         await storage.update_bus(BUS, BusSettings(max_bytes=1, dedup=60.0))
         with pytest.raises(StorageFull):

@@ -194,8 +194,6 @@ class LogMachine(RuleBasedStateMachine):
     def fire(self, now: int, limit: int) -> None:
         before = self.end()
         fired = self.both(lambda storage, _: storage.fire_timers(BUS, now=float(now), limit=limit))
-        if fired is StorageFull:
-            return
         due = sorted(timer for timer in self.timers if timer[0] <= now)[:limit]
         for timer in due:
             self.timers.remove(timer)
