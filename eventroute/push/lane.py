@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 
 import anyio
-from anyio.abc import TaskGroup
 
 from eventroute.clock import Clock
 from eventroute.push.batch import Batch, Bisection
 from eventroute.push.bell import Bell
 from eventroute.push.breaker import Circuit
+from eventroute.push.crew import Crew
 from eventroute.push.deadlines import Deadlines, Watched
 from eventroute.push.delivery import Delivery
 from eventroute.push.keys import KeyReader, key_reader
@@ -47,7 +47,7 @@ class Lane:
         self,
         route: Route,
         clock: Clock,
-        tasks: TaskGroup,
+        crew: Crew,
         load: Load,
         deadlines: Deadlines,
         settle: Callable[[Lane, Sequence[Delivery], Outcome], None],
@@ -73,7 +73,7 @@ class Lane:
         self.key: KeyReader | None = None
         """What reads the key of an event, where the policy asks for order."""
         self._clock = clock
-        self._tasks = tasks
+        self._crew = crew
         self._deadlines = deadlines
         self._settle = settle
         self._blocked = blocked
@@ -205,7 +205,7 @@ class Lane:
         wanted = min(self._attempting + (1 if self._measured and ready else ready), self._most)
         while self._workers < wanted and self.ready and not self._gathering and not self._stopped():
             self._workers += 1
-            self._tasks.start_soon(self._work)
+            self._crew.start_soon(self._work)
 
     @property
     def _most(self) -> int:

@@ -109,8 +109,10 @@ class Scheduler:
                     self._stop.set()
                 finally:
                     self._worker = None
-                    with self._clock.move_on_after(FLUSH_WITHIN):
+                    with self._clock.move_on_after(FLUSH_WITHIN) as flushing:
                         await patiently(self._clock, self._storage.close_session, session)
+                    if flushing.cancelled_caught:  # others can take over only when it has lapsed
+                        self.clean = False
 
     async def _open_session(self) -> tuple[Session, float]:
         """A session, and from when on at the latest it lasts."""

@@ -16,6 +16,7 @@ from eventroute.errors import UnknownSubscription
 from eventroute.hooks import Hooks, Paused
 from eventroute.push.attempt import entry_after
 from eventroute.push.bell import Bell
+from eventroute.push.crew import Crew
 from eventroute.push.deadlines import Deadlines
 from eventroute.push.delivery import Delivery, Range
 from eventroute.push.journal import Journal
@@ -96,6 +97,7 @@ class Worker(Ordering):
         self.deadlines = Deadlines(clock)
         """Watches over the attempts."""
         self._tasks: TaskGroup | None = None
+        self._crew: Crew | None = None
         self._refreshing = anyio.Lock()
         self._paces = paces
         self.journal = Journal(storage, bus, session, clock, self._written)
@@ -107,18 +109,19 @@ class Worker(Ordering):
     def attach(self, tasks: TaskGroup) -> None:
         """Run the attempts in this task group from now on."""
         self._tasks = tasks
+        self._crew = Crew(tasks)
 
     def lane(self, subscription: str) -> Lane | None:
         """The lane of a subscription, made on first use; None where the subscription is gone."""
         lane = self.lanes.get(subscription)
-        if lane is None and self._tasks is not None:
+        if lane is None and self._crew is not None:
             route = self.table.route(subscription)
             if route is None:
                 return None
             lane = Lane(
                 route,
                 self.clock,
-                self._tasks,
+                self._crew,
                 self._load,
                 self.deadlines,
                 self._settle,

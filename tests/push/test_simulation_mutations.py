@@ -23,7 +23,7 @@ from eventroute.storage.memory_timers import MemoryTimers
 from eventroute.testing.simulation.profile import PROFILES
 from eventroute.testing.simulation.run import simulate
 
-WITHIN = 40
+WITHIN = 200
 """So many seeds are tried at most."""
 
 Patch = pytest.MonkeyPatch

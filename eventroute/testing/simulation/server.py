@@ -137,6 +137,7 @@ class Server:
     def _has_ended(self, router: Router) -> None:
         """Where the storage failed at the end, the lease may be left to lapse."""
         world = self._world
+        self.host.clean = router.clean
         world.note(self.host.name, "has ended%s", "" if router.clean else ", and not cleanly")
         for session, lease in world.leases.items():
             left = lease.host is self.host and not lease.closed and not lease.lost

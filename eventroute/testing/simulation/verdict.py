@@ -157,6 +157,6 @@ def judge_stop(stage: Stage) -> None:
     """All processes have stopped by themselves: they have left nothing in anybody's hands."""
     world = stage.world
     for session, lease in world.leases.items():
-        if not lease.lost and not lease.host.life.dead:
+        if not lease.lost and not lease.host.life.dead and lease.host.clean:
             world.require(lease.closed, "%s has ended, and its lease is open", lease.host.name)
             world.require(not world.claims_of(session), "%s has left claims behind", lease.host.name)

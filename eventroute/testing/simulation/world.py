@@ -84,6 +84,8 @@ class Host:
     """Attempts that have ended and are not written down, by subscription and offset."""
     holds: dict[tuple[str, int], tuple[str, str, float]] = field(factory=dict)
     """By subscription: the session and the sink that asked for time, and until when."""
+    clean: bool = True
+    """Whether it has not ended in a way that it has to excuse."""
 
 
 @define(eq=False)
