@@ -306,7 +306,8 @@ class Witness:
         fate.letter, fate.holds = letter.reason, entry.key is not None
         fate.ended = fate.ended if fate.holds else world.seq
         policies = [definition.policy for definition in timeline.since(world.now() - 60.0)]
-        holding = fact.key is not None and all(policy.when_stuck == "hold" for policy in policies)
+        keyed = fact.key is not None and (row is None or row.key is not None)  # before there was order, none was kept
+        holding = keyed and all(policy.when_stuck == "hold" for policy in policies)
         world.require(
             fate.holds or not holding or (fate.redriven > 0 and not fate.owed_since),
             "%s/%d: the dead letter of offset %d does not hold its key",
