@@ -151,6 +151,8 @@ CREATE TABLE host (boot TEXT NOT NULL);
 # `apart`: it never shares the live reader. Waiting deliveries of one key are taken one behind the other. `sharing`: the
 # sessions that work on a reader whose ranges are claimed by one session at a time.
 #
+# `event_moment`: the times of one event in 32, by which a time is found.
+#
 # `later`: the bytes of a bus's timers. What is counted of its dead letters: how many there are, and how many its bound
 # took away. A bus from before keeps its dead letters for ever, as it was told. `forward_due`: it is to go elsewhere. A
 # breaker's number rises with each change, also where others go.
@@ -161,6 +163,7 @@ CREATE INDEX waiting_key ON waiting (subscription, key, "offset") WHERE key IS N
 CREATE TABLE sharing (
     bus TEXT NOT NULL, reader TEXT NOT NULL, session TEXT NOT NULL, PRIMARY KEY (bus, reader, session)
 ) WITHOUT ROWID;
+CREATE INDEX event_moment ON event (key >> 40, time) WHERE key & 31 = 0;
 ALTER TABLE bus ADD COLUMN later INTEGER NOT NULL DEFAULT 0;
 UPDATE bus SET later = (SELECT coalesce(sum(length(event)), 0) FROM timer WHERE timer.bus = name);
 CREATE TRIGGER timer_came AFTER INSERT ON timer BEGIN

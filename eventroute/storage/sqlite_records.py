@@ -36,10 +36,19 @@ _TOGETHER = (
     " FROM event WHERE key >= ?2 AND key < ?3"
 )
 
-# One statement, since each would cost more than all that this one does. An event that is missing ends it with no row.
+# One statement, since each would cost more than all that this one does: the index tells between which two of its events
+# the time is, and halving what is in between finds it. An event that is missing ends it with no row.
 _KEY_AT = """
 WITH RECURSIVE span (low, high) AS (
-    SELECT :low, :high
+    SELECT
+        max(:low, coalesce((
+            SELECT key + 1 FROM event INDEXED BY event_moment
+            WHERE key >> 40 = :bus AND time < :time AND key & 31 = 0 ORDER BY time DESC, key DESC LIMIT 1
+        ), 0)),
+        min(:high, coalesce((
+            SELECT key FROM event INDEXED BY event_moment
+            WHERE key >> 40 = :bus AND time >= :time AND key & 31 = 0 ORDER BY time, key LIMIT 1
+        ), :high))
     UNION ALL
     SELECT CASE WHEN time < :time THEN key + 1 ELSE low END, CASE WHEN time < :time THEN high ELSE key END
     FROM span JOIN event ON key = (low + high) / 2
@@ -59,7 +68,8 @@ class SqliteRecords(SqliteBuses):
         """The first record of that time or later, by halving: times never go back."""
         log = self._log(bus)
         base = key_base(log)
-        (key,) = self._row(_KEY_AT, {"low": base + log.first, "high": base + log.end, "time": micros(time)})
+        sought = {"bus": log.number, "low": base + log.first, "high": base + log.end, "time": micros(time)}
+        (key,) = self._row(_KEY_AT, sought)
         return int(key) - base
 
     def read(self, bus: str, start: int, end: int, limit: int, max_bytes: int) -> list[Record]:

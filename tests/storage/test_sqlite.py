@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import random
 import sqlite3
 import threading
 from contextlib import closing
@@ -155,6 +156,24 @@ async def test_a_damaged_event_is_not_handed_out(path: Path, damage: str, large:
             assert (told.value.bus, told.value.offset) == (BUS, 5)
         page = await storage.read(BUS, 6, 10, limit=10, max_bytes=1 << 30)
         assert [record.offset for record in page] == [6, 7, 8, 9]
+
+
+@pytest.mark.anyio
+async def test_a_time_is_found_in_a_log_of_many_events(path: Path) -> None:
+    lot, clock = random.Random(1), VirtualClock()
+    async with SQLiteStorage(path, clock=clock, synchronous="NORMAL") as storage:
+        await storage.create_bus("other")
+        for _ in range(60):
+            await put(storage, *[b"x"] * lot.randint(1, 40), bus=lot.choice([BUS, "other"]))
+            clock.jump(lot.choice([0, 0, 1, 2.5]))
+        for trimmed in (0, 45, 64):
+            await storage.trim(BUS, trimmed, limit=1_000, hard=True)
+            for bus in (BUS, "other"):
+                log = await read_all(storage, bus)
+                times = sorted({record.time for record in log})
+                for time in [times[0] - 1, *times, *(time + 0.5 for time in times)]:
+                    later = [record.offset for record in log if record.time >= time]
+                    assert await storage.offset_at(bus, time) == min(later, default=log[-1].offset + 1)
 
 
 @pytest.mark.anyio
