@@ -58,7 +58,7 @@ class Range:
     in_order: bool = False
     """Whether it is worked on alone: what comes of it is written in one change, behind the ranges before it."""
     entries: list[Entry] = field(factory=list)
-    """What is to be written with its completion, where it is in order."""
+    """What is to be written in the change in which it is completed, or advances past what they are about."""
 
     @property
     def done(self) -> bool:

@@ -5,20 +5,29 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
+from attrs import evolve
+
 from eventroute.push.bell import Bell
 from eventroute.push.delivery import Delivery, Range
 from eventroute.push.journal import Journal
-from eventroute.storage.base import Complete, Entry
+from eventroute.storage.base import Advance, Bury, Complete, Entry, Settle, Wait
 
 __all__ = ["Ranges"]
+
+
+TOGETHER = 2_000
+"""The most entries that are written in one change for the sake of a range, where its order does not matter."""
 
 
 class Ranges:
     """A range is completed once nothing of it is pending.
 
-    Those of a reader that is worked on alone are completed one behind the other, and what came of them is written with
-    that: so what waits in the ledger for a key is always older than what is not written down, and all of a range that
-    is done again after a crash is done again from where it was.
+    What came of its deliveries is written in the change in which it is completed, or advances past them. So a range
+    that is done again after a crash is done again from where it was, and nothing of it waits in the ledger besides.
+    (Only where more than `TOGETHER` of it have to be written down at once, it takes several changes.)
+
+    Those of a reader that is worked on alone are completed one behind the other: so what waits in the ledger for a key
+    is always older than what is not written down.
     """
 
     def __init__(self, journal: Journal) -> None:
@@ -45,9 +54,9 @@ class Ranges:
         return sum(len(claimed.pending) for claimed in self._in_order.get(reader, ()))
 
     def note(self, delivery: Delivery, entry: Entry) -> None:
-        """Have an entry about a delivery written: with the end of its range, where that is in order."""
+        """Have an entry about a delivery written: as soon as its range has got past it."""
         claimed = delivery.noted if delivery.range is None else delivery.range
-        if claimed is not None and claimed.in_order and claimed in self._open:
+        if claimed is not None and claimed in self._open and delivery.offset >= claimed.claim.start:
             claimed.entries.append(entry)
             delivery.noted = claimed
         else:
@@ -61,13 +70,28 @@ class Ranges:
             claimed.pending.pop(delivery, None)
             self.close_if_done(claimed)
 
+    def advance(self, claimed: Range, start: int) -> None:
+        """Nothing below `start` is pending in a range: let it begin there."""
+        if claimed not in self._open or start <= claimed.claim.start:
+            return
+        below = [entry for entry in claimed.entries if _offset(entry) < start]
+        claimed.entries = [entry for entry in claimed.entries if _offset(entry) >= start]
+        self._write(below, Advance(claimed.claim, start))
+        claimed.claim = evolve(claimed.claim, start=start)
+
+    def _write(self, entries: list[Entry], end: Advance | Complete) -> None:
+        for first in range(0, len(entries) - TOGETHER, TOGETHER):
+            self._journal.add_together(entries[first : first + TOGETHER])
+        last = max(len(entries) - 1, 0) // TOGETHER * TOGETHER
+        self._journal.add_together([*entries[last:], end])
+
     def close_if_done(self, claimed: Range) -> None:
         """Complete a range of which nothing is pending, unless one before it has to be completed first."""
         if not claimed.done or claimed not in self._open:
             return
         if not claimed.in_order:
             del self._open[claimed]
-            self._journal.add(Complete(claimed.claim))
+            self._write(claimed.entries, Complete(claimed.claim))
             return
         line = self._in_order[claimed.claim.reader]
         while line and line[0].done:
@@ -76,3 +100,15 @@ class Ranges:
             self._journal.add_together([*first.entries, Complete(first.claim)])
         if not line:
             del self._in_order[claimed.claim.reader]
+
+
+def _offset(entry: Entry) -> int:
+    match entry:
+        case Wait(waiting):
+            return waiting.offset
+        case Bury(letter):
+            return letter.offset
+        case Settle(_, offset):
+            return offset
+        case _:
+            raise TypeError(f"{entry!r} is not about a delivery")

@@ -21,6 +21,9 @@ CLAIM = 1_000
 ENTER = 1_000
 """How many deliveries are entered before other tasks get their turn."""
 
+NOTED = 1_000
+"""At so many entries about a range it is written down how far it is, before more of it is matched."""
+
 PAGE_BYTES = 4 * 1_048_576
 """The most bytes of events that are read at once."""
 
@@ -146,6 +149,8 @@ class Reading:
                     worker.enter(Delivery(subscription, record.offset, record.event, claimed))
                 entered += len(matched)
                 total += len(matched)
+                if len(claimed.entries) >= NOTED and not claimed.in_order:
+                    worker.part(claimed, record.offset + 1)
                 if entered >= ENTER:
                     entered = 0
                     await worker.breathe()

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 import anyio
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
-from attrs import evolve
 
 from eventroute.clock import Clock
 from eventroute.errors import UnknownSubscription
@@ -31,7 +30,7 @@ from eventroute.push.ranges import Ranges
 from eventroute.push.resting import Resting
 from eventroute.push.route import RoutingTable
 from eventroute.push.telling import attempted, buried
-from eventroute.storage.base import LIVE, Advance, Bury, Entry, Session, Settle, Storage, Wait, Waiting
+from eventroute.storage.base import LIVE, Bury, Entry, Session, Settle, Storage, Wait, Waiting
 
 __all__ = ["Worker"]
 
@@ -263,15 +262,16 @@ class Worker(Ordering):
 
     def _advance(self, claimed: Range, now: float) -> None:
         """Write down how far an own reader's range is: rows only for what is in flight, none for what is queued."""
-        queued = min((one.offset for one in claimed.pending if not one.begun), default=claimed.claim.end)
-        for delivery in [one for one in claimed.pending if one.offset < queued]:
+        self.part(claimed, min((one.offset for one in claimed.pending if not one.begun), default=claimed.claim.end))
+        claimed.deadline = now + RECORD_AFTER
+
+    def part(self, claimed: Range, start: int) -> None:
+        """Write down what is pending below `start`, and let the range begin there."""
+        for delivery in [one for one in claimed.pending if one.offset < start]:
             lane = self.lanes.get(delivery.subscription)
             if lane is not None:
                 self._record(lane, delivery, held=True)
-        if claimed in self.ranges and queued > claimed.claim.start:
-            self.journal.add(Advance(claimed.claim, queued))
-            claimed.claim = evolve(claimed.claim, start=queued)
-        claimed.deadline = now + RECORD_AFTER
+        self.ranges.advance(claimed, start)
 
     def _record_pending(self, claimed: Range) -> None:
         """Write down what is pending. What is in memory stays there, but for what has another row before it."""

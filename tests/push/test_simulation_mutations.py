@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from eventroute.push import batch, lane, outages, pace, retrying, scheduler, turns, worker
+from eventroute.push import batch, lane, outages, pace, ranges, retrying, scheduler, turns, worker
 from eventroute.push.attempt import entry_after
 from eventroute.push.deadlines import Deadlines
 from eventroute.push.delivery import Delivery, Range
@@ -220,6 +220,11 @@ def outages_are_forgotten(patch: Patch) -> None:
     patch.setattr(outages.Outages, "look", look)
 
 
+def rows_before_their_range(patch: Patch) -> None:
+    """What came of a delivery is written at once, and its range completed later."""
+    patch.setattr(ranges.Ranges, "note", lambda self, delivery, entry: self._journal.add(entry))
+
+
 def no_rate(patch: Patch) -> None:
     """Whatever waits for its rate goes at once."""
     patch.setattr(pace.Pace, "take", lambda self, now, events: 0.0)
@@ -336,6 +341,7 @@ MUTATIONS: dict[Callable[[Patch], None], tuple[str, ...]] = {
     timers_stay: ("calm",),
     no_recount: ("calm",),
     outages_are_forgotten: ("days",),
+    rows_before_their_range: ("crashes",),
     no_rate: ("measure",),
     rate_is_refilled: ("measure",),
     whole_batch_is_blamed: ("measure",),

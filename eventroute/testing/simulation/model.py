@@ -155,6 +155,11 @@ class Timeline:
         """The definition in force."""
         return self.versions[-1][1]
 
+    @property
+    def most_rows(self) -> int:
+        """The most rows it may have: its bound, and what each worker may have in hand."""
+        return max(definition.policy.max_waiting for definition in self.since(-1.0)) + 4 * 1_100
+
     def since(self, moment: float) -> Iterator[Definition]:
         """All definitions that were in force at some time after a moment."""
         later = [definition for begun, definition in self.versions[1:] if begun > moment]

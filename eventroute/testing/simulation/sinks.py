@@ -205,10 +205,8 @@ class _Attempt:
         self._check_order()
         session = host.sessions.get(timeline.bus, "")
         if timeline.removed_at == math.inf and world.tables.has_session(session):
-            # One whose lease has lapsed unnoticed may do what it had in hand, and others do it too. A range that was
-            # taken over is matched again, whatever rows there are.
-            if not fate.taken:
-                self._check_right(session)
+            # One whose lease has lapsed unnoticed may do what it had in hand, and others do it too.
+            self._check_right(session)
             for ack in fate.acks:
                 self._check_repeat(ack, fate)
 

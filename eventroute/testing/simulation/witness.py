@@ -191,9 +191,16 @@ class Witness:
         for timeline, start, until in self._served(bus, reader):
             for offset in range(max(claim.start, start), int(min(claim.end, until))):
                 if claim.start < before.claimed:
-                    timeline.fate(offset).taken = self._world.seq
+                    self._taken_over(timeline, offset)
                 else:
                     self._expect(timeline, offset)
+
+    def _taken_over(self, timeline: Timeline, offset: int) -> None:
+        """It is matched again, and so there may be nothing of it in the ledger: that would be done twice."""
+        fate, where = timeline.fate(offset), (timeline.id, timeline.number, offset)
+        fate.taken = self._world.seq
+        clean = self._world.row(timeline.id, offset) is None and fate.letter is None
+        self._world.require(clean, "%s/%d: offset %d is taken over, and there is a row of it", *where)
 
     def _expect(self, timeline: Timeline, offset: int) -> None:
         world, fate = self._world, timeline.fate(offset)
@@ -313,8 +320,6 @@ class Witness:
             "%s/%d: the dead letter of offset %d does not hold its key",
             *where,
         )
-        if ended is None and timeline.fate(letter.offset).taken:  # two attempts at once came to the same
-            return
         world.require(letter.event == fact.raw, "%s/%d: the dead letter of offset %d has another event", *where)
         if letter.reason == "expired":
             right = fact.expires <= self._host.clock.time() + world.jumped_back + EPSILON
@@ -323,7 +328,8 @@ class Witness:
         elif letter.reason == "retries-exhausted":
             failed = ended is not None and not isinstance(outcome, Delivered | Rejected)
             spent = failed and self._is_spent(timeline, letter.attempts, row, ended)
-            right = spent or self._may_fail_before(letter.error)
+            split = ended is not None and not ended.alone and letter.error.startswith("batch-rejected")
+            right = spent or split or self._may_fail_before(letter.error)
         else:
             right = isinstance(outcome, Rejected) and outcome.reason == letter.reason
             blamed = ended is not None and (
@@ -337,10 +343,11 @@ class Witness:
         return reason.startswith("timeout") and not self._world.calm_for(60.0)
 
     def _is_spent(self, timeline: Timeline, attempts: int, row: Waiting | None, ended: Ended | None) -> bool:
-        first = (
-            (0.0 if ended is None else ended.began) if row is None or row.first_attempt is None else row.first_attempt
-        )
-        age = self._host.clock.time() - self._spared(timeline) - first + self._world.jumped_back
+        age = self._host.clock.time() + self._world.jumped_back
+        if row is None or row.first_attempt is None:
+            age -= 0.0 if ended is None else ended.began
+        else:
+            age -= row.first_attempt + self._spared(timeline)
         return any(
             (definition.policy.max_attempts is not None and attempts >= definition.policy.max_attempts)
             or age >= definition.policy.max_age - EPSILON
@@ -364,17 +371,15 @@ class Witness:
             self._ended(timeline, row.offset)
             return
         ended = self._ended(timeline, row.offset)
-        again = bool(timeline.fate(row.offset).taken)  # the range was matched again, and its attempts count from none
-        if ended is None and (again or self._may_fail_before(row.reason)):
+        if ended is None and self._may_fail_before(row.reason):
             return
         split = row.reason == "batch-rejected" and ended is not None and not ended.alone
         if ended is None or (isinstance(ended.outcome, Delivered | Rejected) and not split):
             world.violate(f"{where}: an attempt is written down as {row.reason}, and came to {ended}")
             return
         count = 0 if before is None else before.attempts
-        world.require(
-            row.attempts == count + 1 or again, "%s/%d: offset %d: attempt %d follows %d", *where, row.attempts, count
-        )
+        counted = row.attempts == count + 1
+        world.require(counted, "%s/%d: offset %d: attempt %d follows %d", *where, row.attempts, count)
         after = (ended.outcome.after or 0.0) if isinstance(ended.outcome, RetryLater) else 0.0
         early = row.due < ended.wall + after - EPSILON - world.jumped_back
         world.require(not early, "%s/%d: offset %d is due before the sink wants it", *where)
@@ -385,7 +390,7 @@ class Witness:
         bounds = [policy.max_attempts for policy in policies if policy.max_attempts is not None]
         spent = len(bounds) == len(policies) and row.attempts >= max(bounds)
         world.require(not spent, "%s/%d: offset %d has had its %d attempts and waits", *where, row.attempts)
-        limit = max_rows(timeline, world)
+        limit = timeline.most_rows
         world.require(
             world.rows(timeline.id) <= limit,
             "%s: %d rows wait, the bound is %d",
@@ -393,8 +398,3 @@ class Witness:
             world.rows(timeline.id),
             limit,
         )
-
-
-def max_rows(timeline: Timeline, world: World) -> int:
-    """The most rows a subscription may have: its bound, and what each worker may have in hand."""
-    return max(definition.policy.max_waiting for definition in timeline.since(-1.0)) + 4 * 1_100
