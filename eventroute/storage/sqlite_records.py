@@ -36,19 +36,17 @@ _TOGETHER = (
     " FROM event WHERE key >= ?2 AND key < ?3"
 )
 
-# One statement, since each would cost more than all that this one does: the index tells between which two of its events
-# the time is, and halving what is in between finds it. An event that is missing ends it with no row.
+# One statement, since each would cost more than all that this one does. Of one event in 32, the index finds the last
+# that is too early; halving what is up to the next one finds the first event that is not. One that is missing ends it
+# with no row.
 _KEY_AT = """
 WITH RECURSIVE span (low, high) AS (
-    SELECT
-        max(:low, coalesce((
+    SELECT max(:low, begin), min(:high, (begin + 31) & ~31) FROM (
+        SELECT coalesce((
             SELECT key + 1 FROM event INDEXED BY event_moment
             WHERE key >> 40 = :bus AND time < :time AND key & 31 = 0 ORDER BY time DESC, key DESC LIMIT 1
-        ), 0)),
-        min(:high, coalesce((
-            SELECT key FROM event INDEXED BY event_moment
-            WHERE key >> 40 = :bus AND time >= :time AND key & 31 = 0 ORDER BY time, key LIMIT 1
-        ), :high))
+        ), :low) AS begin
+    )
     UNION ALL
     SELECT CASE WHEN time < :time THEN key + 1 ELSE low END, CASE WHEN time < :time THEN high ELSE key END
     FROM span JOIN event ON key = (low + high) / 2
