@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from typing import TypedDict
@@ -14,7 +15,7 @@ from eventroute.event import Event
 from eventroute.storage.base import DeadLetter, Storage
 from eventroute.timestamps import format_timestamp
 
-__all__ = ["Selection", "Which", "letter_event", "select"]
+__all__ = ["HeldKey", "Selection", "Which", "held_keys", "letter_event", "select"]
 
 PAGE = 1_000
 """How many dead letters are looked at, redriven or purged in one change."""
@@ -89,3 +90,25 @@ def letter_event(letter: DeadLetter) -> Event:
             "deadletterattempts": letter.attempts,
         }
     )
+
+
+@frozen
+class HeldKey:
+    """A dead letter that holds its key: nothing of that key goes on until it is redriven or purged."""
+
+    letter: DeadLetter
+    behind: int
+    """How many deliveries of its key wait behind it in the ledger; more may be in the log."""
+
+
+async def held_keys(storage: Storage, subscription: str) -> list[HeldKey]:
+    """The dead letters of a subscription that hold a key, by offset. Raises UnknownSubscription."""
+    bus = (await storage.subscription(subscription)).bus
+    rows = await storage.waiting_keys(bus, subscription)
+    waiting = Counter(row.key for row in rows)
+    held = []
+    for row in [one for one in rows if one.stuck]:
+        page = await storage.dead_letters(bus, subscription=subscription, after=(subscription, row.offset - 1), limit=1)
+        if page and page[0].offset == row.offset:  # else somebody has acted since
+            held.append(HeldKey(page[0], waiting[row.key] - 1))
+    return held

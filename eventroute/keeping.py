@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Unpack
 
 from eventroute.clock import Clock
-from eventroute.deadletters import Selection, Which, select
+from eventroute.deadletters import HeldKey, Selection, Which, held_keys, select
 from eventroute.errors import InvalidSubscription
 from eventroute.push.scheduler import Scheduler
 from eventroute.storage.base import DeadLetter, Reader, Start, Storage, Timer
@@ -166,7 +166,17 @@ class Keeping(ABC):
         purged = 0
         async for page in select(self.storage, bus, Selection(**which)):
             purged += await self.storage.purge(bus, _names(page))
+        if bus in self._schedulers:  # what one of them held goes on
+            self._schedulers[bus].look()
         return purged
+
+    async def held_keys(self, subscription: str) -> list[HeldKey]:
+        """The dead letters of a subscription that hold their key (policy `when_stuck="hold"`), by offset.
+
+        Raises UnknownSubscription.
+        """
+        self._check_open()
+        return await held_keys(self.storage, subscription)
 
 
 def _names(letters: Iterable[DeadLetter]) -> list[tuple[str, int]]:

@@ -71,6 +71,8 @@ class SubscriptionStats:
     next_due: float | None
     """When the first of them is due, of those that nobody has in hand; seconds since the epoch."""
     dead_letters: int
+    stuck: int
+    """How many of those that wait do so until somebody acts on a dead letter that holds their key."""
     forwarding: int = 0
     """How many of them have yet to get where the policy wants them."""
     dead_letters_dropped: int = 0
@@ -120,6 +122,7 @@ async def subscription_stats(storage: Storage, bus: str, now: float, here: Here)
                 waiting=0 if summary is None else summary.count,
                 next_due=None if summary is None else summary.next_due,
                 dead_letters=dead.get(stored.id, 0),
+                stuck=0 if summary is None else summary.stuck,
                 forwarding=forwards.get(stored.id, 0),
                 dead_letters_dropped=dropped.get(stored.id, 0),
                 **known_here,

@@ -13,7 +13,6 @@ from attrs import define, field
 from eventroute.errors import InvalidSubscription, Reject, Retry
 from eventroute.event import Event
 from eventroute.push.backoff import Backoff
-from eventroute.push.batch import Batch
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.router import Router
 from eventroute.storage.memory import MemoryStorage
@@ -126,6 +125,9 @@ async def test_a_dead_letter_may_hold_its_key(clock: VirtualClock) -> None:
         await subscribed(router, receiver, ordered(when_stuck="hold"))
         await router.publish(*events("a1", "b1", "c1", "a2", "b2", "c2"))
         assert await idle(router, clock) == 4
+        assert [(one.letter.offset, one.behind) for one in await router.held_keys("s")] == [(1, 1), (2, 1)]
+        [stats] = await router.stats()
+        assert (stats.waiting, stats.stuck, stats.dead_letters) == (4, 4, 2)
         assert receiver.got == ["c1", "c2"]
         await router.publish(*events("a3"))
         assert await idle(router, clock) == 5
@@ -196,11 +198,6 @@ async def test_who_takes_over_goes_on_with_the_oldest(clock: VirtualClock) -> No
         await second.publish(*events("a3", "b3"))
         assert await idle(second, clock) == 0
     assert receiver.by_key() == {"a": [1, 2, 3], "b": [1, 2, 3]}
-
-
-async def test_a_batch_holds_one_event_of_each_key(clock: VirtualClock) -> None:
-    policy = ordered(mode="batch", batch=Batch(events=10, linger=0.1))
-    assert DeliveryPolicy.from_dict(policy.to_dict()[0]) == policy
 
 
 async def test_order_by_has_to_name_a_field() -> None:

@@ -89,6 +89,23 @@ def count(storage: str, bus: str, as_json: bool) -> None:
 
 @deadletters.command()
 @click.argument("subscription")
+@storage_option
+@json_option
+def held(subscription: str, storage: str, as_json: bool) -> None:
+    """List the dead letters of a subscription that hold their key, until they are redriven or purged."""
+    found = on_router(storage, lambda router: router.held_keys(subscription))
+    if as_json:
+        echo(json_text([{**_document(one.letter), "behind": one.behind} for one in found]))
+        return
+    print_table(
+        ("offset", "time", "reason", "behind", "error"),
+        [(one.letter.offset, _time(one.letter), one.letter.reason, one.behind, one.letter.error) for one in found],
+        empty="no dead letter holds a key",
+    )
+
+
+@deadletters.command()
+@click.argument("subscription")
 @click.argument("offset", type=int)
 @storage_option
 @bus_option

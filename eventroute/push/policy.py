@@ -141,11 +141,6 @@ class DeliveryPolicy:
     def __attrs_post_init__(self) -> None:
         if self.when_stuck != "go-on" and self.order_by is None:
             raise InvalidSubscription("there is no key to hold without order_by", where="policy.when_stuck")
-        if self.when_stuck == "hold" and self.dead_letter is not None:
-            raise InvalidSubscription(
-                "a dead letter that goes elsewhere cannot hold its key: it is nowhere to be acted upon",
-                where="policy.when_stuck",
-            )
 
     @property
     def http_only(self) -> list[str]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import anyio
@@ -9,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from eventroute.cli.commands import commands
 from eventroute.router import Router
-from eventroute.storage.base import DEFAULT_BUS, Bury, DeadLetter
+from eventroute.storage.base import DEFAULT_BUS, Bury, DeadLetter, Wait, Waiting
 from eventroute.storage.open import open_storage
 from eventroute.subscription import Subscription
 from tests.test_deadletters import LETTERS, START
@@ -37,6 +38,27 @@ def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     anyio.run(make)
     monkeypatch.setenv("EVENTROUTE_STORAGE", url)
+
+
+def test_those_that_hold_a_key_are_listed() -> None:
+    assert invoke("held", "b") == "no dead letter holds a key\n"
+
+    async def hold() -> None:
+        async with open_storage(os.environ["EVENTROUTE_STORAGE"]) as storage:
+            session = await storage.open_session(60)
+            behind = [Wait(Waiting("b", offset, 0.0, key=7), held=False) for offset in (4, 5)]
+            await storage.write(DEFAULT_BUS, session, [Bury(LETTERS[3], key=7), *behind])
+
+    anyio.run(hold)
+    lines = [line.split() for line in invoke("held", "b").splitlines()]
+    assert lines == [
+        ["offset", "time", "reason", "behind", "error"],
+        ["3", "2026-01-01T00:00:03Z", "gone", "2", "no"],
+    ]
+    [only] = json.loads(invoke("held", "b", "--json"))
+    assert (only["offset"], only["behind"], only["subscription"]) == (3, 2, "b")
+    invoke("purge", "--subscription", "b", "--offset", "3", "--yes")
+    assert invoke("held", "b") == "no dead letter holds a key\n"
 
 
 def test_listing() -> None:

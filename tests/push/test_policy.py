@@ -110,7 +110,6 @@ def test_the_json_form_says_only_what_differs() -> None:
         ({"headers": {"x": "a\r\nb: c"}}, "policy.headers.x: a header's value is printable ASCII text"),
         ({"order_by": 5}, "policy.order_by: 5 is not the name of a field"),
         ({"order_by": "data.items[*]"}, "policy.order_by: 'data.items[*]': a field has names and indexes only"),
-        ({"order_by": "subject", "when_stuck": "hold", "dead_letter": "bus:dead"}, "policy.when_stuck: a dead letter"),
         ({"when_stuck": "hold"}, "policy.when_stuck: there is no key to hold without order_by"),
         ({"order_by": "subject", "when_stuck": "wait"}, "policy.when_stuck: 'wait' is none of go-on, hold"),
         ({"backoff": 5}, "policy.backoff: a value of type int is not a Backoff"),
