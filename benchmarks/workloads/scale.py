@@ -46,7 +46,7 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
 
 
 @cache
-def _file(events: int) -> Path:
+def log_file(events: int) -> Path:
     """The log of so many events; made once a process."""
     path = Path(_folder().name, f"{events}.db")
     anyio.run(_fill, path, events)
@@ -92,7 +92,7 @@ async def _offset_at(storage: SQLiteStorage, held: int, units: int) -> float:
 
 
 async def _on_open(work: Measured, events: int, units: int) -> float:
-    async with SQLiteStorage(_file(events)) as storage:
+    async with SQLiteStorage(log_file(events)) as storage:
         return await work(storage, events, units)
 
 
@@ -106,12 +106,22 @@ async def _append_to_short(_events: int, units: int) -> float:
 
 
 async def _open(events: int, units: int) -> float:
-    path = _file(events)
+    path = log_file(events)
     begin = perf_counter()
     for _ in range(units):
         async with SQLiteStorage(path):
             pass
     return perf_counter() - begin
+
+
+async def work_on(path: Path, events: int) -> None:
+    """Some of each."""
+    async with SQLiteStorage(path) as storage:
+        await _append(storage, events, 5_000)
+        await _read(storage, events, 100_000)
+        await _offset_at(storage, events, 1_000)
+        for _ in range(20):
+            await storage.trim(DEFAULT_BUS, events, limit=100)
 
 
 Work = Callable[[int, int], Awaitable[float]]
@@ -121,11 +131,11 @@ Work = Callable[[int, int], Awaitable[float]]
 def _comparison(case: str, work: Work, *, size: int, tiny: int, short: Work | None = None) -> Comparison:
     def long_log(units: int) -> float:
         held = LARGE if units == size else TINY
-        _file(held)
+        log_file(held)
         return anyio.run(work, held, units)
 
     def short_log(units: int) -> float:
-        _file(SMALL)
+        log_file(SMALL)
         return anyio.run(short or work, SMALL, units)
 
     return Comparison(
