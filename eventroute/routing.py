@@ -176,6 +176,7 @@ class _Known:
     paused: str | None
     rule: Node | None
     """None where it cannot be understood here."""
+    born: int
     services: tuple[_Service, ...] = ()
     route: Route | None = None
     """Made when it is first asked for, with its sink."""
@@ -287,7 +288,10 @@ class Table:
             known, chosen = self._restored(stored)
         except EventrouteError as error:
             fault = f"invalid: {error}"
-            known, chosen = _Known("", DeliveryPolicy(), _unchanged, stored.paused or fault, None), _EVERYTHING
+            known, chosen = (
+                _Known("", DeliveryPolicy(), _unchanged, stored.paused or fault, None, stored.born),
+                _EVERYTHING,
+            )
         known.services = tuple([_Service(self._serving(span.reader), stored.id, span) for span in spans])
         for span, service in zip(spans, known.services, strict=True):
             service.reader.index.add(service, chosen if span.definition is None else self._filter(span.definition))
@@ -304,15 +308,17 @@ class Table:
         compiled = restore_subscription(stored.definition, self._words)
         address, policy = compiled.subscription.address, compiled.subscription.policy
         self._sinks.sink(address, policy)  # made again for the first event: here it only must not be refused
-        return _Known(address, policy, compiled.transform, stored.paused, compiled.filter.syntax), compiled.filter
+        return _Known(
+            address, policy, compiled.transform, stored.paused, compiled.filter.syntax, stored.born
+        ), compiled.filter
 
     def _route(self, subscription: str, known: _Known) -> Route:
         if known.rule is None:
-            return Route(subscription, "", known.policy, None, known.transform, known.paused)
+            return Route(subscription, "", known.policy, None, known.transform, known.paused, known.born)
         sink = self._sinks.sink(known.address, known.policy)
         policy = self._sinks.policy(known.address, known.policy)
         letters = self._letter_sink(policy)
-        return Route(subscription, known.address, policy, sink, known.transform, known.paused, letters)
+        return Route(subscription, known.address, policy, sink, known.transform, known.paused, known.born, letters)
 
     def _letter_sink(self, policy: DeliveryPolicy) -> Sink | None:
         try:

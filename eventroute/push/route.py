@@ -28,6 +28,8 @@ class Route:
     """Raises TransformError."""
     paused: str | None
     """Why it is paused, or None."""
+    born: int = 0
+    """Tells the subscription from another one that had its id before."""
     letters: Sink | None = None
     """Where its dead letters go, if its policy has them go elsewhere and this process can reach it."""
 

@@ -159,8 +159,9 @@ class Worker(Ordering):
         """Give the lanes their routes anew, and wake whoever depends on them."""
         for subscription, lane in list(self.lanes.items()):
             route = self.table.route(subscription)
-            if route is None:
+            if route is None or route.born != lane.route.born:  # gone, and perhaps another one has its id now
                 self._forget(subscription, lane)
+                self.resting.wake(subscription)
             elif route is not lane.route:
                 lane.take(route)
                 self.outages.note(lane)
@@ -322,7 +323,7 @@ class Worker(Ordering):
     def _write_down(self, lane: Lane, delivery: Delivery, outcome: Outcome, draw: float) -> Settle | Wait | Bury | None:
         now = self.clock.time()
         entry = entry_after(delivery, outcome, lane.route.policy, now=now, draw=draw, spared=lane.circuit.spared(now))
-        if entry is None:
+        if entry is None or self.lanes.get(delivery.subscription) is not lane:  # else it was removed meanwhile
             return None
         self.ranges.note(delivery, entry)
         if isinstance(entry, Bury) and self.hooks:

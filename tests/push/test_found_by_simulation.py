@@ -10,6 +10,7 @@ from eventroute.errors import StorageError
 from eventroute.event import Event
 from eventroute.push import lane
 from eventroute.push.backoff import Backoff
+from eventroute.push.breaker import Breaker
 from eventroute.push.outcome import Delivered, Outcome, RetryLater
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.push.sinks.base import Sink
@@ -192,3 +193,22 @@ async def test_a_subscription_goes_while_what_waits_for_another_is_looked_for(cl
         storage.router, sinks.down = router, False
         await clock.advance(30.0)
         assert sinks.delivered
+
+
+async def test_another_subscription_of_the_same_id_does_not_get_what_was_queued_for_the_one_before(
+    clock: VirtualClock,
+) -> None:
+    """A process that learned of the removal and of the new one at once took them for one."""
+    storage, sinks = MemoryStorage(clock), Sinks(down=True)
+    async with Router(storage, clock=clock, sinks=[sinks]) as router:
+        stored = await router.subscribe(subscription(concurrency=1, breaker=Breaker(1, Backoff(5.0, 5.0))))
+        await router.publish(*events(3))
+        await clock.advance(1.0)
+        sinks.down = False
+        await storage.remove_subscription("s")
+        await storage.put_subscription("default", "s", stored.definition, start="latest")
+        await clock.advance(60.0)
+        assert sinks.delivered == []
+        await router.publish(Event.create(type="t", source="/s", id="new"))
+        await clock.advance(1.0)
+        assert sinks.delivered == ["new"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import anyio
@@ -11,7 +12,7 @@ from attrs import Factory, define, field
 
 from eventroute.push.outcome import Outcome
 from eventroute.push.rate import Rate
-from eventroute.storage.base import Waiting
+from eventroute.storage.base import Claim, Waiting
 from eventroute.storage.memory import MemoryStorage
 from eventroute.testing.simulation.clock import SimulatedClock, Wall
 from eventroute.testing.simulation.loop import Life
@@ -207,12 +208,14 @@ class World:
     def claims_of(self, session: str) -> list[tuple[str, str, int, int]]:
         """The claims of a session: bus, reader, start, end."""
         return [
-            (claim.bus, claim.reader, claim.start, claim.end)
-            for state in self.tables._buses.values()
-            for claims in state.claims.values()
-            for claim in claims.values()
-            if claim.session == session
+            (claim.bus, claim.reader, claim.start, claim.end) for claim in self.claims() if claim.session == session
         ]
+
+    def claims(self) -> Iterator[Claim]:
+        """The open claims, of all buses."""
+        for state in self.tables._buses.values():
+            for claims in state.claims.values():
+                yield from claims.values()
 
     def held_rows(self, session: str) -> int:
         """How many waiting deliveries a session holds."""
