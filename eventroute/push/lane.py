@@ -72,6 +72,8 @@ class Lane:
         """Whether other processes work on what is in order here, too."""
         self.key: KeyReader | None = None
         """What reads the key of an event, where the policy asks for order."""
+        self.turns: Turns | None = None
+        """Which key's turn it is, where the policy asks for order."""
         self._clock = clock
         self._crew = crew
         self._deadlines = deadlines
@@ -110,11 +112,7 @@ class Lane:
         self._measured = self._batch is not None or policy.rate is not None or policy.handshake is not None
         self.key = None if policy.order_by is None else key_reader(policy.order_by)
         self._queue.keep_order(self.key)
-
-    @property
-    def turns(self) -> Turns | None:
-        """Which key's turn it is, where the policy asks for order."""
-        return self._queue.turns
+        self.turns = self._queue.turns
 
     @property
     def room(self) -> int:
@@ -140,11 +138,14 @@ class Lane:
     @property
     def queue_room(self) -> int:
         """How many deliveries that wait in the ledger already may be brought into memory, as far as can be told."""
-        if self.route.held or self._queue.bytes >= QUEUE_BYTES:
+        queue = self._queue
+        if self.route.held or queue.bytes >= QUEUE_BYTES:
             return 0
-        by_size = max(1, (QUEUE_BYTES - self._queue.bytes) // self._queue.typical)
-        share = 2 * self.route.policy.concurrency if self.shared and self.turns is not None else QUEUE_EVENTS
-        return min(min(share, QUEUE_EVENTS) - self.queued, by_size)
+        by_size = max(1, (QUEUE_BYTES - queue.bytes) // queue.typical)
+        if self.turns is None:
+            return min(QUEUE_EVENTS - len(queue.ready), by_size)
+        most = min(2 * self.route.policy.concurrency, QUEUE_EVENTS) if self.shared else QUEUE_EVENTS
+        return min(most - len(queue), by_size)
 
     @property
     def over(self) -> bool:
@@ -235,7 +236,8 @@ class Lane:
             and self._workers <= self._most
             and self.ready
             and not self._gathering
-            and not self._stopped()
+            and not self._blocked()
+            and (self.turns is None or not self._deadlines.lapsed)
         )
 
     def _stopped(self) -> bool:

@@ -40,11 +40,12 @@ class Queue:
 
     def put(self, delivery: Delivery) -> None:
         """Take one in."""
-        self.typical = max(1, len(delivery.raw))
-        self.bytes += len(delivery.raw)
+        self.typical = size = len(delivery.raw) or 1
+        self.bytes += size
         self._load.queued += 1
         if self.turns is None:
-            self._may_begin(delivery)
+            self.ready.append(delivery)
+            self._came()
         else:
             self.turns.add(delivery)
 
@@ -55,13 +56,14 @@ class Queue:
     def pop(self) -> Delivery:
         """The next that begins; there must be one."""
         delivery = self.ready.popleft()
-        self.forget(delivery)
+        self.bytes -= len(delivery.raw) or 1
+        self._load.queued -= 1
         delivery.begun = True
         return delivery
 
     def forget(self, delivery: Delivery) -> None:
         """One is no longer in memory, or no longer waits there."""
-        self.bytes -= len(delivery.raw)
+        self.bytes -= len(delivery.raw) or 1
         self._load.queued -= 1
 
     def put_away(self, delivery: Delivery) -> list[Delivery]:

@@ -218,7 +218,7 @@ class Worker(Ordering):
         lane = self.lane(delivery.subscription)
         if lane is None:
             return
-        if self._waits_already(lane, delivery):
+        if lane.turns is not None and self._waits_already(lane, delivery):
             return
         if delivery.range is not None:
             delivery.range.pending[delivery] = None
