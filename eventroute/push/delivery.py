@@ -53,6 +53,8 @@ class Range:
     """When what is not settled is to be recorded (the clock's monotonic time)."""
     pending: dict[Delivery, None] = field(factory=dict)
     """In the order of the log: what is written of them is in that order too, in every run."""
+    horizon: int = 0
+    """Behind the last of its deliveries that is settled or recorded."""
     matched: bool = False
     """Whether all its records have been matched."""
     in_order: bool = False

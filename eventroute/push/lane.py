@@ -39,8 +39,7 @@ QUEUE_BYTES = 16 * 1_048_576
 class Lane:
     """Makes the attempts of one subscription: at most `policy.concurrency` at once, and never waits for another lane.
 
-    `settle` is called with each attempt's outcome and what it is the outcome of, one delivery or several of a batch. A
-    worker task lives while there is something to do.
+    `settle` is called with each attempt's outcome and what it is the outcome of, one delivery or several of a batch.
     """
 
     def __init__(
@@ -106,9 +105,8 @@ class Lane:
         policy, sink = route.policy, route.sink
         self._messages = sink if sink is not None and takes_messages(sink) else None
         self._batch = policy.batch if policy.mode == "batch" and self._messages is not None else None
-        self._rate = policy.rate
-        if policy.rate is not None and self._batch is not None:
-            self._rate = policy.rate.in_batches(self._batch.events)
+        rate, batch = policy.rate, self._batch
+        self._rate = rate if rate is None or batch is None else rate.in_batches(batch.events)
         self._measured = self._batch is not None or policy.rate is not None or policy.handshake is not None
         self.key = None if policy.order_by is None else key_reader(policy.order_by)
         self._queue.keep_order(self.key)
@@ -116,8 +114,13 @@ class Lane:
 
     @property
     def room(self) -> int:
-        """How many more deliveries the lane takes before it reads no further."""
-        return min(self.queue_room, self.route.policy.max_waiting - self.waiting)
+        """How many more deliveries to read for the lane; none before half of them have gone: no crumbs."""
+        return min(self.queue_room, self.route.policy.max_waiting - self.waiting) if self.wants_more else 0
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether so little is in memory that it is time to read more."""
+        return self.queued <= QUEUE_EVENTS // 2
 
     @property
     def row_room(self) -> int:
@@ -173,10 +176,12 @@ class Lane:
         return len(self._queue)
 
     def count(self, deliveries: Sequence[Delivery], outcome: Outcome) -> None:
-        """Count what came of an attempt."""
+        """Count what came of an attempt, and call the own reader where it is time to read more."""
         self.attempted += outcome.counts * len(deliveries)
         if isinstance(outcome, Delivered):
             self.delivered += len(deliveries)
+        if self.wants_more:
+            self.settled.ring()
 
     def offer(self, delivery: Delivery) -> bool:
         """Take a delivery; False where there is no room, and it has to wait in the ledger."""

@@ -68,6 +68,7 @@ class Ranges:
         if claimed is not None:
             delivery.range = None
             claimed.pending.pop(delivery, None)
+            claimed.horizon = max(claimed.horizon, delivery.offset + 1)
             self.close_if_done(claimed)
 
     def advance(self, claimed: Range, start: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 
 import anyio
 from anyio.abc import TaskGroup
@@ -251,7 +252,7 @@ class Worker(Ordering):
         while True:
             now = self.clock.monotonic()
             for claimed in [one for one in self.ranges if one.matched and one.deadline <= now]:
-                if claimed.in_order or claimed.claim.reader == LIVE:
+                if claimed.in_order:
                     self._record_pending(claimed)
                 else:
                     self._advance(claimed, now)
@@ -262,13 +263,14 @@ class Worker(Ordering):
                 await self.clock.sleep(max(upcoming - now, RECORD_AFTER / 10))
 
     def _advance(self, claimed: Range, now: float) -> None:
-        """Write down how far an own reader's range is: rows only for what is in flight, none for what is queued."""
-        self.part(claimed, min((one.offset for one in claimed.pending if not one.begun), default=claimed.claim.end))
+        """Write down how far a range is. A delivery gets a row where one behind it is settled, which it holds up."""
+        first = next(iter(claimed.pending), None)
+        self.part(claimed, max(claimed.horizon, claimed.claim.start if first is None else first.offset))
         claimed.deadline = now + RECORD_AFTER
 
     def part(self, claimed: Range, start: int) -> None:
-        """Write down what is pending below `start`, and let the range begin there."""
-        for delivery in [one for one in claimed.pending if one.offset < start]:
+        """Write down what is pending below `start`, and let the range begin behind it."""
+        for delivery in list(takewhile(lambda one: one.offset < start, claimed.pending)):
             lane = self.lanes.get(delivery.subscription)
             if lane is not None:
                 self._record(lane, delivery, held=True)
@@ -311,7 +313,6 @@ class Worker(Ordering):
         if subscription in self.starved:
             self.starved.discard(subscription)
             self.expect(subscription, self.clock.time())
-        lane.settled.ring()
         self.quiet.ring()
 
     def bury(self, entry: Bury) -> None:
