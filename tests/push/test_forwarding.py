@@ -23,6 +23,7 @@ from eventroute.storage.base import DEFAULT_BUS, Bury, DeadLetter, Forward
 from eventroute.storage.memory import MemoryStorage
 from eventroute.subscription import Subscription
 from eventroute.testing.clock import VirtualClock
+from eventroute.testing.faults import FaultyStorage
 from tests.pushing import Sink, events, idle, settle, to
 
 NO = Reject("no")
@@ -150,6 +151,21 @@ async def test_what_hangs_is_cut_off(clock: VirtualClock) -> None:
         target.takes = 0.0
         await settle(clock, 60.0)
         assert await router.deadletters() == []
+
+
+@pytest.mark.anyio
+async def test_on_a_bus_it_is_once_however_often_the_answer_is_lost(clock: VirtualClock) -> None:
+    storage = FaultyStorage.around(MemoryStorage(clock))
+    async with Router(storage, clock=clock) as router:
+        await router.create_bus("audit")
+        await router.subscribe(rejecting(clock, "bus:audit"))
+        await router.publish(*events("a"))
+        for _ in range(7):  # the append is made again, and the letter comes again
+            storage.fail("append", "after")
+        await settle(clock, 30.0)
+        assert storage.happened.count(("append", "after")) == 7
+        assert await router.deadletters() == []
+        assert (await router.describe_bus("audit")).events == 1
 
 
 @pytest.mark.anyio

@@ -18,12 +18,13 @@ from eventroute.testing.simulation.profile import PROFILES
 from eventroute.testing.simulation.run import Report, simulate
 
 SEEDS = {
-    "calm": 20,
-    "sinks": 25,
+    "calm": 15,
+    "sinks": 20,
     "storage": 25,
     "crashes": 35,
     "changes": 25,
     "clock": 15,
+    "letters": 10,
     "measure": 10,
     "days": 10,
     "order": 25,
@@ -38,6 +39,7 @@ EXPECTED = {
     "crashes": {"crash", "stall", "claim taken over", "lease lost"},
     "changes": {"crash", "sink gone"},
     "clock": {"clock jump"},
+    "letters": {"letter forwarded", "storage fails after", "crash", "sink reject"},
     "measure": {"batch", "stall", "crash", "breaker opens"},
     "days": {"crash", "sink down", "breaker opens"},
     "order": {"crash", "stall", "claim taken over", "lease lost", "sink liar", "storage fails before"},

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from eventroute.push import batch, lane, outages, pace, ranges, retrying, scheduler, turns, worker
+from eventroute.push import batch, forwarding, lane, outages, pace, ranges, retrying, scheduler, turns, worker
 from eventroute.push.attempt import entry_after
 from eventroute.push.deadlines import Deadlines
 from eventroute.push.delivery import Delivery, Range
@@ -17,7 +17,7 @@ from eventroute.push.ranges import Ranges
 from eventroute.push.route import Route
 from eventroute.push.turns import Turns
 from eventroute.storage import ledger, placement
-from eventroute.storage.base import LIVE, Bury, Complete, Settle, Wait
+from eventroute.storage.base import LIVE, Bury, Complete, PutOff, Settle, Wait
 from eventroute.storage.memory_tables import MemoryTables
 from eventroute.storage.memory_timers import MemoryTimers
 from eventroute.testing.simulation.profile import PROFILES
@@ -225,6 +225,22 @@ def rows_before_their_range(patch: Patch) -> None:
     patch.setattr(ranges.Ranges, "note", lambda self, delivery, entry: self._journal.add(entry))
 
 
+def letters_go_before_they_are_there(patch: Patch) -> None:
+    """A dead letter is taken for handed over, whatever its target says."""
+
+    async def send(self: forwarding.Forwarding, letter: Any, target: Any) -> Outcome:
+        await real(self, letter, target)
+        return Delivered()
+
+    real = forwarding.Forwarding._try
+    patch.setattr(forwarding.Forwarding, "_try", send)
+
+
+def letters_are_given_up(patch: Patch) -> None:
+    """A dead letter that a target does not take is not tried again."""
+    patch.setattr(forwarding, "PutOff", lambda letter, forward: PutOff(letter, None))
+
+
 def no_rate(patch: Patch) -> None:
     """Whatever waits for its rate goes at once."""
     patch.setattr(pace.Pace, "take", lambda self, now, events: 0.0)
@@ -361,6 +377,8 @@ MUTATIONS: dict[Callable[[Patch], None], tuple[str, ...]] = {
     no_recount: ("calm",),
     outages_are_forgotten: ("days",),
     rows_before_their_range: ("crashes",),
+    letters_go_before_they_are_there: ("letters",),
+    letters_are_given_up: ("letters",),
     no_rate: ("measure",),
     rate_is_refilled: ("measure",),
     whole_batch_is_blamed: ("measure",),

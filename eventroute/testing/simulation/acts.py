@@ -14,6 +14,7 @@ from eventroute.event import Event
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.router import Router
 from eventroute.routing import Vocabulary, compile_subscription, definition_of
+from eventroute.testing.simulation.letters import LETTERS, SINK
 from eventroute.testing.simulation.model import FILTERS, TYPES, Definition, make_event
 from eventroute.testing.simulation.policies import draw_policy
 from eventroute.testing.simulation.server import FUNCTION, Server
@@ -154,7 +155,8 @@ class Stage:
 
     def bus(self) -> str:
         """Any bus."""
-        return self.world.lot.choice(self.world.tables.buses())  # type: ignore[no-any-return]
+        names: list[str] = [name for name in self.world.tables.buses() if name != LETTERS]
+        return self.world.lot.choice(names)
 
     def _soon(self, seconds: float) -> str:
         return datetime.fromtimestamp(self.world.clock.time() + seconds * self.world.stretch, UTC).isoformat()
@@ -275,6 +277,7 @@ def mood(stage: Stage) -> None:
     """A sink changes its mood."""
     lot = stage.world.lot
     sinks = [(name, variant) for name in stage.world.model.alive for variant in VARIANTS]
+    sinks += [(SINK, "a")] * 2 if stage.world.profile.letters else []
     if sinks:
         sink, chosen = lot.choice(sinks), lot.choice(("fine", *stage.world.profile.moods))
         stage.sinks.moods[sink] = chosen

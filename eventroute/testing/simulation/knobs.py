@@ -6,6 +6,9 @@ import random
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+
+from eventroute.push.backoff import Backoff
 
 __all__ = ["knobs"]
 
@@ -35,9 +38,12 @@ _LONG: tuple[tuple[str, str], ...] = (
 
 
 @contextmanager
-def knobs(lot: random.Random, stretch: float) -> Iterator[dict[str, float]]:
+def knobs(lot: random.Random, stretch: float) -> Iterator[dict[str, Any]]:
     """Turn some bounds down, drawn by lot, and waits that cost much up by `stretch`; both are undone at the end."""
-    chosen = {(module, name): lot.choice(values) for module, name, values in _SMALL if lot.random() < 0.3}
+    chosen: dict[tuple[str, str], Any] = {
+        (module, name): lot.choice(values) for module, name, values in _SMALL if lot.random() < 0.3
+    }
+    chosen["eventroute.push.forwarding", "BACKOFF"] = Backoff(0.5 * stretch, 5.0 * stretch)
     if stretch > 1:
         chosen |= dict.fromkeys(_LONG, stretch)
     before = {key: getattr(sys.modules[key[0]], key[1]) for key in chosen}

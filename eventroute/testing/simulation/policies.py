@@ -9,6 +9,7 @@ from eventroute.push.batch import Batch
 from eventroute.push.breaker import Breaker
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.push.rate import Rate
+from eventroute.testing.simulation.letters import LETTERS, SINK
 from eventroute.testing.simulation.model import KEY
 from eventroute.testing.simulation.world import World
 
@@ -35,6 +36,7 @@ def draw_policy(world: World) -> DeliveryPolicy:
         breaker=breaker,
         order_by=KEY if ordered else None,
         when_stuck="hold" if ordered and lot.random() < 0.4 else "go-on",
+        dead_letter=lot.choice([None, f"bus:{LETTERS}", f"sim:{SINK}/0/a"]) if world.profile.letters else None,
         **measure,
     )
 

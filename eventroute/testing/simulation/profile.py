@@ -24,7 +24,7 @@ class Profile:
     pace: float = 4.0
     """Seconds between two acts, on average."""
     moods: tuple[str, ...] = ("fine", "slow")
-    """What sinks do (see `sinks.MOODS`)."""
+    """What sinks do (see `moods.MOODS`)."""
     downtime: tuple[float, float] = (0.0, 20.0)
     """How long a process stays away after a kill or a stop."""
     jumps: float = 0.0
@@ -33,6 +33,8 @@ class Profile:
     """How far the wall clocks of processes are apart at most."""
     stretch: float = 1.0
     """By how much waits (backoff, leases, surveys) are longer than in the other profiles."""
+    letters: bool = False
+    """Whether dead letters go elsewhere."""
     measured: bool = False
     """Whether subscriptions have rates and batches."""
     exact: bool = False
@@ -87,6 +89,21 @@ PROFILES: Mapping[str, Profile] = {
             moods=("fine", "flaky", "down", "retry-after", "hold"),
             jumps=300.0,
             skew=3.0,
+        ),
+        Profile(
+            name="letters",
+            acts={
+                "mood": 4,
+                "publish": 3,
+                "trouble": 1,
+                "crash": 1,
+                "stop": 1,
+                "redrive": 0.5,
+                "change": 1,
+                "remove": 0.2,
+            },
+            moods=("fine", "slow", "flaky", "down", "liar", "reject", "fault", "hang"),
+            letters=True,
         ),
         Profile(
             name="measure",

@@ -21,6 +21,7 @@ from eventroute.event import Event
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.testing.simulation.acts import ACTS, Stage, create, publish
 from eventroute.testing.simulation.knobs import knobs
+from eventroute.testing.simulation.letters import LETTERS
 from eventroute.testing.simulation.loop import SimulationError, run_on_asyncio, run_on_trio
 from eventroute.testing.simulation.policies import draw_policy
 from eventroute.testing.simulation.profile import PROFILES, Profile
@@ -153,6 +154,8 @@ class _Play:
         stage.lease = lot.choice([2.0, 5.0, 20.0]) * max(1.0, profile.stretch / 3)
         stage.function = evolve(draw_policy(world), mode="binary") if lot.random() < 0.3 else None
         world.note("world", "lease %g, knobs %s", stage.lease, world.knobs)
+        if profile.letters:
+            await world.storage.create_bus(LETTERS)
         stage.slots = [None] * lot.randint(*profile.processes)
         for slot in range(len(stage.slots)):
             stage.launch(slot)

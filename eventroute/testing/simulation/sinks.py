@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable, Sequence
 
-import anyio
 from anyio.lowlevel import checkpoint
 from attrs import define, field
 
@@ -15,10 +14,12 @@ from eventroute.push.outcome import Delivered, Outcome, Rejected, RetryLater
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.push.rate import Rate
 from eventroute.push.sinks.base import Message
+from eventroute.testing.simulation.letters import SINK
 from eventroute.testing.simulation.model import Ack, Fact, Fate, Timeline
+from eventroute.testing.simulation.moods import MOODS
 from eventroute.testing.simulation.world import Ended, Host, Sent, World
 
-__all__ = ["MOODS", "Sinks"]
+__all__ = ["Sinks"]
 
 EPSILON = 0.002
 
@@ -71,12 +72,29 @@ class _Provider:
     def check(self, address: str, policy: DeliveryPolicy) -> None:
         """Any address will do."""
 
-    def sink(self, address: str, policy: DeliveryPolicy) -> _Sink:
+    def sink(self, address: str, policy: DeliveryPolicy) -> _Sink | _LetterSink:
         """The sink of an address."""
         name, number, variant = address.partition(":")[2].split("/")
+        if name == SINK:
+            return _LetterSink(self.sinks)
         measured = policy.rate is not None or policy.mode == "batch"
         kind = _MeasuredSink if measured else _Sink
         return kind(self.sinks, self.host, name, int(number), variant, policy)
+
+
+@define(eq=False)
+class _LetterSink:
+    """Takes dead letters."""
+
+    sinks: Sinks
+
+    async def send(self, event: Event) -> Outcome:
+        """Take one, or not."""
+        world = self.sinks.world
+        outcome = await MOODS[self.sinks.moods.get((SINK, "a"), "fine")](world)
+        if isinstance(outcome, Delivered):
+            world.letters.came_to_sink(world, event)
+        return outcome
 
 
 @define(eq=False)
@@ -306,85 +324,3 @@ def _as_function(outcome: Outcome) -> Outcome:
     if isinstance(outcome, RetryLater):
         return RetryLater("retry", outcome.error, outcome.after)
     return Rejected("rejected", outcome.error) if isinstance(outcome, Rejected) else outcome
-
-
-async def _fine(world: World) -> Outcome:
-    if world.luck.random() < 0.5:
-        await checkpoint()
-    else:
-        await anyio.sleep(world.luck.random() * 0.02)
-    return Delivered()
-
-
-async def _slow(world: World) -> Outcome:
-    await anyio.sleep(world.luck.random() * 0.4)
-    return Delivered()
-
-
-async def _flaky(world: World) -> Outcome:
-    await anyio.sleep(world.luck.random() * 0.05)
-    return Delivered() if world.luck.random() < 0.5 else RetryLater("http-500", "flaky")
-
-
-async def _down(world: World) -> Outcome:
-    await checkpoint()
-    return RetryLater("no-connection", "down")
-
-
-async def _hang(world: World) -> Outcome:
-    await anyio.sleep(world.luck.choice([0.3, 2.0, 1e6]))
-    return Delivered()
-
-
-async def _liar(world: World) -> Outcome:
-    await anyio.sleep(world.luck.random() * 0.05)
-    return RetryLater("http-502", "it has the event, and says it has not")
-
-
-async def _late_liar(world: World) -> Outcome:
-    await anyio.sleep_forever()
-    return Delivered()
-
-
-async def _retry_after(world: World) -> Outcome:
-    await checkpoint()
-    return RetryLater("http-425", "later", after=round(world.luck.random() * 10.0 * world.stretch, 3))
-
-
-async def _hold(world: World) -> Outcome:
-    await anyio.sleep(world.luck.random() * 0.05)
-    return RetryLater("http-429", "busy", after=round(world.luck.random() * 10.0 * world.stretch, 3), hold_lane=True)
-
-
-async def _reject(world: World) -> Outcome:
-    await checkpoint()
-    return Rejected("rejected", "refused") if world.luck.random() < 0.4 else Delivered()
-
-
-async def _fault(world: World) -> Outcome:
-    await checkpoint()
-    if world.luck.random() < 0.5:
-        raise ZeroDivisionError("a sink with a fault")
-    return Delivered()
-
-
-async def _gone(world: World) -> Outcome:
-    await checkpoint()
-    return Rejected("gone", "410", pause="gone") if world.luck.random() < 0.2 else Delivered()
-
-
-MOODS: dict[str, Callable[[World], Awaitable[Outcome]]] = {
-    "fine": _fine,
-    "slow": _slow,
-    "flaky": _flaky,
-    "down": _down,
-    "hang": _hang,
-    "liar": _liar,
-    "late-liar": _late_liar,
-    "retry-after": _retry_after,
-    "hold": _hold,
-    "reject": _reject,
-    "fault": _fault,
-    "gone": _gone,
-}
-"""What sinks do, by the name of the mood."""

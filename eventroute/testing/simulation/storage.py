@@ -17,7 +17,7 @@ __all__ = ["SimulatedStorage"]
 SPARED = frozenset({"aclose"})
 """Closing does not fail."""
 
-ANSWERED = frozenset({"claim", "claim_waiting", "open", "watch", "remove_subscription"})
+ANSWERED = frozenset({"claim", "claim_letters", "claim_waiting", "open", "watch", "remove_subscription"})
 """Calls that do not fail after they have had their effect: the interface gives no way to repeat them."""
 
 CALLS_WITHOUT_TIME = 20_000

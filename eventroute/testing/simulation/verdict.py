@@ -41,7 +41,7 @@ def drained(world: World) -> bool:
     """Whether nothing is left to be done, but for what is paused, or held by dead letters."""
     held_back = stuck(world)
     for bus in world.tables.buses():
-        if world.tables.timers(bus).next_due is not None:
+        if world.tables.timers(bus).next_due is not None or world.tables.forwards(bus, world.now()):
             return False
         end = world.tables.bounds(bus).end
         for reader in world.tables.readers(bus):
@@ -123,7 +123,10 @@ async def judge_end(stage: Stage, router: Router) -> None:
         kept = {letter.offset for letter in letters if letter.subscription == timeline.id}
         for offset, fate in timeline.fates.items():
             world.require(
-                fate.letter is None or offset in kept, "the dead letter %d of %s is gone", offset, timeline.id
+                fate.letter is None or fate.forwarded or offset in kept,
+                "the dead letter %d of %s is gone",
+                offset,
+                timeline.id,
             )
 
 

@@ -8,8 +8,22 @@ from typing import Any
 from eventroute.errors import LeaseLost
 from eventroute.event import Event
 from eventroute.push.outcome import Delivered, Rejected, RetryLater
-from eventroute.storage.base import Advance, BreakerState, Bury, Complete, Reader, Settle, Trip, Wait, Waiting
+from eventroute.storage.base import (
+    Advance,
+    BreakerState,
+    Bury,
+    Complete,
+    Forwarded,
+    PutOff,
+    Reader,
+    Settle,
+    Trip,
+    Wait,
+    Waiting,
+)
+from eventroute.testing.simulation.ages import is_spent
 from eventroute.testing.simulation.entries import key_of, short
+from eventroute.testing.simulation.letters import LETTERS
 from eventroute.testing.simulation.model import Timeline
 from eventroute.testing.simulation.world import Ended, Host, Lease, World
 
@@ -37,6 +51,9 @@ class Witness:
         """Events are in the log, and others are to be."""
         for one in given.get("delayed", ()):
             self._world.model.delayed[Event.from_log(one.event).id] = one.due
+        if bus == LETTERS:
+            self._world.letters.came_to_bus(self._world, events)
+            return
         wrong = self._world.model.appended(bus, offsets, list(events), self._world.seq)
         self._world.require(wrong is None, "%s", wrong)
         self._world.note(self._host.name, "appended to %s: %s", bus, list(offsets))
@@ -116,7 +133,7 @@ class Witness:
         for name, offset in letters:
             timeline = self._world.model.alive.get(name)
             fate = None if timeline is None else timeline.fates.get(offset)
-            if fate is not None and fate.letter is not None:
+            if fate is not None and fate.letter is not None and not fate.forwarded:
                 redriven += 1
                 fate.redriven, fate.letter, fate.expected = self._world.seq, None, True
                 if fate.holds:
@@ -251,6 +268,8 @@ class Witness:
         for entry in entries:
             if isinstance(entry, Trip):
                 self._tripped(entry.state)
+            elif isinstance(entry, Forwarded | PutOff):
+                self._world.letters.left(self._world, bus, entry)
         for entry in entries:
             if not isinstance(entry, Bury | Settle | Wait):
                 continue
@@ -310,7 +329,8 @@ class Witness:
         ended = self._ended(timeline, letter.offset)
         outcome = None if ended is None else ended.outcome
         fate = timeline.fate(letter.offset)
-        fate.letter, fate.holds = letter.reason, entry.key is not None
+        fate.letter, fate.holds, fate.forwarded = letter.reason, entry.key is not None, False
+        world.letters.buried(letter)
         fate.ended = fate.ended if fate.holds else world.seq
         policies = [definition.policy for definition in timeline.since(world.now() - 60.0)]
         keyed = fact.key is not None and (row is None or row.key is not None)  # before there was order, none was kept
@@ -327,7 +347,7 @@ class Witness:
             right = not fact.must
         elif letter.reason == "retries-exhausted":
             failed = ended is not None and not isinstance(outcome, Delivered | Rejected)
-            spent = failed and self._is_spent(timeline, letter.attempts, row, ended)
+            spent = failed and is_spent(world, self._host, timeline, letter.attempts, row, ended)
             split = ended is not None and not ended.alone and letter.error.startswith("batch-rejected")
             right = spent or split or self._may_fail_before(letter.error)
         else:
@@ -341,27 +361,6 @@ class Witness:
     def _may_fail_before(self, reason: str) -> bool:
         """Where its process stood still, an attempt may be cut off before it has reached the sink, or reach it late."""
         return reason.startswith("timeout") and not self._world.calm_for(60.0)
-
-    def _is_spent(self, timeline: Timeline, attempts: int, row: Waiting | None, ended: Ended | None) -> bool:
-        age = self._host.clock.time() + self._world.jumped_back
-        if row is None or row.first_attempt is None:
-            age -= 0.0 if ended is None else ended.began
-        else:
-            age -= row.first_attempt + self._spared(timeline)
-        return any(
-            (definition.policy.max_attempts is not None and attempts >= definition.policy.max_attempts)
-            or age >= definition.policy.max_age - EPSILON
-            for definition in timeline.since(self._world.now() - 60.0)
-        )
-
-    def _spared(self, timeline: Timeline) -> float:
-        """How many seconds up to now at the least do not count towards ages, as every process must know."""
-        world = self._world
-        breaker = world.tables.breaker(timeline.id)
-        if breaker is None or not world.calm_for(60.0) or world.now() - world.tripped_at[timeline.id] < 60.0:
-            return 0.0
-        lasts = 0.0 if breaker.opened is None else self._host.clock.time() - breaker.opened
-        return max(0.0, breaker.spared + lasts - 10.0 - 2 * world.profile.skew)  # type: ignore[no-any-return]
 
     def _put_off(self, timeline: Timeline, row: Waiting, before: Waiting | None) -> None:
         """A failed attempt was written down."""

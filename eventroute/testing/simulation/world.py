@@ -15,6 +15,7 @@ from eventroute.push.rate import Rate
 from eventroute.storage.base import Claim, Waiting
 from eventroute.storage.memory import MemoryStorage
 from eventroute.testing.simulation.clock import SimulatedClock, Wall
+from eventroute.testing.simulation.letters import Letters
 from eventroute.testing.simulation.loop import Life
 from eventroute.testing.simulation.model import Definition, Model, Timeline
 from eventroute.testing.simulation.profile import Profile
@@ -117,6 +118,7 @@ class World:
     clock: SimulatedClock = field(init=False)
     storage: MemoryStorage = field(init=False)
     model: Model = Factory(Model)
+    letters: Letters = Factory(Letters)
     leases: dict[str, Lease] = Factory(dict)
     definitions: dict[tuple[str, bytes], tuple[int, Definition]] = Factory(dict)
     """What each stored definition means: the number of its subscription, and the definition."""
@@ -139,7 +141,7 @@ class World:
     failed: anyio.Event = Factory(anyio.Event)
     under_way: dict[tuple[str, int, int], list[Any]] = Factory(dict)
     """Attempts of subscriptions that are in order, by subscription and key."""
-    knobs: dict[str, float] = Factory(dict)
+    knobs: dict[str, Any] = Factory(dict)
     """The bounds that were turned down, and to what."""
     trace: list[str] = Factory(list)
     over: bool = False

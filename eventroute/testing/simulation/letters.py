@@ -1,0 +1,79 @@
+"""Where dead letters have gone in a simulation: each is in the ledger until its target has it, and on a bus once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from attrs import define, field
+
+from eventroute.deadletters import letter_event
+from eventroute.event import Event
+from eventroute.storage.base import DeadLetter, Forwarded, PutOff
+
+if TYPE_CHECKING:
+    from eventroute.testing.simulation.world import World
+
+__all__ = ["LETTERS", "SINK", "Letters"]
+
+LETTERS = "letters"
+"""The bus that takes dead letters, and has no subscriptions."""
+
+SINK = "-letters"
+"""The name of the sink that takes dead letters; no subscription has it."""
+
+
+@define(eq=False)
+class Letters:
+    """What was given up, by what tells one from another, and what has arrived."""
+
+    known: dict[tuple[str, str, str], str] = field(factory=dict)
+    """By subscription, event and time: the reason."""
+    on_bus: set[tuple[str, str, str]] = field(factory=set)
+    at_sink: set[tuple[str, str, str]] = field(factory=set)
+
+    def buried(self, letter: DeadLetter) -> None:
+        """One has come to the ledger."""
+        self.known[_key(letter_event(letter))] = letter.reason
+
+    def came_to_bus(self, world: World, events: Sequence[bytes]) -> None:
+        """Some were appended to the bus."""
+        for raw in events:
+            event = Event.from_log(raw)
+            key = self._came(world, event)
+            world.require(key not in self.on_bus, "the dead letter %s is on the bus twice", key)
+            world.require(event.attributes.get("eventroutehops") == 1, "the dead letter %s counts no hop", key)
+            self.on_bus.add(key)
+
+    def came_to_sink(self, world: World, event: Event) -> None:
+        """The sink has taken one; it may get one again."""
+        self.at_sink.add(self._came(world, event))
+
+    def _came(self, world: World, event: Event) -> tuple[str, str, str]:
+        key = _key(event)
+        reason = event.attributes.get("deadletterreason")
+        world.require(self.known.get(key) == reason, "a dead letter came that is not one: %s", key)
+        world.fault("letter forwarded")
+        return key
+
+    def left(self, world: World, bus: str, entry: Forwarded | PutOff) -> None:
+        """The ledger does not keep one any more, or not to hand it over."""
+        letter = entry.letter
+        timeline = world.model.alive.get(letter.subscription)
+        key = _key(letter_event(letter))
+        if isinstance(entry, Forwarded):
+            world.require(key in self.on_bus | self.at_sink, "the dead letter %s is gone, and nobody has it", key)
+        elif entry.forward is None and timeline is not None and timeline.bus == bus:
+            targets = [definition.policy.dead_letter for definition in timeline.since(world.now() - 60.0)]
+            world.require(None in targets, "the dead letter %s goes nowhere any more, and is to", key)
+        if timeline is not None and timeline.bus == bus:
+            there = world.tables.dead_letter(bus, letter.subscription, letter.offset) is not None
+            timeline.fate(letter.offset).forwarded = not there
+
+    def has(self, name: str, event: str) -> bool:
+        """Whether a dead letter of that event has arrived."""
+        return any(key[:2] == (name, event) for key in self.on_bus | self.at_sink)
+
+
+def _key(event: Event) -> tuple[str, str, str]:
+    return str(event.attributes["deadlettersub"]), event.id, str(event.attributes["deadlettertime"])
