@@ -6,7 +6,8 @@ next offset is given out only when all before it can be read, or never will be t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import accumulate
 from typing import Any
 
@@ -42,17 +43,17 @@ WITH head AS (
 SELECT start FROM head
 """
 
-# One row where the bus is there and nothing is in the range. The first event is always there, however large.
+# A row for the bus, without an event, and one for each event, up to the first that goes beyond the bytes.
 _PAGE = """
-SELECT bus.number, log.first, page."offset", page.time, page.event
-FROM bus JOIN log ON log.bus = bus.number LEFT JOIN LATERAL (
-    SELECT "offset", time, event FROM (
-        SELECT "offset", time, event, row_number() OVER window_ AS place, sum(octet_length(event)) OVER window_ AS size
-        FROM event WHERE event.bus = bus.number AND "offset" >= ?2 AND "offset" < ?3
-        WINDOW window_ AS (ORDER BY "offset") ORDER BY "offset" LIMIT ?4
-    ) AS few WHERE size <= ?5 OR place = 1
-) AS page ON true
-WHERE bus.name = ?1 AND NOT bus.going
+SELECT log.first, 0::bigint, NULL::bytea FROM bus JOIN log ON log.bus = bus.number WHERE bus.name = ?1 AND NOT bus.going
+UNION ALL
+SELECT "offset", time, event FROM (
+    SELECT "offset", time, event, octet_length(event) AS size,
+        sum(octet_length(event)) OVER (ORDER BY "offset" ROWS UNBOUNDED PRECEDING) AS total
+    FROM event
+    WHERE bus = (SELECT number FROM bus WHERE name = ?1 AND NOT going) AND "offset" >= ?2 AND "offset" < ?3
+    ORDER BY "offset" LIMIT ?4
+) AS page WHERE total - size < ?5
 """
 
 _AT = """
@@ -69,6 +70,7 @@ SELECT low FROM range ORDER BY high - low LIMIT 1
 """
 
 _MOST = (1 << 62) - 1
+_record: Callable[[tuple[int, float, bytes]], Record] = partial(tuple.__new__, Record)  # `_make` takes twice as long
 
 
 class PostgresLog(SqlAppends, PostgresBuses):
@@ -94,11 +96,12 @@ class PostgresLog(SqlAppends, PostgresBuses):
         rows = self._all(_PAGE, (bus, *bounds, min(limit, _MOST), min(max_bytes, _MOST)))
         if not rows:
             raise UnknownBus(bus)
-        if rows[0][2] is None:
-            return []
-        records = [Record(offset, time / 1e6, event) for _, _, offset, time, event in rows]
-        begin = max(start, rows[0][1])
-        if records[-1].offset - begin + 1 != len(records):
+        (first, _, _), *page = rows
+        records = [_record((offset, time / 1e6, event)) for offset, time, event in page]
+        if len(records) > 1 and sum(len(record.event) for record in records) > max_bytes:
+            records.pop()
+        begin = max(start, first)
+        if records and records[-1].offset - begin + 1 != len(records):
             records = [record for place, record in enumerate(records, begin) if record.offset == place]
             if not records:
                 raise DamagedEvent(self._where, bus, begin, "it is missing")

@@ -33,6 +33,14 @@ _DEFAULTS = {
 """What libpq is told unless the address says otherwise: where nothing comes back for 20 s, nothing will."""
 
 
+# All that is asked can be found by an index. So plans are made once, and not by how small a table was at the time.
+_SESSION = (
+    "SELECT set_config('search_path', quote_ident($1), false),"
+    " set_config('plan_cache_mode', 'force_generic_plan', false), set_config('enable_seqscan', 'off', false),"
+    " set_config('jit', 'off', false)"
+)
+
+
 @frozen(kw_only=True)
 class Server:
     """A database, and the schema in it that holds the storage."""
@@ -64,7 +72,7 @@ class Server:
                 raise StorageError(f"{self.where}: the server is too old: PostgreSQL 13 or later is needed")
             adapt(link)
             if not self.pooled:
-                link.execute("SELECT set_config('search_path', quote_ident($1), false)", (self.schema,))
+                link.execute(_SESSION, (self.schema,))
         except BaseException:
             link.close()
             raise

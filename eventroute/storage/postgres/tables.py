@@ -25,34 +25,38 @@ from eventroute.storage.sql_timers import SqlTimers
 __all__ = ["MovedElsewhere", "PostgresTables"]
 
 # Settings hold for the transaction alone, since a pooler may give the next one another session. Whoever stops in the
-# middle of a change is not waited for.
-_BEGIN = (
-    "SELECT pg_current_xact_id()::text, extract(epoch FROM clock_timestamp())::float8,"
-    " set_config('lock_timeout', ?1, true), set_config('idle_in_transaction_session_timeout', ?1, true),"
-    " set_config('synchronous_commit', CASE WHEN ?2 THEN current_setting('synchronous_commit') ELSE 'off' END, true),"
-    " set_config('search_path', quote_ident(?3), true)"
+# middle of a change is not waited for. The subselects come after them, and so wait no longer than they say.
+_SETTINGS = (
+    "set_config('lock_timeout', ?1, true), set_config('idle_in_transaction_session_timeout', ?1, true),"
+    " set_config('synchronous_commit', CASE WHEN ?2 THEN current_setting('synchronous_commit') ELSE 'off' END, true)"
 )
+_LOCK = (
+    "WITH ledger AS (SELECT name, version FROM bus"  # noqa: S608 - all from here
+    "  WHERE (name = ANY(?3) OR name IN (SELECT bus FROM subscription WHERE id = ANY(?4))) AND NOT going"
+    "  ORDER BY number FOR UPDATE)"
+    f" SELECT {_SETTINGS}, pg_current_xact_id()::text, extract(epoch FROM clock_timestamp())::float8,"
+    " (SELECT array_agg(name) FROM ledger), (SELECT array_agg(version) FROM ledger)"
+)
+_PATH = "SELECT set_config('search_path', quote_ident(?), true)"
 _BUSES = 'SELECT "offset" FROM deleted FOR UPDATE'
-_LEDGERS = (
-    "SELECT name, version FROM bus WHERE (name = ANY(?1) OR name IN (SELECT bus FROM subscription WHERE id = ANY(?2)))"
-    " AND NOT going ORDER BY number FOR UPDATE"
-)
-_LOGS = f"{LOG} WHERE bus.name = ANY(?) AND NOT bus.going"
-_LOCKED_LOGS = f"{_LOGS} ORDER BY log.bus FOR UPDATE OF log"
+_LOGS = f"{LOG} WHERE bus.name = ANY(?) AND NOT bus.going ORDER BY log.bus FOR UPDATE OF log"
 _SESSION = "SELECT id FROM session WHERE id = ANY(?) ORDER BY id FOR KEY SHARE"
-_SESSIONS = "SELECT id, lapses FROM session"
+
+# What changes are mostly decided by, in one statement: sessions, logs, and some readers with their claims.
+_AHEAD = (
+    "SELECT 's', id, '', lapses, 0, 0, 0, 0, '' FROM session"
+    " UNION ALL SELECT 'b', name, '', 0, log.first, log.\"end\", 0, 0, ''"
+    " FROM bus JOIN log ON log.bus = bus.number WHERE name = ANY(?1) AND NOT going"
+    " UNION ALL SELECT 'r', this.bus, this.name, 0, position, claimed, until, replayed_from, subscription"
+    " FROM reader AS this JOIN unnest(?2::text[], ?3::text[]) AS wanted (bus, name)"
+    "  ON wanted.bus = this.bus AND wanted.name = this.name"
+    " UNION ALL SELECT 'c', this.bus, this.reader, 0, start, \"end\", version, 0, session"
+    " FROM claim AS this JOIN unnest(?2::text[], ?3::text[]) AS wanted (bus, name)"
+    "  ON wanted.bus = this.bus AND wanted.name = this.reader"
+)
 _LAPSED = (
     "DELETE FROM session WHERE id IN"
     " (SELECT id FROM session WHERE lapses <= ? AND id <> ? ORDER BY id FOR UPDATE SKIP LOCKED) RETURNING id"
-)
-_WANTED = "JOIN unnest(?::text[], ?::text[]) AS wanted (bus, name) ON wanted.bus = this.bus"
-_READERS = (
-    "SELECT this.bus, this.name, position, claimed, until, subscription, replayed_from"  # noqa: S608 - all from here
-    f" FROM reader AS this {_WANTED} AND wanted.name = this.name"
-)
-_CLAIMS = (
-    f'SELECT this.bus, reader, start, "end", version, session FROM claim AS this {_WANTED}'  # noqa: S608 - all from here
-    " AND wanted.name = this.reader ORDER BY start"
 )
 
 
@@ -67,9 +71,24 @@ class _Seen:
     now: float
     versions: dict[str, int] = field(factory=dict)
     logs: dict[str, BusLog] = field(factory=dict)
+    """Those that are locked."""
+    bounds: dict[str, Bounds] = field(factory=dict)
+    """Of those that are not."""
     sessions: dict[str, float] = field(factory=dict)
     readers: dict[tuple[str, str], Reader | None] = field(factory=dict)
     claims: dict[tuple[str, str], dict[int, Claim]] = field(factory=dict)
+
+    def take(self, kind: str, name: str, part: str, *values: Any) -> None:
+        """A row of what was read ahead."""
+        lapses, one, two, three, four, text = values
+        if kind == "s":
+            self.sessions[name] = lapses
+        elif kind == "b":
+            self.bounds[name] = Bounds(one, two)
+        elif kind == "r":
+            self.readers[name, part] = Reader(name, part, one, two, three, text, four)
+        else:
+            self.claims[name, part][one] = Claim(name, part, one, two, three, text)
 
 
 class PostgresTables(SqlLedger, SqlLetters, SqlTimers, PostgresLog):
@@ -84,43 +103,35 @@ class PostgresTables(SqlLedger, SqlLetters, SqlTimers, PostgresLog):
     # -- a change --------------------------------------------------------------------------------------------------
 
     def begin(self, scopes: Sequence[Scope], *, patience: float, durable: bool, schema: str) -> None:
-        """Begin a transaction that has locked what these calls may touch."""
+        """Begin a transaction that has locked what these calls may touch. `schema`: where its tables are, unless the
+        session knows that.
+        """
         self._execute("BEGIN")
-        milliseconds = str(max(1, int(patience * 1000)))
-        begun = self._execute(_BEGIN, (milliseconds, durable, schema))
-        if any(scope.buses for scope in scopes):
-            self._execute(_BUSES)
+        if schema:
+            self._execute(_PATH, (schema,))
         named = sorted({scope.bus for scope in scopes if scope.bus and scope.ledger})
         subscriptions = sorted({scope.subscription for scope in scopes if scope.subscription})
-        ledgers = self._execute(_LEDGERS, (named, subscriptions)) if named or subscriptions else ()
+        milliseconds = str(max(1, int(patience * 1000)))
+        if any(scope.buses for scope in scopes):
+            self._execute(_BUSES)
+        begun = self._execute(_LOCK, (milliseconds, durable, named, subscriptions))
         logged = sorted({scope.bus for scope in scopes if scope.log})
-        logs = [self._execute(_LOCKED_LOGS, (logged,))] if logged else []
-        plain = sorted(set(named) - set(logged))
-        logs += [self._execute(_LOGS, (plain,))] if plain else []
-        seen = self._read_ahead(scopes)
-        (self.transaction, seen.now, *_) = begun.fetchone()
-        seen.versions.update(ledgers)
-        seen.logs.update((row[0], bus_log(row)) for cursor in logs for row in cursor)
-        self._seen_now = seen
-
-    def _read_ahead(self, scopes: Sequence[Scope]) -> _Seen:
-        """Ask for sessions, readers and claims, and take what comes."""
-        seen = _Seen(0.0)
-        mine = sorted({scope.session for scope in scopes if scope.session})
+        logs = self._execute(_LOGS, (logged,)) if logged else ()
+        mine = sorted({scope.session for scope in scopes if scope.session and not scope.bus})
         if mine:
             self._execute(_SESSION, (mine,))
-        sessions = self._execute(_SESSIONS)
         wanted = sorted({(scope.bus, reader) for scope in scopes for reader in scope.readers})
-        if wanted:
-            buses, names = map(list, zip(*wanted, strict=True))
-            readers, claims = self._execute(_READERS, (buses, names)), self._execute(_CLAIMS, (buses, names))
-            seen.readers = dict.fromkeys(wanted)
-            seen.claims = {key: {} for key in wanted}
-            seen.readers.update(((row[0], row[1]), Reader(*row)) for row in readers)
-            for row in claims:
-                seen.claims[row[0], row[1]][row[2]] = Claim(*row)
-        seen.sessions.update(sessions)
-        return seen
+        ahead = self._execute(
+            _AHEAD, (sorted(set(named) - set(logged)), [bus for bus, _ in wanted], [name for _, name in wanted])
+        )
+        *_, self.transaction, now, buses, versions = begun.fetchone()
+        seen = _Seen(now, dict(zip(buses or (), versions or (), strict=True)))
+        seen.logs.update((row[0], bus_log(row)) for row in logs)
+        seen.readers.update(dict.fromkeys(wanted))
+        seen.claims.update({key: {} for key in wanted})
+        for row in ahead:
+            seen.take(*row)
+        self._seen_now = seen
 
     def forget(self) -> None:
         """The change is over."""
@@ -157,10 +168,11 @@ class PostgresTables(SqlLedger, SqlLetters, SqlTimers, PostgresLog):
 
     def bounds(self, bus: str) -> Bounds:
         """What is readable."""
-        seen = self._seen_now
-        if seen is None or bus not in seen.logs:
-            return super().bounds(bus)
-        return Bounds(seen.logs[bus].first, seen.logs[bus].end)
+        known = None if self._seen_now is None else self._seen_now.bounds.get(bus)
+        if known is not None:
+            return known
+        log = self._log(bus)
+        return Bounds(log.first, log.end)
 
     def _log(self, bus: str) -> BusLog:
         seen = self._seen_now

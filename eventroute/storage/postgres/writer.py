@@ -229,7 +229,7 @@ class WriteThread(LinkThread):
             [job.scope for job in jobs],
             patience=self._server.patience,
             durable=any(job.durable for job in jobs),
-            schema=self._server.schema,
+            schema=self._server.schema if self._server.pooled else "",
         )
         if isinstance(jobs[0], AppendJob):
             for job in jobs:

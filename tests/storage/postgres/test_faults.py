@@ -65,7 +65,7 @@ async def test_what_reads_is_read_again(behind: tuple[Proxy, Place]) -> None:
     proxy, place = behind
     async with place.storage(durable=False) as storage:
         await put(storage, b"1")
-        for text in (b"row_number", b"REPEATABLE READ"):
+        for text in (b"UNBOUNDED", b"REPEATABLE READ"):
             proxy.cut_once(text, answered=False)
             assert [record.event for record in await storage.read(BUS, 0, 9, limit=9, max_bytes=9)] == [b"1"]
             assert (await storage.describe_bus(BUS)).events == 1
