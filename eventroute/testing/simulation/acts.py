@@ -266,6 +266,13 @@ def purge(stage: Stage) -> None:
         lot.choice(servers).ask(lambda router: router.purge(bus, subscription=name))
 
 
+def replay(stage: Stage) -> None:
+    """A part of the log is delivered again, up to where its subscription is."""
+    lot = stage.world.lot
+    start: str | int = "earliest" if lot.random() < 0.5 else lot.randrange(60)
+    _managed(stage, lambda router, name: router.replay(name, start=start))
+
+
 def bus(stage: Stage) -> None:
     """A bus is made."""
     servers, lot = stage.up(), stage.world.lot
@@ -360,6 +367,7 @@ ACTS: dict[str, Callable[[Stage], None]] = {
         resume,
         remove,
         redrive,
+        replay,
         purge,
         bus,
         mood,

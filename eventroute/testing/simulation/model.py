@@ -123,6 +123,8 @@ class Fate:
     """When it was last redriven while it held its key."""
     ended: int = 0
     """When it last came to an end: a sink has it, it was given up, or what held its key was purged."""
+    again: dict[str, int] = field(factory=dict)
+    """By replay, when it was claimed there: it is owed once more by each."""
     forwarded: bool = False
     """Whether its dead letter is where it was to go, and in the ledger no more."""
     purged: bool = False

@@ -91,6 +91,22 @@ PROFILES: Mapping[str, Profile] = {
             skew=3.0,
         ),
         Profile(
+            name="replays",
+            acts={
+                "replay": 4,
+                "mood": 3,
+                "publish": 2,
+                "crash": 1,
+                "stop": 1,
+                "change": 1,
+                "pause": 0.5,
+                "resume": 1,
+                "remove": 0.2,
+                "redrive": 0.5,
+            },
+            moods=("fine", "slow", "flaky", "down", "liar", "reject", "hang"),
+        ),
+        Profile(
             name="letters",
             acts={
                 "mood": 4,

@@ -272,6 +272,8 @@ class _Attempt:
     def _check_right(self, session: str) -> None:
         """Whoever attempts has the delivery in hand: by its row, where there is one, else by a claimed range."""
         world, timeline, offset = self.world, self.timeline, self.fact.offset
+        if timeline.fate(offset).again:  # a replay and what else there is of it share a row
+            return
         row = world.row(timeline.id, offset)
         if row is None:
             claims = [
@@ -288,9 +290,10 @@ class _Attempt:
     def _check_repeat(self, ack: Ack, fate: Fate) -> None:
         world, lease = self.world, self.world.leases[ack.session]
         gone = not lease.closed and not world.tables.has_session(ack.session)
-        excused = lease.lost or gone or lease.host.life.dead or fate.redriven > ack.seq or fate.taken > 0
+        owed_again = fate.redriven > ack.seq or len(fate.acks) <= 2 * len(fate.again) or fate.taken > 0
+        excused = lease.lost or gone or lease.host.life.dead or owed_again
         self._require(excused, f"a repeat: {lease.host.name} has delivered it, and nothing happened to it")
-        if fate.redriven < ack.seq:
+        if fate.redriven < ack.seq and not fate.again:
             world.repeats += 1
             self._require(not world.profile.exact, "a repeat, where nothing goes wrong")
 

@@ -81,9 +81,12 @@ def held(world: World) -> int:
 def _in_hand(world: World) -> int:
     """How much lies in ranges of processes that are gone, which nobody takes over while their subscriptions are paused.
 
-    What these had delivered of them nobody knows, and so `idle` counts it as held.
+    What these had delivered of them nobody knows, and so `idle` counts it as held. And how much is left of replays.
     """
-    return sum(claim.end - claim.start for claim in world.claims() if not world.tables.has_session(claim.session))
+    gone = sum(claim.end - claim.start for claim in world.claims() if not world.tables.has_session(claim.session))
+    readers = (reader for bus in world.tables.buses() for reader in world.tables.readers(bus))
+    replayed = sum((one.until or 0) - one.position for one in readers if one.replayed_from is not None)
+    return int(gone + replayed)
 
 
 def _is_of(world: World, letter: DeadLetter, bus: str) -> bool:
@@ -135,7 +138,8 @@ def _judge(world: World, timeline: Timeline, offset: int) -> None:
     where = (timeline.id, timeline.number, offset)
     waits = world.row(timeline.id, offset) is not None
     if offset < timeline.first:
-        world.require(not fate.acks and not waits, "%s/%d has got offset %d, before its start", *where)
+        owed = bool(fate.again) or (not fate.acks and not waits)
+        world.require(owed, "%s/%d has got offset %d, before its start", *where)
         return
     held_back = stuck(world)
     if not fate.claimed and (timeline.paused or held_back.get(timeline.id)):

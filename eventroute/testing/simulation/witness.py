@@ -25,6 +25,7 @@ from eventroute.testing.simulation.ages import is_spent
 from eventroute.testing.simulation.entries import key_of, short
 from eventroute.testing.simulation.letters import LETTERS
 from eventroute.testing.simulation.model import Timeline
+from eventroute.testing.simulation.passing import Passing, judge_passing
 from eventroute.testing.simulation.world import Ended, Host, Lease, World
 
 __all__ = ["Witness"]
@@ -32,8 +33,7 @@ __all__ = ["Witness"]
 EPSILON = 0.002
 
 
-_Passing = list[tuple[str, int, int | None, list[tuple[Timeline, int, float]]]]
-_Before = tuple[_Passing, dict[tuple[str, int], Waiting | None]]
+_Before = tuple[list[Passing], dict[tuple[str, int], Waiting | None]]
 
 
 class Witness:
@@ -127,6 +127,11 @@ class Witness:
         timeline.paused, timeline.paused_at = False, self._world.now()
         self._world.note(self._host.name, "resumed %s", name)
 
+    def after_start_replay(self, _: object, replay: Reader, name: str, **rest: Any) -> None:
+        """Some is owed again, once it is claimed."""
+        self._world.fault("replay")
+        self._world.note(self._host.name, "replays %s: %s [%d, %s)", name, replay.name, replay.position, replay.until)
+
     def after_redrive(self, _: object, count: int, bus: str, letters: Sequence[tuple[str, int]], **rest: Any) -> None:
         """Dead letters wait again: those of the subscriptions that are there, not of ones before of the same id."""
         redriven = 0
@@ -207,10 +212,18 @@ class Witness:
             self._world.fault("claim taken over")
         for timeline, start, until in self._served(bus, reader):
             for offset in range(max(claim.start, start), int(min(claim.end, until))):
-                if claim.start < before.claimed:
+                if before.replayed_from is not None:
+                    self._replayed(timeline, offset, reader)
+                elif claim.start < before.claimed:
                     self._taken_over(timeline, offset)
                 else:
                     self._expect(timeline, offset)
+
+    def _replayed(self, timeline: Timeline, offset: int, reader: str) -> None:
+        """It is owed again, where it matches now."""
+        fate = timeline.fate(offset)
+        if timeline.current.matches(self._world.model.facts[timeline.bus, offset]):
+            fate.again[reader], fate.expected = self._world.seq, True
 
     def _taken_over(self, timeline: Timeline, offset: int) -> None:
         """It is matched again, and so there may be nothing of it in the ledger: that would be done twice."""
@@ -253,18 +266,18 @@ class Witness:
         """How far each reader is that will be moved, whom it serves, and what waits so far."""
         self._host.sessions[bus] = session.id
         world = self._world
-        passing: _Passing = []
+        passing: list[Passing] = []
         for name in {entry.claim.reader: None for entry in entries if isinstance(entry, Advance | Complete)}:
             reader = world.tables.reader(bus, name)
             if reader is not None:
-                passing.append((name, reader.position, reader.until, self._served(bus, name)))
+                passing.append(Passing(reader, self._served(bus, name)))
         keys = [key_of(entry) for entry in entries if isinstance(entry, Bury | Settle | Wait)]
         rows = {key: world.row(*key) for key in keys}
         return passing, {key: None if row is None else row[0] for key, row in rows.items()}
 
     def after_write(self, before: _Before, _: object, bus: str, session: Any, entries: Sequence[Any]) -> None:
         """Entries are durable."""
-        passing, rows = before
+        world, (passing, rows) = self._world, before
         for entry in entries:
             if isinstance(entry, Trip):
                 self._tripped(entry.state)
@@ -279,27 +292,8 @@ class Witness:
                 self._written(timeline, entry, rows[key])
             rows[key] = entry.waiting if isinstance(entry, Wait) else None
         for passed in passing:
-            self._passed(bus, *passed)
+            judge_passing(world, bus, passed)
         self._world.note(self._host.name, "wrote %s", [short(entry) for entry in entries])
-
-    def _passed(
-        self, bus: str, name: str, position: int, until: int | None, served: list[tuple[Timeline, int, float]]
-    ) -> None:
-        """A reader has moved: nothing it leaves behind may be forgotten."""
-        world = self._world
-        reader = world.tables.reader(bus, name)
-        end = until if reader is None else reader.position
-        for timeline, start, stop in served:
-            for offset in range(max(position, start), int(min(position if end is None else end, stop))):
-                fate = timeline.fate(offset)
-                kept = fate.acks or fate.letter is not None or fate.purged or world.row(timeline.id, offset) is not None
-                where = (name, timeline.id, timeline.number, offset)
-                world.require(fate.claimed, "%s passed %s/%d offset %d, and never claimed it", *where)
-                world.require(
-                    not fate.expected or bool(kept),
-                    "%s has passed %s/%d offset %d, which is neither settled nor written down",
-                    *where,
-                )
 
     def _written(self, timeline: Timeline, entry: Any, row: Waiting | None) -> None:
         if isinstance(entry, Settle):
@@ -341,15 +335,17 @@ class Witness:
             *where,
         )
         world.require(letter.event == fact.raw, "%s/%d: the dead letter of offset %d has another event", *where)
+        if fate.again:  # of attempts side by side, by a replay, it is not known whose this is
+            return
         if letter.reason == "expired":
             right = fact.expires <= self._host.clock.time() + world.jumped_back + EPSILON
         elif letter.reason == "transform-error":
             right = not fact.must
         elif letter.reason == "retries-exhausted":
             failed = ended is not None and not isinstance(outcome, Delivered | Rejected)
-            spent = failed and is_spent(world, self._host, timeline, letter.attempts, row, ended)
+            spent = is_spent(world, self._host, timeline, letter.attempts, row, ended)
             split = ended is not None and not ended.alone and letter.error.startswith("batch-rejected")
-            right = spent or split or self._may_fail_before(letter.error)
+            right = (failed and spent) or split or self._may_fail_before(letter.error)
         else:
             right = isinstance(outcome, Rejected) and outcome.reason == letter.reason
             blamed = ended is not None and (
@@ -370,6 +366,8 @@ class Witness:
             self._ended(timeline, row.offset)
             return
         ended = self._ended(timeline, row.offset)
+        if timeline.fate(row.offset).again:  # as for dead letters
+            return
         if ended is None and self._may_fail_before(row.reason):
             return
         split = row.reason == "batch-rejected" and ended is not None and not ended.alone
