@@ -46,7 +46,7 @@ class MemoryTables(MemoryLetters):
 
     def first_need(self, bus: str) -> tuple[int, str] | None:
         """The first that has yet to be settled."""
-        unread = ((need.start, need.subscription) for need in self.needs(bus, 1 << 62))
+        unread = ((need.start, need.subscription) for need in self.needs(bus, self.bounds(bus).end))
         unsettled = (
             (offset, subscription)
             for subscription in self._bus(bus).changed

@@ -39,10 +39,14 @@ _NEEDS = (
     " AND (span.until IS NULL OR span.until > reader.position)"
 )
 _FIRST_NEED = f"SELECT start, subscription FROM ({_NEEDS}) AS need ORDER BY 1, 2 LIMIT 1"  # noqa: S608 - all from here
+# From one subscription of which something waits to the next: there may be many of which nothing does.
 _UNSETTLED = (
-    "SELECT start, id FROM ("
+    "WITH RECURSIVE waits(name) AS (SELECT min(subscription) FROM waiting UNION ALL"
+    " SELECT (SELECT min(subscription) FROM waiting WHERE subscription > name) FROM waits WHERE name IS NOT NULL)"
+    " SELECT start, id FROM ("
     'SELECT (SELECT min("offset") FROM waiting WHERE subscription = id AND event IS NULL) AS start, id'
-    " FROM subscription WHERE bus = ?) AS need WHERE start IS NOT NULL ORDER BY 1, 2 LIMIT 1"
+    " FROM waits JOIN subscription ON id = name WHERE bus = ?) AS need"
+    " WHERE start IS NOT NULL ORDER BY 1, 2 LIMIT 1"
 )
 # Of the rows before one of the same key only the first that is in its way is looked for, which is seldom far.
 _IN_TURN = (
@@ -62,7 +66,7 @@ _SUMMARY = (
     "  session IS NULL OR session NOT IN (SELECT id FROM session WHERE lapses > ?1) AS free,"
     '  CASE WHEN key IS NOT NULL THEN (SELECT min(one."offset") FROM waiting AS one'
     "   WHERE one.subscription = waiting.subscription AND one.key = waiting.key) END AS first"
-    "  FROM waiting WHERE subscription IN (SELECT id FROM subscription WHERE bus = ?2)"
+    "  FROM waiting CROSS JOIN subscription AS owner WHERE owner.id = subscription AND owner.bus = ?2"  # in this order
     '  AND (CAST(?3 AS BIGINT) IS NULL OR "offset" < ?3)'
     " ) AS this GROUP BY subscription ORDER BY subscription"
 )
@@ -220,7 +224,9 @@ class SqlLedger(Statements):
 
     def first_need(self, bus: str) -> tuple[int, str] | None:
         """The first that has yet to be settled."""
-        unread = self._all(_FIRST_NEED, (bus, 1 << 62))
+        end = self.bounds(bus).end
+        behind = self._one("SELECT 1 FROM reader WHERE bus = ? AND position < ? LIMIT 1", (bus, end))
+        unread = [] if behind is None else self._all(_FIRST_NEED, (bus, end))
         unsettled = self._all(_UNSETTLED, (bus,))
         return min((*unread, *unsettled), default=None)
 

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from eventroute.errors import UnknownBus
+from eventroute.storage.values import Bounds
 
 __all__ = ["Statements", "on_conflict"]
 
@@ -54,6 +55,10 @@ class Statements(ABC):
     @abstractmethod
     def version(self, bus: str) -> int:
         """The bus's version. Raises UnknownBus."""
+
+    @abstractmethod
+    def bounds(self, bus: str) -> Bounds:
+        """See `Tables.bounds`."""
 
     @abstractmethod
     def first_need(self, bus: str) -> tuple[int, str] | None:

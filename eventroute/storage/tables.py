@@ -116,8 +116,8 @@ class Tables(Protocol):
         ...
 
     def first_need(self, bus: str) -> tuple[int, str] | None:
-        """The first offset that has yet to be settled, and by whom: what a span's reader has not passed, or what waits
-        without its event.
+        """The first offset in the log that has yet to be settled, and by whom: what a span's reader has not passed, or
+        what waits without its event.
         """
         ...
 
