@@ -5,14 +5,15 @@ from __future__ import annotations
 import copy
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from eventroute.errors import StorageClosed, StorageError
+from eventroute.storage.base import Delayed
 from eventroute.storage.threads import Waiter, new_waiter, wake
 
-__all__ = ["Call", "Job", "JobThread", "fail"]
+__all__ = ["AppendJob", "Call", "Job", "JobThread", "fail"]
 
 T = TypeVar("T")
 
@@ -61,6 +62,37 @@ class Call(Job[T]):
     def undo(self) -> Job[None] | None:
         """See `Job.undo`."""
         return None if self._undo is None else Call(self._undo(self.result), durable=False)
+
+
+class AppendJob(Job[tuple[int, ...]]):
+    """An append; those that stand together in the queue are written together."""
+
+    __slots__ = ("acknowledged", "append_id", "bus", "delayed", "events", "identities")
+
+    COSTS = (5.0, 3.0, 5.0, 0.003)
+    """What an append costs, and each of its events, delayed events and bytes (microseconds)."""
+
+    moved = 0
+    """The bytes of the bus's timers that end with it."""
+
+    def __init__(
+        self,
+        bus: str,
+        events: Sequence[bytes],
+        append_id: str,
+        acknowledged: Sequence[str],
+        delayed: Sequence[Delayed] = (),
+        identities: Sequence[bytes] | None = None,
+    ) -> None:
+        size = sum(map(len, events)) + sum(len(each.event) for each in delayed)
+        append, event, later, byte = self.COSTS
+        super().__init__(append + event * len(events) + later * len(delayed) + byte * size, durable=True)
+        self.bus = bus
+        self.delayed = delayed
+        self.events = events
+        self.append_id = append_id
+        self.acknowledged = acknowledged
+        self.identities = identities
 
 
 class JobThread(ABC):

@@ -15,12 +15,12 @@ from eventroute.clock import Clock, SystemClock
 from eventroute.errors import InvalidConfiguration, StorageClosed, StorageError
 from eventroute.storage.base import Delayed
 from eventroute.storage.calls import Scope, TableCalls
-from eventroute.storage.jobs import Call
+from eventroute.storage.jobs import AppendJob, Call
 from eventroute.storage.sqlite_reader import ReadThread
 from eventroute.storage.sqlite_schema import file_path
 from eventroute.storage.sqlite_tables import SqliteTables
 from eventroute.storage.sqlite_upkeep import Progress, backup_in_thread, vacuum_step
-from eventroute.storage.sqlite_writer import AppendJob, WriteThread
+from eventroute.storage.sqlite_writer import WriteThread
 from eventroute.storage.threads import Head, Watchers
 
 __all__ = ["SQLiteStorage"]

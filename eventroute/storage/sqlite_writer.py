@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
 from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
@@ -11,45 +10,19 @@ from typing import Any
 
 from eventroute.clock import Clock
 from eventroute.errors import EventrouteError
-from eventroute.storage.base import DEFAULT_BUS, Delayed
-from eventroute.storage.jobs import Call, Job, JobThread, fail
+from eventroute.storage.base import DEFAULT_BUS
+from eventroute.storage.jobs import AppendJob, Call, Job, JobThread, fail
 from eventroute.storage.sqlite_check import glance
 from eventroute.storage.sqlite_room import FileRoom
 from eventroute.storage.sqlite_schema import FAILURES, WAL_BYTES, connect, prepare, storage_error
 from eventroute.storage.sqlite_tables import SqliteTables
 from eventroute.storage.threads import Watchers
 
-__all__ = ["AppendJob", "WriteThread"]
+__all__ = ["WriteThread"]
 
 _CHECKPOINT_PAGES = 1_000.0  # about as many pages of the log are then taken over into the file
 _COMMITS_A_LOOK = 256  # at the size of the write-ahead log
 _PATIENCE_MS = 50  # for readers, when the write-ahead log is cut back
-
-
-class AppendJob(Job[tuple[int, ...]]):
-    """An append; those that stand together in the queue are written together."""
-
-    __slots__ = ("acknowledged", "append_id", "bus", "delayed", "events", "identities")
-
-    moved = 0
-
-    def __init__(
-        self,
-        bus: str,
-        events: Sequence[bytes],
-        append_id: str,
-        acknowledged: Sequence[str],
-        delayed: Sequence[Delayed] = (),
-        identities: Sequence[bytes] | None = None,
-    ) -> None:
-        size = sum(map(len, events)) + sum(len(each.event) for each in delayed)
-        super().__init__(5 + 3 * len(events) + 5 * len(delayed) + size / 300, durable=True)
-        self.bus = bus
-        self.delayed = delayed
-        self.events = events
-        self.append_id = append_id
-        self.acknowledged = acknowledged
-        self.identities = identities
 
 
 class WriteThread(JobThread):

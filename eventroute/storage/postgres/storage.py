@@ -19,7 +19,7 @@ from eventroute.storage.postgres.listener import ListenThread
 from eventroute.storage.postgres.reader import ReadCall, ReadThread
 from eventroute.storage.postgres.server import Server, check_address
 from eventroute.storage.postgres.tables import PostgresTables
-from eventroute.storage.postgres.writer import AppendJob, ScopedCall, WriteThread
+from eventroute.storage.postgres.writer import ScopedAppend, ScopedCall, WriteThread
 from eventroute.storage.threads import Head, Watchers
 
 __all__ = ["PostgresStorage"]
@@ -170,7 +170,7 @@ class PostgresStorage(TableCalls):
         identities: Sequence[bytes] | None = None,
     ) -> tuple[int, ...]:
         """See `Storage.append`. Appends of many tasks share a commit."""
-        return await self._running().log.run(AppendJob(bus, events, append_id, acknowledged, delayed, identities))
+        return await self._running().log.run(ScopedAppend(bus, events, append_id, acknowledged, delayed, identities))
 
     async def watch(self, bus: str, *, end: int, version: int, timeout: float) -> None:
         """See `Storage.watch`."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from itertools import groupby
 from typing import Any
@@ -13,16 +12,16 @@ from attrs import define
 
 from eventroute.clock import Clock
 from eventroute.errors import EventrouteError, StorageError
-from eventroute.storage.base import DEFAULT_BUS, Delayed
+from eventroute.storage.base import DEFAULT_BUS
 from eventroute.storage.calls import Scope
-from eventroute.storage.jobs import Call, Job, fail
+from eventroute.storage.jobs import AppendJob, Call, Job, fail
 from eventroute.storage.postgres.patience import LinkThread, StillUnknown
 from eventroute.storage.postgres.schema import prepare
 from eventroute.storage.postgres.server import Link, Server
 from eventroute.storage.postgres.tables import MovedElsewhere, PostgresTables
 from eventroute.storage.threads import Watchers
 
-__all__ = ["CHANNEL", "AppendJob", "ScopedCall", "WriteThread"]
+__all__ = ["CHANNEL", "ScopedAppend", "ScopedCall", "WriteThread"]
 
 CHANNEL = "eventroute"
 """Where others are told that a bus has got further."""
@@ -46,28 +45,10 @@ class ScopedCall(Call[Any]):
         return ScopedCall(self.scope, undo.work, cost=100, durable=False, undo=None) if isinstance(undo, Call) else None
 
 
-class AppendJob(Job[tuple[int, ...]]):
-    """An append; those that stand together in the queue are written together."""
+class ScopedAppend(AppendJob):
+    """An append, and what it may touch."""
 
-    __slots__ = ("acknowledged", "append_id", "bus", "delayed", "events", "identities")
-
-    def __init__(
-        self,
-        bus: str,
-        events: Sequence[bytes],
-        append_id: str,
-        acknowledged: Sequence[str],
-        delayed: Sequence[Delayed] = (),
-        identities: Sequence[bytes] | None = None,
-    ) -> None:
-        size = sum(map(len, events)) + sum(len(each.event) for each in delayed)
-        super().__init__(20 + 5 * len(events) + 10 * len(delayed) + size / 100, durable=True)
-        self.bus = bus
-        self.delayed = delayed
-        self.events = events
-        self.append_id = append_id
-        self.acknowledged = acknowledged
-        self.identities = identities
+    COSTS = (20.0, 5.0, 10.0, 0.01)
 
     @property
     def scope(self) -> Scope:
@@ -130,7 +111,7 @@ class WriteThread(LinkThread):
         return self._tables
 
     def _work(self, jobs: list[Job[Any]]) -> None:
-        for is_append, run in groupby(jobs, lambda job: isinstance(job, AppendJob)):
+        for is_append, run in groupby(jobs, lambda job: isinstance(job, ScopedAppend)):
             some = list(run)
             if is_append and self._append_plainly(some):
                 continue
@@ -231,7 +212,7 @@ class WriteThread(LinkThread):
             durable=any(job.durable for job in jobs),
             schema=self._server.schema if self._server.pooled else "",
         )
-        if isinstance(jobs[0], AppendJob):
+        if isinstance(jobs[0], ScopedAppend):
             for job in jobs:
                 job.error = None
             tables.append(jobs, self.time(tables))
