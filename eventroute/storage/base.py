@@ -35,6 +35,7 @@ from eventroute.storage.buses import BusInfo, BusSettings, Lost, Trimmed
 from eventroute.storage.deliveries import Deliveries
 from eventroute.storage.letters import Letters
 from eventroute.storage.retention import Retention
+from eventroute.storage.sending import Sending
 from eventroute.storage.timers import Timers
 from eventroute.storage.values import (
     DEFAULT_BUS,
@@ -115,7 +116,7 @@ __all__ = [
 ]
 
 
-class Storage(Timers, Deliveries, Letters):
+class Storage(Timers, Deliveries, Sending, Letters):
     """A log and a ledger. `async with storage:` opens and closes it; openings nest and are counted."""
 
     # -- lifecycle -------------------------------------------------------------------------------------------------

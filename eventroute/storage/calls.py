@@ -35,6 +35,7 @@ from eventroute.storage.base import (
     WaitingKey,
     WaitingSummary,
 )
+from eventroute.storage.sending import Took
 
 __all__ = ["Scope", "TableCalls"]
 
@@ -311,6 +312,26 @@ class TableCalls(Storage):
     async def waiting_keys(self, bus: str, subscription: str) -> list[WaitingKey]:
         """See `Storage.waiting_keys`."""
         return await self._read(lambda tables: ledger.waiting_keys(tables, bus, subscription))
+
+    async def take_sending(self, bus: str, subscription: str, session: Session) -> Took | None:
+        """See `Storage.take_sending`."""
+        return await self._change(
+            Scope(bus, session=session.id),
+            lambda tables: ledger.take_sending(tables, bus, subscription, session, self._now(tables)),
+            durable=False,
+        )
+
+    async def leave_sending(self, bus: str, subscription: str, session: Session) -> None:
+        """See `Storage.leave_sending`."""
+        await self._change(
+            Scope(bus, session=session.id),
+            lambda tables: ledger.leave_sending(tables, bus, subscription, session),
+            durable=False,
+        )
+
+    async def senders(self, bus: str) -> dict[str, str]:
+        """See `Storage.senders`."""
+        return await self._read(lambda tables: tables.senders(bus, self._now(tables)))
 
     async def breakers(self, bus: str, *, after: int = 0) -> tuple[BreakerState, ...]:
         """See `Storage.breakers`."""

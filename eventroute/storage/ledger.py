@@ -32,6 +32,7 @@ from eventroute.storage.base import (
     Waiting,
     WaitingKey,
 )
+from eventroute.storage.sending import Took
 from eventroute.storage.tables import Tables
 from eventroute.storage.trimming import STEP_BYTES
 
@@ -42,12 +43,14 @@ __all__ = [
     "close_session",
     "drop_letters",
     "extend_session",
+    "leave_sending",
     "open_session",
     "purge",
     "redrive",
     "release",
     "release_letters",
     "release_waiting",
+    "take_sending",
     "waiting_keys",
     "write",
 ]
@@ -126,6 +129,29 @@ def waiting_keys(tables: Tables, bus: str, subscription: str) -> list[WaitingKey
     tables.version(bus)
     stored = tables.subscription(subscription)
     return [] if stored is None or stored.bus != bus else tables.waiting_keys(subscription)
+
+
+def take_sending(tables: Tables, bus: str, subscription: str, session: Session, now: float) -> Took | None:
+    """See `Storage.take_sending`."""
+    tables.version(bus)
+    _living(tables, session, now)
+    stored = tables.subscription(subscription)
+    before = tables.sender(subscription)
+    if stored is None or stored.bus != bus:
+        return None
+    if before == session.id:
+        return "again"
+    if before is not None and tables.has_session(before):
+        return None
+    tables.put_sender(subscription, session.id)
+    return "first" if before is None else "after another"
+
+
+def leave_sending(tables: Tables, bus: str, subscription: str, session: Session) -> None:
+    """See `Storage.leave_sending`."""
+    tables.version(bus)
+    if tables.sender(subscription) == session.id:
+        tables.put_sender(subscription, "")
 
 
 def release_waiting(tables: Tables, taken: Sequence[Waiting], session: Session) -> None:

@@ -39,6 +39,7 @@ from eventroute.storage.base import (
     WaitingSummary,
 )
 from eventroute.storage.memory_tables import MemoryTables
+from eventroute.storage.sending import Took
 from eventroute.storage.threads import Head, Watchers, current_loop
 
 __all__ = ["MemoryStorage"]
@@ -311,6 +312,21 @@ class MemoryStorage(Storage):
         """See `Storage.waiting_keys`."""
         with self._open() as tables:
             return ledger.waiting_keys(tables, bus, subscription)
+
+    async def take_sending(self, bus: str, subscription: str, session: Session) -> Took | None:
+        """See `Storage.take_sending`."""
+        with self._open() as tables:
+            return ledger.take_sending(tables, bus, subscription, session, self._clock.monotonic())
+
+    async def leave_sending(self, bus: str, subscription: str, session: Session) -> None:
+        """See `Storage.leave_sending`."""
+        with self._open() as tables:
+            ledger.leave_sending(tables, bus, subscription, session)
+
+    async def senders(self, bus: str) -> dict[str, str]:
+        """See `Storage.senders`."""
+        with self._open() as tables:
+            return tables.senders(bus, self._clock.monotonic())
 
     async def breakers(self, bus: str, *, after: int = 0) -> tuple[BreakerState, ...]:
         """See `Storage.breakers`."""

@@ -41,6 +41,7 @@ class MemoryTables(MemoryLetters):
         self._spans: dict[str, tuple[Span, ...]] = {}
         self._own: dict[str, dict[str, Reader]] = {}
         self._waiting: dict[str, dict[int, _Row]] = {}
+        self._senders: dict[str, str] = {}
 
     # -- what the log is needed for ---------------------------------------------------------------------------------
 
@@ -95,6 +96,7 @@ class MemoryTables(MemoryLetters):
         self._waiting.pop(stored.id, None)
         self._own.pop(stored.id, None)
         self._breakers.pop(stored.id, None)
+        self._senders.pop(stored.id, None)
         state = self._bus(stored.bus)
         del state.changed[stored.id]
         state.lost.pop(stored.id, None)
@@ -222,6 +224,23 @@ class MemoryTables(MemoryLetters):
         """Whether it is there and stuck."""
         row = self._waiting.get(subscription, {}).get(offset)
         return row is not None and row.waiting.due == STUCK
+
+    def sender(self, subscription: str) -> str | None:
+        """Who sends for it."""
+        return self._senders.get(subscription)
+
+    def put_sender(self, subscription: str, session: str) -> None:
+        """Insert or overwrite."""
+        self._senders[subscription] = session
+
+    def senders(self, bus: str, now: float) -> dict[str, str]:
+        """By subscription."""
+        changed = self._bus(bus).changed
+        return {
+            subscription: session
+            for subscription, session in self._senders.items()
+            if subscription in changed and self._sessions.get(session, now) > now
+        }
 
     def drop_stuck(self, subscription: str, offset: int) -> None:
         """Remove, where it is stuck."""

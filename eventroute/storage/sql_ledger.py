@@ -95,7 +95,7 @@ class SqlLedger(Statements):
     def drop_subscription(self, stored: StoredSubscription, version: int) -> None:
         """Remove, and remember that it was there."""
         self._do("DELETE FROM subscription WHERE id = ?", (stored.id,))
-        for table in ("span", "waiting", "lost", "breaker"):
+        for table in ("span", "waiting", "lost", "breaker", "sender"):
             self._do(f"DELETE FROM {table} WHERE subscription = ?", (stored.id,))  # noqa: S608 - names from here
         self._do("INSERT INTO removed (bus, id, version) VALUES (?, ?, ?)", (stored.bus, stored.id, version))
         (count,) = self._row("SELECT count(*) FROM removed WHERE bus = ?", (stored.bus,))
@@ -276,6 +276,27 @@ class SqlLedger(Statements):
         """Whether it is there and stuck."""
         key = (subscription, offset, STUCK)
         return self._one('SELECT 1 FROM waiting WHERE subscription = ? AND "offset" = ? AND due = ?', key) is not None
+
+    def sender(self, subscription: str) -> str | None:
+        """Who sends for it."""
+        row = self._one("SELECT session FROM sender WHERE subscription = ?", (subscription,))
+        return None if row is None else row[0]
+
+    def put_sender(self, subscription: str, session: str) -> None:
+        """Insert or overwrite."""
+        self._do("DELETE FROM sender WHERE subscription = ?", (subscription,))
+        self._do("INSERT INTO sender (subscription, session) VALUES (?, ?)", (subscription, session))
+
+    def senders(self, bus: str, now: float) -> dict[str, str]:
+        """By subscription."""
+        self.version(bus)
+        rows = self._all(
+            "SELECT sender.subscription, sender.session FROM sender"
+            " JOIN session ON session.id = sender.session JOIN subscription ON subscription.id = sender.subscription"
+            " WHERE subscription.bus = ? AND session.lapses > ?",
+            (bus, now),
+        )
+        return {str(subscription): str(session) for subscription, session in rows}
 
     def drop_stuck(self, subscription: str, offset: int) -> None:
         """Remove, where it is stuck."""

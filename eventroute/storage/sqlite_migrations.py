@@ -149,7 +149,8 @@ CREATE TABLE host (boot TEXT NOT NULL);
 """
 
 # `apart`: it never shares the live reader. Waiting deliveries of one key are taken one behind the other. `sharing`: the
-# sessions that work on a reader whose ranges are claimed by one session at a time.
+# sessions that work on a reader whose ranges are claimed by one session at a time. `sender`: the session that sends for
+# a subscription, where one at a time does.
 #
 # `event_moment`: the times of one event in 32, by which a time is found.
 #
@@ -163,6 +164,7 @@ CREATE INDEX waiting_key ON waiting (subscription, key, "offset") WHERE key IS N
 CREATE TABLE sharing (
     bus TEXT NOT NULL, reader TEXT NOT NULL, session TEXT NOT NULL, PRIMARY KEY (bus, reader, session)
 ) WITHOUT ROWID;
+CREATE TABLE sender (subscription TEXT PRIMARY KEY, session TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX event_moment ON event (key >> 40, time) WHERE key & 31 = 0;
 ALTER TABLE bus ADD COLUMN later INTEGER NOT NULL DEFAULT 0;
 UPDATE bus SET later = (SELECT coalesce(sum(length(event)), 0) FROM timer WHERE timer.bus = name);

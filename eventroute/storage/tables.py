@@ -265,6 +265,18 @@ class Tables(Protocol):
         """Whether it is there and stuck."""
         ...
 
+    def sender(self, subscription: str) -> str | None:
+        """The session that sends for it, or did; empty: none does any more. None: none ever did."""
+        ...
+
+    def put_sender(self, subscription: str, session: str) -> None:
+        """Insert or overwrite."""
+        ...
+
+    def senders(self, bus: str, now: float) -> dict[str, str]:
+        """See `Storage.senders`; a session that lapses at `now` or before does not count."""
+        ...
+
     def drop_stuck(self, subscription: str, offset: int) -> None:
         """Remove it, if it is there and stuck."""
         ...

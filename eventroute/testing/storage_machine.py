@@ -186,6 +186,12 @@ class StorageMachine(LogMachine):
     def claim_waiting(self, worker: int, name: str, now: float, limit: int) -> None:
         self.both(lambda storage, sessions: storage.claim_waiting(BUS, name, sessions[worker], now=now, limit=limit))
 
+    @rule(worker=workers, name=names, leaves=st.booleans())
+    def send(self, worker: int, name: str, leaves: bool) -> None:
+        self.both(lambda storage, sessions: storage.take_sending(BUS, name, sessions[worker]))
+        if leaves:
+            self.both(lambda storage, sessions: storage.leave_sending(BUS, name, sessions[worker]))
+
     @rule(name=names, offset=offsets, removed=st.booleans())
     def redrive(self, name: str, offset: int, removed: bool) -> None:
         self.both(lambda storage, _: storage.redrive(BUS, [(name, offset)], due=2.0, removed=removed))
@@ -256,6 +262,7 @@ class StorageMachine(LogMachine):
     def they_agree(self) -> None:
         self.both(lambda storage, _: storage.readers(BUS))
         self.both(lambda storage, _: storage.waiting(BUS, before=8))
+        self.both(self.sending)
         for name in self.owed:
             self.both(lambda storage, _, name=name: storage.waiting_keys(BUS, name))  # type: ignore[misc]
         self.both(lambda storage, _: storage.dead_letters(BUS))
@@ -267,6 +274,11 @@ class StorageMachine(LogMachine):
         self.both(lambda storage, _: storage.next_timer(BUS))
         timers = self.both(lambda storage, _: model.listed_timers(storage))
         assert timers == [(due, event) for due, _, event in sorted(self.timers)]
+
+    async def sending(self, storage: Storage, sessions: list[Session]) -> dict[str, int]:
+        """Which worker sends for whom: ids of sessions are each storage's own."""
+        ids = [session.id for session in sessions]
+        return {name: ids.index(one) for name, one in (await storage.senders(BUS)).items() if one in ids}
 
     def teardown(self) -> None:
         try:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from eventroute.errors import LeaseLost
 from eventroute.storage.base import (
     LIVE,
     Bury,
@@ -177,6 +180,47 @@ class OrderContract(LogContract):
         await storage.write(BUS, session, [Bury(letter("s", 1)), Wait(Waiting("s", 1, 1.0, key=7), held=False)])
         assert await storage.purge(BUS, [("s", 1)]) == 1
         assert await claimed_waiting(storage, session, now=1.0) == [1]
+
+    # -- one at a time ---------------------------------------------------------------------------------------------
+
+    async def test_one_session_at_a_time_sends(self, storage: Storage, clock: VirtualClock) -> None:
+        await storage.put_subscription(BUS, "s", b"d", start="latest")
+        one, two = await storage.open_session(TTL), await storage.open_session(TTL * 9)
+        assert await storage.senders(BUS) == {}
+        assert await storage.take_sending(BUS, "s", one) == "first"
+        assert await storage.take_sending(BUS, "s", one) == "again"
+        assert await storage.take_sending(BUS, "s", two) is None
+        await storage.leave_sending(BUS, "s", two)
+        assert await storage.senders(BUS) == {"s": one.id}
+        await self.pass_time(clock, TTL * 1.1)
+        assert await storage.senders(BUS) == {}
+        assert await storage.take_sending(BUS, "s", two) == "after another"
+        assert await storage.senders(BUS) == {"s": two.id}
+
+    async def test_who_leaves_lets_others_send(self, storage: Storage) -> None:
+        await storage.put_subscription(BUS, "s", b"d", start="latest")
+        one, two = await storage.open_session(TTL), await storage.open_session(TTL)
+        assert await storage.take_sending(BUS, "s", one) == "first"
+        await storage.leave_sending(BUS, "s", one)
+        assert await storage.senders(BUS) == {}
+        assert await storage.take_sending(BUS, "s", two) == "after another"
+        await storage.close_session(two)
+        assert await storage.take_sending(BUS, "s", one) == "after another"
+        with pytest.raises(LeaseLost):
+            await storage.take_sending(BUS, "s", two)
+
+    async def test_nobody_sends_for_who_is_not_there(self, storage: Storage) -> None:
+        session = await storage.open_session(TTL)
+        assert await storage.take_sending(BUS, "s", session) is None
+        await storage.put_subscription(BUS, "s", b"d", start="latest")
+        await storage.create_bus("other")
+        assert await storage.take_sending("other", "s", session) is None
+        assert await storage.take_sending(BUS, "s", session) == "first"
+        assert await storage.senders("other") == {}
+        await storage.remove_subscription("s")
+        assert await storage.senders(BUS) == {}
+        await storage.put_subscription(BUS, "s", b"d", start="latest")
+        assert await storage.take_sending(BUS, "s", session) == "first"
 
     # -- what the tests above begin with ---------------------------------------------------------------------------
 

@@ -122,6 +122,9 @@ CREATE TABLE sharing (
     session text COLLATE "C" NOT NULL,
     PRIMARY KEY (bus, reader, session)
 );
+CREATE TABLE sender (
+    subscription text COLLATE "C" PRIMARY KEY, session text COLLATE "C" NOT NULL
+);
 CREATE TABLE session (
     id text COLLATE "C" PRIMARY KEY, lapses double precision NOT NULL
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
