@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Generic, TypeVar
 
 from attrs import field, frozen
@@ -25,6 +26,16 @@ class Batch:
     """The most bytes of events in one request, as they lie in the log: 1 to 16,777,216. One event is always taken."""
     linger: float = field(default=0.0, validator=number(0, 60, "batch"))
     """How many seconds to wait for more events before a request that is not full: 0 to 60."""
+
+    def fill(self, sizes: Iterable[int], most: int) -> int:
+        """How many events of these sizes, in bytes, go into one request: at most `most`, and no fewer than one."""
+        count, left = 0, self.bytes
+        for size in islice(sizes, most):
+            left -= size
+            if count and left < 0:
+                break
+            count += 1
+        return count
 
 
 _ALL_ALIKE = frozenset({"forbidden-address", "http-3xx", "http-401", "http-405"})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from itertools import islice
 
 import anyio
 
@@ -19,6 +18,7 @@ from eventroute.push.keys import KeyReader, key_reader
 from eventroute.push.outcome import Delivered, Outcome, RetryLater
 from eventroute.push.pace import Pace
 from eventroute.push.queue import Load, Queue
+from eventroute.push.room import Room
 from eventroute.push.route import Route
 from eventroute.push.sending import guarded, made_ready, message_of, timed_out
 from eventroute.push.sinks.base import Message, MessageSink, takes_messages
@@ -26,17 +26,8 @@ from eventroute.push.turns import Turns
 
 __all__ = ["Lane"]
 
-QUEUE_EVENTS = 1_000
-"""The most deliveries that a lane keeps in memory, waiting for their attempt."""
 
-REPLAY_SHARE = 250
-"""How many of them may be queued while a replay claims more: most of the room is left to what is new."""
-
-QUEUE_BYTES = 16 * 1_048_576
-"""The most bytes of events that a lane keeps in memory; one event is always taken."""
-
-
-class Lane:
+class Lane(Room):
     """Makes the attempts of one subscription: at most `policy.concurrency` at once, and never waits for another lane.
 
     `settle` is called with each attempt's outcome and what it is the outcome of, one delivery or several of a batch.
@@ -73,6 +64,8 @@ class Lane:
         """What reads the key of an event, where the policy asks for order."""
         self.turns: Turns | None = None
         """Which key's turn it is, where the policy asks for order."""
+        self.sends = False
+        """Where limits hold for all processes together: whether this is the one that sends."""
         self._clock = clock
         self._crew = crew
         self._deadlines = deadlines
@@ -97,7 +90,7 @@ class Lane:
         self.route = route
         self._learn(route)
         self._more.ring()
-        if route.sink is None:  # whoever can reach it, here or in another process, is to have what is queued
+        if route.sink is None or (self.limited and not self.sends):  # whoever can send is to have what is queued
             for delivery in self.clear():
                 self._settle(self, (delivery,), RetryLater("released", counts=False))
 
@@ -111,44 +104,20 @@ class Lane:
         self.key = None if policy.order_by is None else key_reader(policy.order_by)
         self._queue.keep_order(self.key)
         self.turns = self._queue.turns
+        self.limited = policy.rate is not None or policy.handshake is not None or policy.max_in_flight is not None
+        self._leased = self.limited or self.turns is not None
+
+    def begin_to_send(self, *, after_another: bool) -> None:
+        """No other process sends now. What another has sent last is not known, so there is nothing to spend yet."""
+        self.sends = True
+        if after_another:
+            self._pace.empty(self._clock.monotonic())
+        self.settled.ring()
 
     @property
-    def room(self) -> int:
-        """How many more deliveries to read for the lane; none before half of them have gone: no crumbs."""
-        return min(self.queue_room, self.route.policy.max_waiting - self.waiting) if self.wants_more else 0
-
-    @property
-    def wants_more(self) -> bool:
-        """Whether so little is in memory that it is time to read more."""
-        return self.queued <= QUEUE_EVENTS // 2
-
-    @property
-    def row_room(self) -> int:
-        """How many that wait in the ledger to claim at once; few where there is order: more would hold keys back that
-        another process could serve.
-        """
-        if self.turns is None:
-            return self.queue_room
-        concurrency = self.route.policy.concurrency
-        return min(self.queue_room, 2 * concurrency - self.queued) if self.queued <= concurrency // 2 else 0
-
-    @property
-    def replay_room(self) -> int:
-        """As `room`, for a replay; none before half of its share has gone, so that it does not claim in crumbs."""
-        queued = len(self._queue)
-        return min(self.room, REPLAY_SHARE - queued) if queued <= REPLAY_SHARE // 2 else 0
-
-    @property
-    def queue_room(self) -> int:
-        """How many deliveries that wait in the ledger already may be brought into memory, as far as can be told."""
-        queue = self._queue
-        if self.route.held or queue.bytes >= QUEUE_BYTES:
-            return 0
-        by_size = max(1, (QUEUE_BYTES - queue.bytes) // queue.typical)
-        if self.turns is None:
-            return min(QUEUE_EVENTS - len(queue.ready), by_size)
-        most = min(2 * self.route.policy.concurrency, QUEUE_EVENTS) if self.shared else QUEUE_EVENTS
-        return min(most - len(queue), by_size)
+    def held(self) -> bool:
+        """Whether this process makes no attempts now."""
+        return self.route.held or (self.limited and not self.sends)
 
     @property
     def over(self) -> bool:
@@ -163,17 +132,12 @@ class Lane:
     @property
     def calm(self) -> bool:
         """Whether so little waits that it can go back to the shared reader."""
-        return not self.route.held and self.waiting + len(self._queue) <= self.route.policy.max_waiting // 4
+        return not self.held and self.waiting + len(self._queue) <= self.route.policy.max_waiting // 4
 
     @property
     def ready(self) -> bool:
         """Whether an attempt may begin now, as far as the lane is concerned."""
-        return not self.route.held and (self.held_until == 0.0 or self._clock.monotonic() >= self.held_until)
-
-    @property
-    def queued(self) -> int:
-        """How many deliveries are in memory and wait for their attempt."""
-        return len(self._queue)
+        return not self.held and (self.held_until == 0.0 or self._clock.monotonic() >= self.held_until)
 
     def count(self, deliveries: Sequence[Delivery], outcome: Outcome) -> None:
         """Count what came of an attempt, and call the own reader where it is time to read more."""
@@ -216,7 +180,7 @@ class Lane:
     @property
     def _most(self) -> int:
         """How many attempts there may be at once: one while the breaker is open."""
-        return 1 if self.circuit.is_open else self.route.policy.concurrency
+        return 1 if self.circuit.is_open else self.route.policy.at_once
 
     def clear(self) -> list[Delivery]:
         """Forget what is queued, and return it: whoever asks has it written down."""
@@ -242,18 +206,18 @@ class Lane:
             and self.ready
             and not self._gathering
             and not self._blocked()
-            and (self.turns is None or not self._deadlines.lapsed)
+            and not (self._leased and self._deadlines.lapsed)
         )
 
     def _stopped(self) -> bool:
         """Whether nothing is to begin, whatever the lane has."""
-        return self._blocked() or (self.turns is not None and self._deadlines.lapsed)
+        return self._blocked() or (self._leased and self._deadlines.lapsed)
 
     async def _work_in_one_scope(self) -> None:
         """Make attempts, one after another, until one is cut off at its deadline or there is nothing more to do."""
         delivery = None
         with anyio.CancelScope() as scope:
-            watched = self._deadlines.watch(scope, leased=self.turns is not None)
+            watched = self._deadlines.watch(scope, leased=self._leased)
             try:
                 while self._goes_on and not self._measured:
                     delivery = self._queue.pop()
@@ -328,7 +292,9 @@ class Lane:
         batch = self._batch
         if batch is None or len(self._queue.ready) >= self._most_events(batch):
             return True
-        return self.turns is None and self._queue.bytes >= batch.bytes
+        if self.turns is None:
+            return self._queue.bytes >= batch.bytes
+        return self.turns.behind > 0 or self.turns.away > 0  # what waits for its turn would wait in vain
 
     def _most_events(self, batch: Batch) -> int:
         return batch.events if self._pace.most is None else min(batch.events, self._pace.most)
@@ -338,13 +304,7 @@ class Lane:
         batch = self._batch
         if batch is None:
             return 1
-        size, left = 0, batch.bytes
-        for delivery in islice(self._queue.ready, self._most_events(batch)):
-            left -= len(delivery.raw)
-            if size and left < 0:
-                break
-            size += 1
-        return size
+        return batch.fill((len(delivery.raw) for delivery in self._queue.ready), self._most_events(batch))
 
     async def _attempt_batch(self, deliveries: Sequence[Delivery]) -> None:
         """Send them; what is rejected is split in halves until the culprit is alone."""
@@ -390,7 +350,7 @@ class Lane:
 
     async def _send_part(self, route: Route, sink: MessageSink | None, messages: list[Message]) -> Outcome:
         with anyio.CancelScope() as scope:
-            watched = self._deadlines.watch(scope, leased=self.turns is not None)
+            watched = self._deadlines.watch(scope, leased=self._leased)
             self._deadlines.begin(watched, route.policy.timeout)
             try:
                 if sink is not None:

@@ -16,11 +16,19 @@ class Pace:
     def __init__(self) -> None:
         self._events: TokenBucket | None = None
         self._requests: TokenBucket | None = None
+        self._empty_at: float | None = None
+
+    def empty(self, now: float) -> None:
+        """Have nothing to spend now: others may have spent it."""
+        self._empty_at = now
+        for bucket in (self._events, self._requests):
+            if bucket is not None:
+                bucket.empty(now)
 
     def follow(self, events: Rate | None, requests: Rate | None) -> None:
         """Go by these rates from now on; a bucket whose rate is the same keeps what it has."""
-        self._events = _bucket(events, self._events)
-        self._requests = _bucket(requests, self._requests)
+        self._events = self._bucket(events, self._events)
+        self._requests = self._bucket(requests, self._requests)
 
     @property
     def most(self) -> int | None:
@@ -45,8 +53,10 @@ class Pace:
             self._requests.take(now)
         return 0.0
 
-
-def _bucket(rate: Rate | None, before: TokenBucket | None) -> TokenBucket | None:
-    if rate is None:
-        return None
-    return before if before is not None and before.rate == rate else TokenBucket(rate)
+    def _bucket(self, rate: Rate | None, before: TokenBucket | None) -> TokenBucket | None:
+        if rate is None or (before is not None and before.rate == rate):
+            return None if rate is None else before
+        bucket = TokenBucket(rate)
+        if self._empty_at is not None:
+            bucket.empty(self._empty_at)
+        return bucket

@@ -92,6 +92,9 @@ class DeliveryPolicy:
     concurrency: int = field(default=16, validator=count(1, 1_024))
     """Attempts in flight at once, a worker."""
 
+    max_in_flight: int | None = field(default=None, validator=optional(count(1, 1_024)))
+    """Attempts in flight at once over all processes, of which one at a time then sends; None: no bound but theirs."""
+
     max_waiting: int = field(default=1_000, validator=count(1, 100_000))
     """Deliveries of this subscription that wait in the ledger; at this bound it reads no further."""
 
@@ -106,7 +109,8 @@ class DeliveryPolicy:
     """When to stop trying while the sink is down, and when to probe it; None: never stop."""
 
     rate: Rate | None = field(default=None, validator=optional(instance_of(Rate)))
-    """How many events a second are sent, in each process; beyond it they wait. None: no bound."""
+    """How many events a second are sent, by all processes together, of which one at a time then sends; beyond it they
+    wait. None: no bound."""
 
     credential: Credential | None = field(
         default=None, validator=optional(instance_of(*get_args(Credential))), repr=False
@@ -141,6 +145,11 @@ class DeliveryPolicy:
     def __attrs_post_init__(self) -> None:
         if self.when_stuck != "go-on" and self.order_by is None:
             raise InvalidSubscription("there is no key to hold without order_by", where="policy.when_stuck")
+
+    @property
+    def at_once(self) -> int:
+        """Attempts in flight at once in one process."""
+        return self.concurrency if self.max_in_flight is None else min(self.concurrency, self.max_in_flight)
 
     @property
     def http_only(self) -> list[str]:

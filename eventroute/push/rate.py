@@ -69,6 +69,11 @@ class TokenBucket:
         short = self._full - (self.rate.at_once - tokens) * self._token - self._at(now)
         return math.ceil(Fraction(short, self._units)) / _SECOND if short > 0 else 0.0
 
+    def empty(self, now: float) -> None:
+        """Have no tokens at that time."""
+        empty = self._at(now) + self.rate.at_once * self._token
+        self._full = empty if self._full is None else max(self._full, empty)
+
     def take(self, now: float, tokens: int = 1) -> bool:
         """Take tokens, all or none; whether they were there."""
         if self.wait(now, tokens) > 0:

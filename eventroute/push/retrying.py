@@ -59,6 +59,7 @@ class Retrying:
         worker.resurvey = False
         began = clock.monotonic()
         await worker.outages.look()
+        await worker.senders.look(worker.lanes.values())
         summaries = await patiently(clock, worker.storage.waiting, worker.bus)
         for subscription in worker.counting.difference(summary.subscription for summary in summaries):
             worker.recount(worker.lanes[subscription], 0)
@@ -67,7 +68,7 @@ class Retrying:
             if lane is None:
                 continue
             worker.recount(lane, summary.count)
-            if summary.next_due is not None and not lane.route.held:
+            if summary.next_due is not None and not lane.held:
                 worker.expect(summary.subscription, summary.next_due)
         for subscription in [name for name, lane in worker.lanes.items() if lane.turns and lane.turns.away]:
             await worker.learn(subscription)
@@ -77,7 +78,7 @@ class Retrying:
     async def _bring(self, subscription: str) -> None:
         worker, clock = self._worker, self._worker.clock
         lane = worker.lane(subscription)
-        if lane is None or lane.route.held or worker.stopping:
+        if lane is None or lane.held or worker.stopping:
             return
         lane.start()
         if not lane.ready:

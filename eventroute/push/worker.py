@@ -30,6 +30,7 @@ from eventroute.push.queue import Load
 from eventroute.push.ranges import Ranges
 from eventroute.push.resting import Resting
 from eventroute.push.route import RoutingTable
+from eventroute.push.senders import Senders
 from eventroute.push.telling import attempted, buried
 from eventroute.storage.base import LIVE, Bury, Entry, Session, Settle, Storage, Wait, Waiting
 
@@ -95,7 +96,6 @@ class Worker(Ordering):
         self._choked = False
         self._load = Load()
         self.deadlines = Deadlines(clock)
-        """Watches over the attempts."""
         self._tasks: TaskGroup | None = None
         self._crew: Crew | None = None
         self._refreshing = anyio.Lock()
@@ -103,6 +103,7 @@ class Worker(Ordering):
         self.journal = Journal(storage, bus, session, clock, self._written)
         self.ranges = Ranges(self.journal)
         self.outages = Outages(storage, bus, clock, self.journal, self._wait_for_probe)
+        self.senders = Senders(storage, bus, session, clock, self._wait_for_probe)
 
     # -- lanes and routes ------------------------------------------------------------------------------------------
 
@@ -132,6 +133,9 @@ class Worker(Ordering):
             self.lanes[subscription] = lane
             if self.outages.follow(lane):
                 self._wait_for_probe(lane)
+            if lane.limited:  # somebody has to begin to send for it
+                self.resurvey = True
+                self.due.ring()
         return lane
 
     def _wait_for_probe(self, lane: Lane) -> None:

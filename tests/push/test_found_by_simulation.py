@@ -8,7 +8,7 @@ from attrs import define, evolve, field
 
 from eventroute.errors import StorageError
 from eventroute.event import Event
-from eventroute.push import lane
+from eventroute.push import room
 from eventroute.push.backoff import Backoff
 from eventroute.push.breaker import Breaker
 from eventroute.push.outcome import Delivered, Outcome, RetryLater
@@ -68,7 +68,7 @@ async def test_what_others_have_settled_does_not_keep_a_subscription_from_readin
     clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A process went on counting rows that another one had settled, and read no further, for ever."""
-    monkeypatch.setattr(lane, "QUEUE_EVENTS", 1)
+    monkeypatch.setattr(room, "QUEUE_EVENTS", 1)
     storage, sinks = MemoryStorage(clock), Sinks()
     async with Router(storage, clock=clock, sinks=[sinks]) as one, Router(storage, clock=clock, sinks=[sinks]):
         await one.subscribe(subscription(concurrency=1, max_waiting=2))

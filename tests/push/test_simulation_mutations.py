@@ -13,6 +13,7 @@ from eventroute.push.attempt import entry_after
 from eventroute.push.deadlines import Deadlines
 from eventroute.push.delivery import Delivery, Range
 from eventroute.push.outcome import Delivered, Outcome, Rejected, RetryLater
+from eventroute.push.pace import Pace
 from eventroute.push.ranges import Ranges
 from eventroute.push.route import Route
 from eventroute.push.turns import Turns
@@ -338,6 +339,16 @@ def stuck_keys_go_on(patch: Patch) -> None:
     _entries(patch, lambda entry, delivery: evolve(entry, key=None) if isinstance(entry, Bury) else entry)
 
 
+def everybody_sends(patch: Patch) -> None:
+    """All processes send for a subscription at once, each by its own rate."""
+    patch.setattr(lane.Lane, "held", property(lambda self: self.route.held))
+
+
+def spend_what_another_spent(patch: Patch) -> None:
+    """Who begins to send after another begins with a full bucket."""
+    patch.setattr(Pace, "empty", lambda self, now: None)
+
+
 LEASES = evolve(
     PROFILES["order"],
     acts={"trouble": 6, "mood": 2, "publish": 4},
@@ -393,6 +404,8 @@ MUTATIONS: dict[Callable[[Patch], None], tuple[str, ...]] = {
     read_in_order_by_two: ("order",),
     attempt_without_a_lease: ("leases",),
     stuck_keys_go_on: ("order",),
+    everybody_sends: ("measure",),
+    spend_what_another_spent: ("measure",),
 }
 """How the code is broken, and the profiles that have to show it."""
 

@@ -176,11 +176,11 @@ class _MeasuredSink(_Sink):
         return await self._request([message.event for message in messages])
 
     def _keep_to(self, rate: Rate, events: int) -> None:
-        """Check that no span of time has more than the rate allows; each process keeps to it by itself."""
+        """Check that no span of time has more than the rate allows, whoever sends."""
         world, key = self.sinks.world, (self.name, self.number)
-        sent = self.host.sent.get(key)
+        sent = world.sent.get(key)
         if sent is None or sent.rate != rate:
-            sent = self.host.sent[key] = Sent(rate)
+            sent = world.sent[key] = Sent(rate)
         over = sent.exceeds(world.now(), events)
         world.require(over <= EPSILON * (1 + rate.events), "%s: %g events above its rate", self.name, over)
 

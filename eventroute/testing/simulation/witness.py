@@ -362,7 +362,7 @@ class Witness:
         """A failed attempt was written down."""
         world = self._world
         where = (timeline.id, timeline.number, row.offset)
-        if row.reason in ("no-sink", "lease-late"):
+        if row.reason in ("no-sink", "lease-late", "released"):
             self._ended(timeline, row.offset)
             return
         ended = self._ended(timeline, row.offset)

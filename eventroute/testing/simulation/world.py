@@ -80,8 +80,6 @@ class Host:
     """Attempts under way, by subscription."""
     requests: Counter[tuple[str, int]] = field(factory=Counter)
     """Requests under way, of which each may have several attempts, by subscription."""
-    sent: dict[tuple[str, int], Sent] = field(factory=dict)
-    """What was sent under a rate, by subscription."""
     ended: dict[tuple[str, int, int], Ended] = field(factory=dict)
     """Attempts that have ended and are not written down, by subscription and offset."""
     holds: dict[tuple[str, int], tuple[str, str, float]] = field(factory=dict)
@@ -139,6 +137,8 @@ class World:
     """What was injected, by kind."""
     violation: str | None = None
     failed: anyio.Event = Factory(anyio.Event)
+    sent: dict[tuple[str, int], Sent] = Factory(dict)
+    """What was sent under a rate, by subscription."""
     under_way: dict[tuple[str, int, int], list[Any]] = Factory(dict)
     """Attempts of subscriptions that are in order, by subscription and key."""
     knobs: dict[str, Any] = Factory(dict)
