@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from attrs import define, field
 
 from eventroute.storage.base import Claim, Entry
@@ -51,6 +53,8 @@ class Range:
     """What is left of it: it begins at the first offset that is neither settled nor recorded, as far as is written."""
     deadline: float
     """When what is not settled is to be recorded (the clock's monotonic time)."""
+    latest: float = math.inf
+    """When it is to be completed whatever is pending (the clock's monotonic time)."""
     pending: dict[Delivery, None] = field(factory=dict)
     """In the order of the log: what is written of them is in that order too, in every run."""
     horizon: int = 0

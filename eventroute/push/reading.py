@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 
 from eventroute.errors import DamagedEvent, UnknownSubscription
@@ -23,6 +24,11 @@ ENTER = 1_000
 
 NOTED = 1_000
 """At so many entries about a range it is written down how far it is, before more of it is matched."""
+
+RECORD_LATEST = 1.0
+"""How long the shared reader waits for deliveries that hold up none behind them, in seconds: one that is paused, or
+waits for its rate, must not keep the log for ever.
+"""
 
 PAGE_BYTES = 4 * 1_048_576
 """The most bytes of events that are read at once."""
@@ -104,7 +110,9 @@ class Reading:
         turns = self._turns
         if turns is not None and self._subscription is not None:
             await self._see_rows(turns, claim, self._subscription)
-        claimed = Range(claim, worker.clock.monotonic() + RECORD_AFTER, in_order=turns is not None)
+        now = worker.clock.monotonic()
+        latest = math.inf if self._subscription is not None else now + RECORD_LATEST
+        claimed = Range(claim, now + RECORD_AFTER, latest, in_order=turns is not None)
         worker.ranges.open(claimed)
         if not worker.table.matcher(claim).empty:
             await self._match(claimed)

