@@ -29,21 +29,22 @@ class Letters:
 
     known: dict[tuple[str, str, str], str] = field(factory=dict)
     """By subscription, event and time: the reason."""
-    on_bus: set[tuple[str, str, str]] = field(factory=set)
+    on_bus: dict[tuple[str, str, str], int] = field(factory=dict)
+    """Each with its offset there."""
     at_sink: set[tuple[str, str, str]] = field(factory=set)
 
     def buried(self, letter: DeadLetter) -> None:
         """One has come to the ledger."""
         self.known[_key(letter_event(letter))] = letter.reason
 
-    def came_to_bus(self, world: World, events: Sequence[bytes]) -> None:
-        """Some were appended to the bus."""
-        for raw in events:
+    def came_to_bus(self, world: World, offsets: Sequence[int], events: Sequence[bytes]) -> None:
+        """Some were appended to the bus, or an append was made again."""
+        for offset, raw in zip(offsets, events, strict=True):
             event = Event.from_log(raw)
             key = self._came(world, event)
-            world.require(key not in self.on_bus, "the dead letter %s is on the bus twice", key)
+            once = self.on_bus.setdefault(key, offset) == offset
+            world.require(once, "the dead letter %s is on the bus twice", key)
             world.require(event.attributes.get("eventroutehops") == 1, "the dead letter %s counts no hop", key)
-            self.on_bus.add(key)
 
     def came_to_sink(self, world: World, event: Event) -> None:
         """The sink has taken one; it may get one again."""
@@ -62,17 +63,15 @@ class Letters:
         timeline = world.model.alive.get(letter.subscription)
         key = _key(letter_event(letter))
         if isinstance(entry, Forwarded):
-            world.require(key in self.on_bus | self.at_sink, "the dead letter %s is gone, and nobody has it", key)
+            world.require(
+                key in self.on_bus or key in self.at_sink, "the dead letter %s is gone, and nobody has it", key
+            )
         elif entry.forward is None and timeline is not None and timeline.bus == bus:
             targets = [definition.policy.dead_letter for definition in timeline.since(world.now() - 60.0)]
             world.require(None in targets, "the dead letter %s goes nowhere any more, and is to", key)
         if timeline is not None and timeline.bus == bus:
             there = world.tables.dead_letter(bus, letter.subscription, letter.offset) is not None
             timeline.fate(letter.offset).forwarded = not there
-
-    def has(self, name: str, event: str) -> bool:
-        """Whether a dead letter of that event has arrived."""
-        return any(key[:2] == (name, event) for key in self.on_bus | self.at_sink)
 
 
 def _key(event: Event) -> tuple[str, str, str]:

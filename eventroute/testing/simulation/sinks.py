@@ -284,7 +284,8 @@ class _Attempt:
             self._require(bool(claims), "an attempt by one who has neither claimed it nor taken its row")
             return
         self._require(row[1] == session, "an attempt by one who does not hold its row")
-        early = row[0].due > self.began_wall + EPSILON and self.began - world.jumped_back_at > 60.0
+        put_off = row[0].reason != "" and self.began - world.jumped_back_at > 60.0
+        early = put_off and row[0].due > self.began_wall + EPSILON
         self._require(not early, f"an attempt before it is due: {row[0].due} at {self.began_wall}")
 
     def _check_repeat(self, ack: Ack, fate: Fate) -> None:

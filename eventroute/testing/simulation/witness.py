@@ -52,7 +52,7 @@ class Witness:
         for one in given.get("delayed", ()):
             self._world.model.delayed[Event.from_log(one.event).id] = one.due
         if bus == LETTERS:
-            self._world.letters.came_to_bus(self._world, events)
+            self._world.letters.came_to_bus(self._world, offsets, events)
             return
         wrong = self._world.model.appended(bus, offsets, list(events), self._world.seq)
         self._world.require(wrong is None, "%s", wrong)
