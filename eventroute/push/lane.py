@@ -105,6 +105,7 @@ class Lane(Room):
         self._queue.keep_order(self.key)
         self.turns = self._queue.turns
         self.limited = policy.rate is not None or policy.handshake is not None or policy.max_in_flight is not None
+        self.sends = self.sends and self.limited
         self._leased = self.limited or self.turns is not None
 
     def begin_to_send(self, *, after_another: bool) -> None:
