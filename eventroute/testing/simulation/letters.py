@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from attrs import define, field
 
 from eventroute.deadletters import letter_event
 from eventroute.event import Event
 from eventroute.storage.base import DeadLetter, Forwarded, PutOff
+from eventroute.testing.simulation.model import Model
 
-if TYPE_CHECKING:
-    from eventroute.testing.simulation.world import World
-
-__all__ = ["LETTERS", "SINK", "Letters"]
+__all__ = ["LETTERS", "SINK", "Judge", "Letters"]
 
 LETTERS = "letters"
 """The bus that takes dead letters, and has no subscriptions."""
 
 SINK = "-letters"
 """The name of the sink that takes dead letters; no subscription has it."""
+
+
+class Judge(Protocol):
+    """What is asked of the world."""
+
+    model: Model
+
+    @property
+    def tables(self) -> Any: ...
+
+    def now(self) -> float: ...
+
+    def fault(self, kind: str) -> None: ...
+
+    def require(self, holds: bool, what: str, *details: object) -> None: ...
 
 
 @define(eq=False)
@@ -37,7 +50,7 @@ class Letters:
         """One has come to the ledger."""
         self.known[_key(letter_event(letter))] = letter.reason
 
-    def came_to_bus(self, world: World, offsets: Sequence[int], events: Sequence[bytes]) -> None:
+    def came_to_bus(self, world: Judge, offsets: Sequence[int], events: Sequence[bytes]) -> None:
         """Some were appended to the bus, or an append was made again."""
         for offset, raw in zip(offsets, events, strict=True):
             event = Event.from_log(raw)
@@ -46,18 +59,18 @@ class Letters:
             world.require(once, "the dead letter %s is on the bus twice", key)
             world.require(event.attributes.get("eventroutehops") == 1, "the dead letter %s counts no hop", key)
 
-    def came_to_sink(self, world: World, event: Event) -> None:
+    def came_to_sink(self, world: Judge, event: Event) -> None:
         """The sink has taken one; it may get one again."""
         self.at_sink.add(self._came(world, event))
 
-    def _came(self, world: World, event: Event) -> tuple[str, str, str]:
+    def _came(self, world: Judge, event: Event) -> tuple[str, str, str]:
         key = _key(event)
         reason = event.attributes.get("deadletterreason")
         world.require(self.known.get(key) == reason, "a dead letter came that is not one: %s", key)
         world.fault("letter forwarded")
         return key
 
-    def left(self, world: World, bus: str, entry: Forwarded | PutOff) -> None:
+    def left(self, world: Judge, bus: str, entry: Forwarded | PutOff) -> None:
         """The ledger does not keep one any more, or not to hand it over."""
         letter = entry.letter
         timeline = world.model.alive.get(letter.subscription)
