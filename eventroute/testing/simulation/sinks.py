@@ -312,7 +312,9 @@ class _Attempt:
         timeout = max(definition.policy.timeout for definition in timeline.since(self.began - 120.0))
         if host.stalled_at < self.began:
             self._require(now - self.began <= timeout + EPSILON, f"it took {now - self.began} s, {timeout} are allowed")
-        host.ended[(*self._key, offset)] = Ended(outcome, host.clock.time(), self.began_wall, alone)
+        whole = host.ended.get((*self._key, offset))  # it may be a part of a batch, of which all is one attempt
+        began = self.began_wall if whole is None or whole.alone else whole.began
+        host.ended[(*self._key, offset)] = Ended(outcome, host.clock.time(), began, alone)
         if isinstance(outcome, Delivered):
             world.delivered += 1
             fate = timeline.fate(offset)
