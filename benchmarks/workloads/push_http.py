@@ -78,7 +78,7 @@ def _comparison(in_flight: int, contenders: Callable[[int], Measure]) -> Compari
         f"{in_flight} in flight",
         Contender("aiohttp, bare loop", _bare(in_flight)),
         (Contender("Router", contenders(in_flight)),),
-        size=3_000,
+        size=12_000,
         tiny=100,
     )
 
