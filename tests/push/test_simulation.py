@@ -50,15 +50,21 @@ EXPECTED = {
 """What must have happened at the least, or the runs prove little."""
 
 
+QUICK = os.environ.get("HYPOTHESIS_PROFILE") == "quick"
+"""For another Python: fewer seeds, and others."""
+
+
 @pytest.mark.parametrize("name", sorted(PROFILES))
 def test_nothing_is_lost(name: str) -> None:
     total = command.Summary()
-    for seed in range(SEEDS[name]):
+    for seed in range(200, 200 + SEEDS[name] // 5) if QUICK else range(SEEDS[name]):
         report = simulate(seed, PROFILES[name])
         assert report.violation is None, f"{report.violation}\n{report.replay}"
         total.add(report)
-    assert total.faults.keys() >= EXPECTED[name]
     assert total.delivered > 20 * total.runs
+    if QUICK:
+        return
+    assert total.faults.keys() >= EXPECTED[name]
     if name in ("calm", "crashes"):
         assert (total.repeats == 0) == PROFILES[name].exact
 
