@@ -117,7 +117,7 @@ def _module(name: str, package: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError:
-        raise Unavailable(f"{package} is not installed: pip install 'eventroute[bench]'") from None
+        raise Unavailable(f"{package} is not installed: pip install {package}") from None
 
 
 def _json_logic() -> Callable[[Any], object]:

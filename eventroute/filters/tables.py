@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from operator import itemgetter
 from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
 from attrs import frozen
@@ -189,7 +190,7 @@ class Column(Generic[E]):
         buckets = self._buckets(predicate.relation)
         if predicate.relation is not Relation.EXACT:
             affixes = self._prefixes if predicate.relation is Relation.PREFIX else self._suffixes
-            affixes.count(len(predicate.literal), by)
+            affixes.count(predicate.literal, by)
         if len(buckets) <= 1:
             self._arrange()
 
@@ -295,34 +296,46 @@ class _Instants(Generic[E]):
 
 
 class Affixes(Generic[E]):
-    """Entries by prefix or by suffix: one lookup for each length that some literal has (see `cover.LONGEST_AFFIX`)."""
+    """Entries by prefix or by suffix: at most a lookup for each length that some literal has (`cover.LONGEST_AFFIX`).
 
-    __slots__ = ("_begins", "_counts", "buckets", "lengths")
+    A look at one character spares most of them, and what is spared is a place in memory that nobody had at hand: no
+    text is looked up that has not the last character of some prefix of that length, or the first of some suffix.
+    """
+
+    __slots__ = ("_begins", "_chars", "_counts", "_lengths", "buckets")
 
     def __init__(self, relation: Relation) -> None:
         self._begins = relation is Relation.PREFIX
-        self._counts: Counter[int] = Counter()
+        self._counts: Counter[tuple[int, str]] = Counter()
+        self._chars: dict[int, set[str]] = {}  # by length
+        self._lengths: tuple[tuple[int, set[str]], ...] = ()  # the same, ascending
         self.buckets: dict[str, Bucket[E]] = {}
-        self.lengths: tuple[int, ...] = ()
-        """The lengths of the literals, ascending."""
 
     def __bool__(self) -> bool:
         return bool(self.buckets)
 
-    def count(self, length: int, by: int) -> None:
-        """Note that a literal of this length came (1) or went (-1)."""
-        self._counts[length] += by
-        if not self._counts[length]:
-            del self._counts[length]
-        if len(self._counts) != len(self.lengths):
-            self.lengths = tuple(sorted(self._counts))
+    def count(self, literal: str, by: int) -> None:
+        """Note that a literal came (1) or went (-1)."""
+        length, char = len(literal), literal[-1] if self._begins else literal[0]
+        lengths = len(self._chars)
+        self._counts[length, char] += by
+        if by > 0:
+            self._chars.setdefault(length, set()).add(char)
+        elif not self._counts[length, char]:
+            del self._counts[length, char]
+            self._chars[length].remove(char)
+            if not self._chars[length]:
+                del self._chars[length]
+        if len(self._chars) != lengths:
+            self._lengths = tuple(sorted(self._chars.items(), key=itemgetter(0)))
 
     def look_up(self, text: str, found: list[E]) -> None:
         """Add to `found` every entry under a literal that the text begins or ends with."""
         begins, buckets, size = self._begins, self.buckets, len(text)
-        for length in self.lengths:
+        for length, chars in self._lengths:
             if length > size:
                 break
-            bucket = buckets.get(text[:length] if begins else text[-length:])
-            if bucket is not None:
-                found += bucket
+            if text[length - 1 if begins else -length] in chars:
+                bucket = buckets.get(text[:length] if begins else text[-length:])
+                if bucket is not None:
+                    found += bucket
