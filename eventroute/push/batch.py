@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
 from typing import Generic, TypeVar
 
@@ -68,6 +68,12 @@ class Bisection(Generic[T]):
     def unsettled(self) -> list[T]:
         """All that has no outcome yet, in order."""
         return [item for part in reversed(self._pending) for item in part]
+
+    def take_out(self, items: Collection[T]) -> None:
+        """Have some of `next` sent no more: they have come to their end."""
+        self._pending[-1] = [item for item in self._pending[-1] if item not in items]
+        if not self._pending[-1]:
+            self._pending.pop()
 
     def record(self, outcome: Outcome) -> list[T]:
         """Take in what came of `next`; returns the items for which it is the outcome: all of them, or none yet."""

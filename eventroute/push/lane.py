@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import anyio
 
@@ -20,7 +20,7 @@ from eventroute.push.pace import Pace
 from eventroute.push.queue import Load, Queue
 from eventroute.push.room import Room
 from eventroute.push.route import Route
-from eventroute.push.sending import guarded, made_ready, message_of, timed_out
+from eventroute.push.sending import expired, guarded, made_ready, message_of, timed_out
 from eventroute.push.sinks.base import Message, MessageSink, takes_messages
 from eventroute.push.turns import Turns
 
@@ -90,7 +90,7 @@ class Lane(Room):
         self.route = route
         self._learn(route)
         self._more.ring()
-        if route.sink is None or (self.limited and not self.sends):  # whoever can send is to have what is queued
+        if self.held:  # whoever can send is to have what is queued, and the time of a pause must not count for it
             for delivery in self.clear():
                 self._settle(self, (delivery,), RetryLater("released", counts=False))
 
@@ -325,11 +325,24 @@ class Lane(Room):
                     while bisection.next:
                         self._end(bisection.record(late), late)
                     return
+                if more and self._end_expired(bisection, messages):
+                    continue
                 more = True
                 outcome = await self._send_part(route, sink, [messages[delivery] for delivery in part])
                 self._end(bisection.record(outcome), outcome)
         finally:
             self.in_flight -= len(bisection.unsettled)
+
+    def _end_expired(self, bisection: Bisection[Delivery], messages: Mapping[Delivery, Message]) -> bool:
+        """Take out of the next request what has expired since the last one; whether that was anything."""
+        now = self._clock.time()
+        past = {one: expired(one, messages[one].original, now) for one in bisection.next}
+        ended = {one: outcome for one, outcome in past.items() if outcome is not None}
+        if ended:
+            bisection.take_out(ended)
+        for one, outcome in ended.items():
+            self._end([one], outcome)
+        return bool(ended)
 
     def _end(self, deliveries: Sequence[Delivery], outcome: Outcome) -> None:
         if deliveries:

@@ -19,7 +19,7 @@ from eventroute.push.route import Route
 from eventroute.push.sinks.base import Message, Sink
 from eventroute.timing import expiry
 
-__all__ = ["guarded", "made_ready", "message_of", "timed_out"]
+__all__ = ["expired", "guarded", "made_ready", "message_of", "timed_out"]
 
 _log = logging.getLogger("eventroute.push")
 
@@ -33,8 +33,8 @@ def made_ready(delivery: Delivery, route: Route, circuit: Circuit, now: float) -
         event = Event.from_log(delivery.raw)
     except InvalidEvent as error:  # a storage takes any bytes, and what no router wrote must not stop the others
         return Rejected("invalid-event", str(error))
-    if _may_expire(delivery.raw) and _expired(event, now):
-        return Rejected("expired", f"expirytime was {event.attributes['expirytime']}")
+    if (past := expired(delivery, event, now)) is not None:
+        return past
     sink = route.sink
     if sink is None:  # gone since the delivery was queued: whoever can reach the sink will take it
         return RetryLater("no-sink")
@@ -45,6 +45,13 @@ def made_ready(delivery: Delivery, route: Route, circuit: Circuit, now: float) -
         return sink, route.transform(event), event
     except TransformError as error:
         return Rejected("transform-error", str(error))
+
+
+def expired(delivery: Delivery, event: Event, now: float) -> Rejected | None:
+    """What becomes of an event that was published with a time that has passed."""
+    if _may_expire(delivery.raw) and _expired(event, now):
+        return Rejected("expired", f"expirytime was {event.attributes['expirytime']}")
+    return None
 
 
 def message_of(delivery: Delivery, event: Event, original: Event) -> Message:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
@@ -12,6 +13,7 @@ from anyio.lowlevel import checkpoint
 from attrs import define, field
 
 from eventroute.clock import Clock
+from eventroute.errors import Retry
 from eventroute.event import Event
 from eventroute.push.backoff import Backoff
 from eventroute.push.batch import Batch
@@ -399,6 +401,38 @@ async def test_a_batch_is_no_larger_than_the_burst(router: Router, post: Post, c
         assert post.sent == [["0", "1"]]
         await clock.advance(3)
     assert [moment for moment, _ in post.requests] == pytest.approx([0, 0.5, 1.0, 1.5], abs=0.05)
+
+
+async def test_what_expires_while_its_half_waits_for_the_rate_is_not_sent(
+    router: Router, post: Post, clock: VirtualClock
+) -> None:
+    post.answer = lambda ids: Rejected("http-400") if len(ids) > 1 else Delivered()
+    async with router:
+        await router.subscribe(batches(rate=Rate(1, burst=4)))
+        soon = datetime.fromtimestamp(clock.time() + 3.0, UTC).isoformat()
+        await router.publish(*events(1), *events(2, expirytime=soon), *events(3), *events(4, expirytime=soon))
+        assert await idle(router, clock) == 0
+        assert await router.count_deadletters() == {("s", "expired"): 2}
+    assert post.sent[0] == ["1", "2", "3", "4"]
+    assert ["1"] in post.sent
+    assert ["3"] in post.sent
+    assert all("2" not in ids and "4" not in ids for when, ids in post.requests[1:] if when >= 3.0)
+
+
+async def test_the_time_of_a_pause_does_not_age_what_waits_for_the_rate(clock: VirtualClock) -> None:
+    """What is in memory when its subscription is paused goes back to the ledger, which knows of the pause."""
+    sink = Sink(clock, Retry("busy", after=1.0), Retry("busy", after=1.0))
+    policy = DeliveryPolicy(rate=Rate(0.2), max_age=30.0, backoff=Backoff(1.0, 1.0))
+    async with Router(MemoryStorage(clock), clock=clock) as router:
+        await router.subscribe(to(sink, policy=policy))
+        await router.publish(*events("a"))
+        await clock.advance(3.0)
+        await router.pause("s")
+        await clock.advance(1_000.0)
+        await router.resume("s")
+        assert await idle(router, clock) == 0
+        assert await router.count_deadletters() == {}
+    assert sink.got == ["a"]
 
 
 async def test_what_a_sink_allows_is_counted_in_requests(router: Router, post: Post, clock: VirtualClock) -> None:
