@@ -95,10 +95,9 @@ def is_away(error: psycopg.Error, link: Link | None) -> bool:
     """Whether the connection is of no use any more, or there was none to be had: another may do better."""
     if link is None:
         return isinstance(error, psycopg.OperationalError)
-    if link.closed:
+    if link.closed or (error.sqlstate is None and isinstance(error, psycopg.OperationalError)):
         return True
-    state = error.sqlstate or ""
-    return any(state.startswith(each) for each in _AWAY)
+    return any((error.sqlstate or "").startswith(each) for each in _AWAY)
 
 
 def storage_error(error: Exception, where: str) -> StorageError:

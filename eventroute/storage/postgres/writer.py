@@ -195,7 +195,6 @@ class WriteThread(LinkThread):
         except BaseException as error:
             tables.forget()
             if not link.closed:
-                commit.transaction = ""
                 with suppress(psycopg.Error):  # the error that counts is the one before
                     link.execute("ROLLBACK")
             if isinstance(error, psycopg.errors.PipelineAborted) and error.__context__ is not None:

@@ -5,18 +5,28 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
 from benchmarks.postgres import Place
 
-__all__ = ["Proxy", "proxied"]
+__all__ = ["SHUT_DOWN", "Proxy", "proxied"]
+
+
+SHUT_DOWN = b"E\x00\x00\x00\x3fSFATAL\x00VFATAL\x00C57P01\x00Mthe administrator ends this session\x00\x00"
+"""What a server says at the end of a session that is ended from outside."""
+
+
+READY = b"Z\x00\x00\x00\x05I"
+"""What a server says when it is ready for another statement."""
 
 
 class Proxy:
     """Passes bytes on, a thread for each direction of each connection.
 
+    Where there are `last_words`, a client that is cut hears the answer, and then these in place of `READY`.
     `before` is asked with what a client has sent, `after` with what was sent to the server before an answer came back:
     where it says true, all connections are cut instead of passing that on. `refuse` cuts new ones at once.
     """
@@ -30,7 +40,9 @@ class Proxy:
         self.before: Callable[[bytes], bool] = lambda _sent: False
         self.after: Callable[[bytes], bool] = lambda _sent: False
         self.refuse = False
+        self.last_words = b""
         self.cuts = 0
+        """How often `cut_once` has cut."""
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
@@ -39,7 +51,6 @@ class Proxy:
 
     def cut(self) -> None:
         """Cut all connections."""
-        self.cuts += 1
         with self._lock:
             sockets, self._sockets = self._sockets, set()
         for each in sockets:
@@ -54,7 +65,9 @@ class Proxy:
         left = [1]
 
         def is_it(sent: bytes) -> bool:
-            return text in sent and bool(left) and bool(left.pop())
+            found = text in sent and bool(left) and bool(left.pop())
+            self.cuts += found
+            return found
 
         if answered:
             self.after = is_it
@@ -83,6 +96,9 @@ class Proxy:
                     if self.before(data):
                         break
                 elif self.after(b"".join(sent)):
+                    if self.last_words:
+                        target.sendall(data.removesuffix(READY) + self.last_words)
+                        time.sleep(0.1)  # the end is seen only when they were heard
                     break
                 else:
                     sent.clear()

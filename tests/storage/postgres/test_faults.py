@@ -15,7 +15,7 @@ from benchmarks.postgres import Place
 from eventroute.errors import LeaseLost, StorageError
 from eventroute.storage.base import DEFAULT_BUS, LIVE, Complete, Wait, Waiting
 from eventroute.testing.storage_log import put, read_all
-from tests.storage.postgres.proxy import Proxy, proxied
+from tests.storage.postgres.proxy import SHUT_DOWN, Proxy, proxied
 
 BUS = DEFAULT_BUS
 pytestmark = pytest.mark.anyio
@@ -39,9 +39,14 @@ async def test_an_append_whose_connection_is_cut_is_there_once(behind: tuple[Pro
         assert [record.event for record in await read_all(storage)] == [b"before", b"cut here", b"2"]
 
 
-@pytest.mark.parametrize("answered", [False, True])
-async def test_a_change_whose_commit_is_cut_is_made_once(behind: tuple[Proxy, Place], answered: bool) -> None:
+@pytest.mark.parametrize(
+    ("answered", "last_words"), [(False, b""), (True, b""), (True, SHUT_DOWN)], ids=["before", "after", "shut down"]
+)
+async def test_a_change_whose_commit_is_cut_is_made_once(
+    behind: tuple[Proxy, Place], answered: bool, last_words: bytes
+) -> None:
     proxy, place = behind
+    proxy.last_words = last_words
     async with place.storage(durable=False) as storage:
         await put(storage, *[b"1"] * 10)
         await storage.put_subscription(BUS, "s", b"d", start="latest")
