@@ -15,7 +15,7 @@ from eventroute.storage.trimming import STEP_BYTES
 __all__ = ["LOG", "PostgresBuses", "bus_log"]
 
 LOG = (
-    'SELECT bus.name, bus.number, log.first, log."end", log.newest, log.bytes, bus.settings, bus.created'
+    'SELECT bus.name, bus.number, log.first, log."end", log.newest, log.bytes, bus.settings, bus.created, log.later'
     " FROM bus JOIN log ON log.bus = bus.number"
 )
 """What `bus_log` makes a log of."""
@@ -39,10 +39,10 @@ _SWEEP_LETTERS = (
 )
 
 
-def bus_log(row: tuple[str, int, int, int, int, int, str, int | None]) -> BusLog:
+def bus_log(row: tuple[str, int, int, int, int, int, str, int | None, int]) -> BusLog:
     """The log of a row that `LOG` selects."""
-    _, number, first, end, newest, size, settings, created = row
-    return BusLog(number, first, end, newest, size, _settings(settings), created)
+    _, number, first, end, newest, size, settings, created, later = row
+    return BusLog(number, first, end, newest, size, _settings(settings), created, later=later)
 
 
 class PostgresBuses(SqlBuses, PostgresStatements):

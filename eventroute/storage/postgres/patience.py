@@ -26,7 +26,6 @@ _CLASHES = (
     psycopg.errors.UniqueViolation,
     psycopg.errors.SerializationFailure,
     psycopg.errors.DeadlockDetected,
-    psycopg.errors.InvalidSqlStatementName,  # a prepared statement that another session has
 )
 """Somebody else was first: what was to be done is decided anew."""
 _MOST_CLASHES = 20

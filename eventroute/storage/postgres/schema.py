@@ -13,6 +13,8 @@ _LOCK = 0x65767274  # what two that prepare one database at once wait for; with 
 
 # Names are compared byte by byte, as Python does. Times in microseconds are whole numbers, those in seconds are not.
 #
+# `later`: the bytes of a bus's timers.
+#
 # `bus` is what the ledger of a bus is locked by, `log` what its log is: an append waits for the disk with the latter
 # held, and the ledger goes on meanwhile. `plain`: nothing but the next offset has to be known for an append, since the
 # bus tells no duplicates apart and has no bound. `going`: it is being deleted. `deleted`, one row, is beyond all
@@ -38,6 +40,7 @@ CREATE TABLE log (
     "end" bigint NOT NULL,
     newest bigint NOT NULL DEFAULT 0,
     bytes bigint NOT NULL DEFAULT 0,
+    later bigint NOT NULL DEFAULT 0,
     plain boolean NOT NULL
 ) WITH (fillfactor = 20, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 CREATE TABLE event (
@@ -72,6 +75,26 @@ CREATE TABLE timer (
 );
 CREATE INDEX timer_due ON timer (bus, due, number);
 CREATE INDEX timer_identity ON timer (bus, identity) WHERE identity IS NOT NULL;
+CREATE FUNCTION add_timers() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    UPDATE log SET later = later + size
+    FROM (SELECT bus, sum(octet_length(event)) AS size FROM changed GROUP BY bus) AS sizes
+    JOIN bus ON bus.name = sizes.bus WHERE log.bus = bus.number;
+    RETURN NULL;
+END
+$$;
+CREATE FUNCTION subtract_timers() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    UPDATE log SET later = later - size
+    FROM (SELECT bus, sum(octet_length(event)) AS size FROM changed GROUP BY bus) AS sizes
+    JOIN bus ON bus.name = sizes.bus WHERE log.bus = bus.number;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER timers_came AFTER INSERT ON timer REFERENCING NEW TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION add_timers();
+CREATE TRIGGER timers_went AFTER DELETE ON timer REFERENCING OLD TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION subtract_timers();
 CREATE TABLE subscription (
     id text COLLATE "C" PRIMARY KEY,
     bus text COLLATE "C" NOT NULL,

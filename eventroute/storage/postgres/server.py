@@ -118,6 +118,7 @@ def _matches(state: str, code: str) -> bool:
     return state.startswith(code) if code else not state
 
 
+_POOLER = "a pooler stands between that gives each transaction another session: say pooled=true"
 _MEANINGS = (
     ("53300", "the server takes no more connections: raise its max_connections, or put a pooler before it"),
     ("55P03", "another process has held a lock for too long: see in pg_stat_activity what it does"),
@@ -130,6 +131,9 @@ _MEANINGS = (
     ("57P", "the server is being shut down, or starts"),
     ("25P03", "this process has stopped for too long in the middle of a change"),
     ("XX", "the server found a fault in itself: look at its log"),
+    ("42P05", _POOLER),
+    ("26000", _POOLER),
+    ("42P01", f"its tables are not to be found: somebody removed them, or {_POOLER}"),
     ("22", "the server could not take a value: this is a fault in eventroute"),
     ("42", "the server could not read a statement: this is a fault in eventroute, or its tables were changed"),
     ("", "the server cannot be reached, or the connection to it was lost"),

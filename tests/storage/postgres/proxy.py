@@ -28,7 +28,7 @@ class Proxy:
 
     Where there are `last_words`, a client that is cut hears the answer, and then these in place of `READY`.
     `before` is asked with what a client has sent, `after` with what was sent to the server before an answer came back:
-    where it says true, all connections are cut instead of passing that on. `refuse` cuts new ones at once.
+    where it says true, the connection is cut instead of passing that on. `refuse` cuts new ones at once.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -53,10 +53,7 @@ class Proxy:
         """Cut all connections."""
         with self._lock:
             sockets, self._sockets = self._sockets, set()
-        for each in sockets:
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
+        _close(*sockets)
 
     def cut_once(self, text: bytes, *, answered: bool) -> None:
         """Cut once where a client sends something with this text in it: before the server gets it, or when it has
@@ -107,7 +104,14 @@ class Proxy:
                 with contextlib.suppress(OSError):
                     target.shutdown(socket.SHUT_WR)
                 return
-            self.cut()
+            _close(source, target)
+
+
+def _close(*sockets: socket.socket) -> None:
+    for each in sockets:
+        with suppress(OSError):
+            each.shutdown(socket.SHUT_RDWR)
+        each.close()
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
 
 from benchmarks.postgres import Place
@@ -10,14 +11,15 @@ from eventroute.testing.clock import VirtualClock
 from eventroute.testing.storage_machine import StorageMachine
 
 
-def test_every_history_is_as_in_memory(postgres: Place) -> None:
+@pytest.mark.parametrize("pooled", [False, True])
+def test_every_history_is_as_in_memory(postgres: Place, pooled: bool) -> None:
     class PostgresMachine(StorageMachine):
         def __init__(self) -> None:
             postgres.empty()
             super().__init__()
 
         def make_storage(self, clock: VirtualClock) -> Storage:
-            return postgres.storage(clock=clock, durable=False)
+            return postgres.storage(clock=clock, durable=False, pooled=pooled)
 
-    PostgresMachine.TestCase.settings = settings(max_examples=10, stateful_step_count=30)
+    PostgresMachine.TestCase.settings = settings(max_examples=5, stateful_step_count=30)
     PostgresMachine.TestCase("runTest").runTest()
