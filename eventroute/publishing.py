@@ -19,7 +19,7 @@ from eventroute.timing import deliver_after, expiry
 if TYPE_CHECKING:
     from cloudevents.core.base import BaseCloudEvent
 
-__all__ = ["MAX_EVENT_BYTES", "Identities", "Publishing"]
+__all__ = ["MAX_EVENT_BYTES", "Identities", "Publishing", "encode", "identity_of"]
 
 _log = logging.getLogger("eventroute")
 
@@ -94,7 +94,7 @@ class Publishing:
         self, bus: str, events: Sequence[Event], append_id: str, acknowledged: list[str]
     ) -> list[int | None]:
         now = self._clock.time()
-        batch = [self._encode(event, now) for event in events]
+        batch = [encode(event, now, self._max_event_bytes) for event in events]
         ready = [each for each in batch if isinstance(each, bytes)]
         delayed = [each for each in batch if isinstance(each, Delayed)]
         identities = Identities([event for event, each in zip(events, batch, strict=True) if isinstance(each, bytes)])
@@ -115,13 +115,14 @@ class Publishing:
                 return [next(told) if isinstance(each, bytes) else None for each in batch]
         raise AssertionError("unreachable")
 
-    def _encode(self, event: Event, now: float) -> bytes | Delayed:
-        """The event as it is stored; a time that has come already is no delay."""
-        due = deliver_after(event)
-        expiry(event)  # raises where it is no time
-        raw = event.to_json()
-        if len(raw) > self._max_event_bytes:
-            raise InvalidEvent(
-                f"the event takes {len(raw)} bytes in its JSON form, the bound is {self._max_event_bytes}", where="data"
-            )
-        return raw if due is None or due <= now else Delayed(due, raw, identity_of(event))
+
+def encode(event: Event, now: float, max_event_bytes: int) -> bytes | Delayed:
+    """The event as it is stored; a time that has come already is no delay. Raises InvalidEvent."""
+    due = deliver_after(event)
+    expiry(event)  # raises where it is no time
+    raw = event.to_json()
+    if len(raw) > max_event_bytes:
+        raise InvalidEvent(
+            f"the event takes {len(raw)} bytes in its JSON form, the bound is {max_event_bytes}", where="data"
+        )
+    return raw if due is None or due <= now else Delayed(due, raw, identity_of(event))

@@ -11,21 +11,25 @@ from eventroute.storage.dedup import firing_identity
 from eventroute.storage.sql_statements import Statements
 from eventroute.storage.tables import timer_number
 
-__all__ = ["SqlTimers"]
+__all__ = ["Moving", "SqlTimers"]
 
 _FIRE_BYTES = 1 << 20
 """The most bytes of events that are moved in one transaction, which must not last; one event always is."""
 
 
 @define
-class _Firing:
-    """The events of some timers, as one append; its id need not be kept, since the timers go in the same change."""
+class Moving:
+    """Events that were kept elsewhere, as one append; its id need not be kept, since they go from there by the same
+    change.
+
+    `moved`: so many of their bytes count already.
+    """
 
     bus: str
     events: Sequence[bytes]
     append_id: str
     acknowledged: Sequence[str]
-    moved: int
+    moved: int = 0
     delayed: Sequence[Delayed] = ()
     identities: Sequence[bytes] | None = None
     result: tuple[int, ...] = ()
@@ -55,7 +59,7 @@ class SqlTimers(Statements):
             found = dict(self._among("SELECT number, event FROM timer WHERE number", numbers))
             events = [found[number] for number in numbers]
             append_id = f"timer {numbers[0]}"
-            firing = _Firing(bus, events, append_id, (append_id,), sum(map(len, events)), identities=identities)
+            firing = Moving(bus, events, append_id, (append_id,), sum(map(len, events)), identities=identities)
             self.append([firing], time)
             if firing.error is not None:
                 raise firing.error

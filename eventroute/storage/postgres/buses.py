@@ -119,7 +119,7 @@ class PostgresBuses(SqlBuses, PostgresStatements):
             'UPDATE deleted SET "offset" = greatest("offset", ?), version = greatest(version, ?)', (end, version + 1)
         )
         self._do("UPDATE bus SET going = true WHERE name = ?", (bus,))
-        for table in ("reader", "claim", "sharing", "removed", "lost"):
+        for table in ("reader", "claim", "sharing", "removed", "lost", "outbox"):
             self._do(f"DELETE FROM {table} WHERE bus = ?", (bus,))  # noqa: S608 - names from here
         self._ends.pop(bus, None)
         self._versions.pop(bus, None)

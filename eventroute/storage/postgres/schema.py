@@ -11,6 +11,8 @@ __all__ = ["MIGRATIONS", "SCHEMA_VERSION", "prepare"]
 
 _LOCK = 0x65767274  # what two that prepare one database at once wait for; with the schema's name as the second half
 
+# `outbox`: what applications have published in their transactions, in whose order `committed` has them.
+#
 # Names are compared byte by byte, as Python does. Times in microseconds are whole numbers, those in seconds are not.
 #
 # `later`: the bytes of a bus's timers.
@@ -218,6 +220,39 @@ CREATE TABLE lost (
 );
 CREATE TABLE deleted ("offset" bigint NOT NULL, version bigint NOT NULL);
 INSERT INTO deleted ("offset", version) VALUES (1, 0);
+CREATE TABLE committed (xid xid8 PRIMARY KEY, place bigint);
+CREATE SEQUENCE commit_order;
+CREATE FUNCTION place_commit() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    UPDATE committed SET place = nextval('commit_order') WHERE xid = NEW.xid;
+    RETURN NULL;
+END
+$$;
+CREATE CONSTRAINT TRIGGER committed_placed AFTER INSERT ON committed DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION place_commit();
+CREATE TABLE outbox (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    xid xid8 NOT NULL,
+    bus text COLLATE "C" NOT NULL,
+    event bytea NOT NULL,
+    due double precision,
+    identity bytea
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+CREATE INDEX outbox_bus ON outbox (bus);
+CREATE INDEX outbox_xid ON outbox (xid);
+CREATE FUNCTION put_in_outbox(bus text, events bytea[], due double precision[], identities bytea[]) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM bus AS this WHERE this.name = $1 AND NOT this.going) THEN
+        RETURN false;
+    END IF;
+    INSERT INTO committed (xid) VALUES (pg_current_xact_id()) ON CONFLICT DO NOTHING;
+    INSERT INTO outbox (xid, bus, event, due, identity)
+        SELECT pg_current_xact_id(), $1, each.event, each.due, each.identity
+        FROM unnest($2, $3, $4) WITH ORDINALITY AS each (event, due, identity, place) ORDER BY each.place;
+    RETURN true;
+END
+$$;
 CREATE VIEW events AS
     SELECT bus.name AS bus, event."offset", to_timestamp(event.time / 1e6) AS time,
         convert_from(event.event, 'UTF8') AS event

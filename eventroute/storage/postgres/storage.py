@@ -5,22 +5,27 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
 import anyio
 import anyio.lowlevel
+from psycopg import AsyncConnection, Connection
 
 from eventroute.clock import Clock, SystemClock
 from eventroute.errors import InvalidConfiguration, StorageClosed, StorageError
-from eventroute.storage.base import Delayed
+from eventroute.storage.base import DEFAULT_BUS, Delayed
 from eventroute.storage.calls import Scope, TableCalls
 from eventroute.storage.postgres.listener import ListenThread
+from eventroute.storage.postgres.outbox import put_in_outbox
 from eventroute.storage.postgres.reader import ReadCall, ReadThread
 from eventroute.storage.postgres.server import Server, check_address
 from eventroute.storage.postgres.tables import PostgresTables
 from eventroute.storage.postgres.writer import ScopedAppend, ScopedCall, WriteThread
 from eventroute.storage.threads import Head, Watchers
+
+if TYPE_CHECKING:
+    from cloudevents.core.base import BaseCloudEvent
 
 __all__ = ["PostgresStorage"]
 
@@ -171,6 +176,27 @@ class PostgresStorage(TableCalls):
     ) -> tuple[int, ...]:
         """See `Storage.append`. Appends of many tasks share a commit."""
         return await self._running().log.run(ScopedAppend(bus, events, append_id, acknowledged, delayed, identities))
+
+    @overload
+    def publish_in(self, connection: Connection[Any], *events: BaseCloudEvent, bus: str = ...) -> None: ...
+
+    @overload
+    def publish_in(
+        self, connection: AsyncConnection[Any], *events: BaseCloudEvent, bus: str = ...
+    ) -> Awaitable[None]: ...
+
+    def publish_in(
+        self, connection: Connection[Any] | AsyncConnection[Any], *events: BaseCloudEvent, bus: str = DEFAULT_BUS
+    ) -> Awaitable[None] | None:
+        """Publish events in the transaction of a connection of psycopg 3 to this database: they exist if and only if
+        it commits. On an `AsyncConnection` it is to be awaited. The storage need not be open.
+
+        After the commit a router that pushes moves them to the log, once, in the order in which transactions were
+        committed, within about a second. A transaction that stays open holds up nothing but its own events.
+
+        Raises InvalidEvent, UnknownBus, StorageError where it is no such connection, and psycopg.Error.
+        """
+        return put_in_outbox(connection, self._server.schema, bus, events)
 
     async def watch(self, bus: str, *, end: int, version: int, timeout: float) -> None:
         """See `Storage.watch`."""

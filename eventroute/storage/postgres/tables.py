@@ -16,11 +16,11 @@ from eventroute.storage.base import Bounds, Claim, Reader
 from eventroute.storage.calls import Scope
 from eventroute.storage.postgres.buses import LOG, bus_log
 from eventroute.storage.postgres.log import PostgresLog
+from eventroute.storage.postgres.outbox import PostgresTimers
 from eventroute.storage.postgres.server import Link
 from eventroute.storage.sql_buses import BusLog
 from eventroute.storage.sql_ledger import SqlLedger
 from eventroute.storage.sql_letters import SqlLetters
-from eventroute.storage.sql_timers import SqlTimers
 
 __all__ = ["MovedElsewhere", "PostgresTables"]
 
@@ -91,7 +91,7 @@ class _Seen:
             self.claims[name, part][one] = Claim(name, part, one, two, three, text)
 
 
-class PostgresTables(SqlLedger, SqlLetters, SqlTimers, PostgresLog):
+class PostgresTables(SqlLedger, SqlLetters, PostgresTimers, PostgresLog):
     """`Tables` on one connection. Between `begin` and `forget` it is within a change."""
 
     def __init__(self, link: Link, where: str) -> None:
