@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from eventroute.clock import Clock
 from eventroute.push.batch import Batch, Bisection
@@ -25,6 +26,9 @@ from eventroute.push.sinks.base import Message, MessageSink, takes_messages
 from eventroute.push.turns import Turns
 
 __all__ = ["Lane"]
+
+TURN = 100
+"""The most attempts that a task makes, one behind the other, before other tasks get their turn."""
 
 
 class Lane(Room):
@@ -195,6 +199,8 @@ class Lane(Room):
                     await self._work_in_measure()
                 else:
                     await self._work_in_one_scope()
+                if self._goes_on:
+                    await checkpoint()
         finally:
             self._workers -= 1
 
@@ -215,12 +221,16 @@ class Lane(Room):
         return self._blocked() or (self._leased and self._deadlines.lapsed)
 
     async def _work_in_one_scope(self) -> None:
-        """Make attempts, one after another, until one is cut off at its deadline or there is nothing more to do."""
+        """Make attempts, one after another, until one is cut off at its deadline, there is nothing more to do, or it is
+        time to let others run.
+        """
         delivery = None
         with anyio.CancelScope() as scope:
             watched = self._deadlines.watch(scope, leased=self._leased)
             try:
-                while self._goes_on and not self._measured:
+                for _ in range(TURN):
+                    if self._measured or not self._goes_on:
+                        return
                     delivery = self._queue.pop()
                     self.in_flight += 1
                     self._attempting += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -15,6 +16,7 @@ from attrs import define, field
 from eventroute.clock import Clock
 from eventroute.errors import Retry
 from eventroute.event import Event
+from eventroute.push import lane
 from eventroute.push.backoff import Backoff
 from eventroute.push.batch import Batch
 from eventroute.push.breaker import Breaker
@@ -480,3 +482,30 @@ async def test_a_slow_rate_does_not_hold_up_a_stop_in_the_middle_of_a_batch(cloc
             await clock.advance(5)
             assert await router.idle() == 0
     assert sorted({one for ids in post.sent for one in ids}) == numbers(4)
+
+
+# -- others
+
+
+async def test_a_sink_that_waits_for_nothing_lets_others_run(clock: VirtualClock) -> None:
+    turns = 0
+    seen: list[int] = []
+
+    async def sink(_event: Event) -> None:
+        seen.append(turns)
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await checkpoint()
+
+    async with Router(MemoryStorage(clock=clock), clock=clock) as router, anyio.create_task_group() as tasks:
+        await router.subscribe(to(sink, policy=DeliveryPolicy(concurrency=1)))
+        tasks.start_soon(other)
+        await router.publish(*events(*range(500)))
+        with anyio.fail_after(5):
+            while len(seen) < 500:
+                await checkpoint()
+        tasks.cancel_scope.cancel()
+    assert max(Counter(seen).values()) <= lane.TURN
