@@ -508,4 +508,4 @@ async def test_a_sink_that_waits_for_nothing_lets_others_run(clock: VirtualClock
             while len(seen) < 500:
                 await checkpoint()
         tasks.cancel_scope.cancel()
-    assert max(Counter(seen).values()) <= lane.TURN
+    assert max(Counter(seen).values()) <= 2 * lane.TURN  # trio draws who is first in each round
