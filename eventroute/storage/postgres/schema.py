@@ -11,6 +11,10 @@ __all__ = ["MIGRATIONS", "SCHEMA_VERSION", "prepare"]
 
 _LOCK = 0x65767274  # what two that prepare one database at once wait for; with the schema's name as the second half
 
+# `claim_next` and `advance_claims` do what `ledger.py` decides, where nothing is out of the ordinary, and nothing where
+# something is: it is then decided there. So what is done most often takes one round trip, and locks the ledger for
+# no longer than the server needs. `token`: what a call knows its claim by, whose answer it did not get.
+#
 # `outbox`: what applications have published in their transactions, in whose order `committed` has them.
 #
 # Names are compared byte by byte, as Python does. Times in microseconds are whole numbers, those in seconds are not.
@@ -139,6 +143,7 @@ CREATE TABLE claim (
     "end" bigint NOT NULL,
     version bigint NOT NULL,
     session text COLLATE "C" NOT NULL,
+    token bigint,
     PRIMARY KEY (bus, reader, start)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 CREATE TABLE sharing (
@@ -250,6 +255,82 @@ BEGIN
     INSERT INTO outbox (xid, bus, event, due, identity)
         SELECT pg_current_xact_id(), $1, each.event, each.due, each.identity
         FROM unnest($2, $3, $4) WITH ORDINALITY AS each (event, due, identity, place) ORDER BY each.place;
+    RETURN true;
+END
+$$;
+CREATE FUNCTION claim_next(
+    its_bus text, its_reader text, its_session text, most bigint, moment double precision, its_token bigint,
+    OUT first bigint, OUT last bigint, OUT its_version bigint
+) LANGUAGE plpgsql AS $$
+DECLARE
+    now_ double precision := coalesce(moment, extract(epoch FROM clock_timestamp())::double precision);
+    found_ record;
+BEGIN
+    PERFORM set_config('synchronous_commit', 'off', true);
+    SELECT version INTO its_version FROM bus WHERE name = its_bus AND NOT going FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    SELECT start, "end", version INTO found_ FROM claim
+        WHERE bus = its_bus AND reader = its_reader AND session = its_session AND token = its_token;
+    IF FOUND THEN
+        first := found_.start;
+        last := found_."end";
+        its_version := found_.version;
+        RETURN;
+    END IF;
+    SELECT claimed, until, subscription, log."end" INTO found_
+        FROM reader, bus JOIN log ON log.bus = bus.number
+        WHERE reader.bus = its_bus AND reader.name = its_reader AND bus.name = its_bus;
+    IF NOT FOUND OR found_.subscription IS NOT NULL
+        OR NOT EXISTS (SELECT 1 FROM session WHERE id = its_session)
+        OR EXISTS (SELECT 1 FROM session WHERE lapses <= now_ AND id <> its_session)
+        OR EXISTS (SELECT 1 FROM claim WHERE bus = its_bus AND reader = its_reader
+            AND session NOT IN (SELECT id FROM session))
+    THEN
+        RETURN;
+    END IF;
+    first := found_.claimed;
+    last := least(found_.claimed + most, found_."end", found_.until);
+    IF last > first THEN
+        UPDATE reader SET claimed = last WHERE bus = its_bus AND name = its_reader;
+        INSERT INTO claim (bus, reader, start, "end", version, session, token)
+            VALUES (its_bus, its_reader, first, last, its_version, its_session, its_token);
+    END IF;
+END
+$$;
+CREATE FUNCTION advance_claims(
+    its_bus text, its_session text, moment double precision, readers text[], starts bigint[], places bigint[]
+) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    now_ double precision := coalesce(moment, extract(epoch FROM clock_timestamp())::double precision);
+    held bigint;
+BEGIN
+    PERFORM 1 FROM bus WHERE name = its_bus AND NOT going FOR UPDATE;
+    IF NOT FOUND
+        OR NOT EXISTS (SELECT 1 FROM session WHERE id = its_session)
+        OR EXISTS (SELECT 1 FROM session WHERE lapses <= now_ AND id <> its_session)
+        OR EXISTS (SELECT 1 FROM reader WHERE bus = its_bus AND name = ANY(readers) AND until IS NOT NULL)
+    THEN
+        RETURN false;
+    END IF;
+    SELECT count(*) INTO held FROM unnest(readers, starts) AS wanted (name, place)
+        JOIN claim ON claim.bus = its_bus AND claim.reader = wanted.name AND claim.start = wanted.place
+        WHERE claim.session = its_session;
+    IF held <> cardinality(starts) THEN
+        RETURN false;
+    END IF;
+    FOR number IN 1..cardinality(starts) LOOP
+        IF places[number] IS NULL THEN
+            DELETE FROM claim WHERE bus = its_bus AND reader = readers[number] AND start = starts[number];
+        ELSE
+            UPDATE claim SET start = places[number]
+                WHERE bus = its_bus AND reader = readers[number] AND start = starts[number];
+        END IF;
+    END LOOP;
+    UPDATE reader SET position = coalesce(
+        (SELECT min(start) FROM claim WHERE claim.bus = its_bus AND claim.reader = reader.name), claimed
+    ) WHERE bus = its_bus AND name = ANY(readers);
     RETURN true;
 END
 $$;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
@@ -14,14 +15,16 @@ from psycopg import AsyncConnection, Connection
 
 from eventroute.clock import Clock, SystemClock
 from eventroute.errors import InvalidConfiguration, StorageClosed, StorageError
-from eventroute.storage.base import DEFAULT_BUS, Delayed
+from eventroute.storage import ledger
+from eventroute.storage.base import DEFAULT_BUS, Advance, Claim, Complete, Delayed, Entry, Session
 from eventroute.storage.calls import Scope, TableCalls
 from eventroute.storage.postgres.listener import ListenThread
 from eventroute.storage.postgres.outbox import put_in_outbox
 from eventroute.storage.postgres.reader import ReadCall, ReadThread
 from eventroute.storage.postgres.server import Server, check_address
+from eventroute.storage.postgres.shortcuts import QuickCall, ScopedCall, advance, claim_next, give_back
 from eventroute.storage.postgres.tables import PostgresTables
-from eventroute.storage.postgres.writer import ScopedAppend, ScopedCall, WriteThread
+from eventroute.storage.postgres.writer import ScopedAppend, WriteThread
 from eventroute.storage.threads import Head, Watchers
 
 if TYPE_CHECKING:
@@ -142,6 +145,10 @@ class PostgresStorage(TableCalls):
     def _now(self, tables: PostgresTables) -> float:
         return tables.now if self._given_clock is None else self._given_clock.time()
 
+    def _given_time(self) -> float | None:
+        """The time of the clock that was handed in; None: the server's."""
+        return None if self._given_clock is None else self._given_clock.time()
+
     def _forget_watched(self, bus: str) -> None:
         self._watchers.forget(bus)
 
@@ -161,6 +168,39 @@ class PostgresStorage(TableCalls):
     async def _read(self, work: Callable[[Any], T], *, snapshot: bool = False) -> T:
         result: T = await self._running().reader.run(ReadCall(work, snapshot=snapshot))
         return result
+
+    async def claim(self, bus: str, reader: str, session: Session, *, limit: int, alone: bool = False) -> Claim | None:
+        """See `Storage.claim`."""
+        if alone:
+            return await super().claim(bus, reader, session, limit=limit, alone=alone)
+        token = secrets.randbits(63)
+
+        def undo(taken: Claim | None) -> Callable[[Any], None]:
+            return lambda tables: ledger.release(tables, taken)
+
+        job = QuickCall(
+            Scope(bus, readers=(reader,), session=session.id),
+            lambda tables: ledger.claim(tables, bus, reader, session, limit, self._now(tables)),
+            quick=lambda tables: claim_next(tables, bus, reader, session.id, limit, self._given_time(), token),
+            revoke=lambda tables: give_back(tables, bus, session.id, token),
+            cost=300,
+            durable=False,
+            undo=undo,
+        )
+        taken: Claim | None = await self._running().ledger.run(job)
+        return taken
+
+    async def write(self, bus: str, session: Session, entries: Sequence[Entry]) -> None:
+        """See `Storage.write`."""
+        readers = {entry.claim.reader: None for entry in entries if isinstance(entry, Advance | Complete)}
+        job = QuickCall(
+            Scope(bus, readers=tuple(readers), session=session.id),
+            lambda tables: ledger.write(tables, bus, session, entries, self._now(tables)),
+            quick=lambda tables: advance(tables, bus, session.id, entries, self._given_time()),
+            cost=300 + 40 * len(entries),
+            durable=True,
+        )
+        await self._running().ledger.run(job)
 
     # -- the log ---------------------------------------------------------------------------------------------------
 

@@ -149,6 +149,10 @@ class PostgresTables(SqlLedger, SqlLetters, PostgresTimers, PostgresLog):
             return self._seen_now.now
         return float(self._row("SELECT extract(epoch FROM clock_timestamp())::float8")[0])
 
+    def ask(self, statement: str, arguments: Sequence[Any]) -> tuple[Any, ...]:
+        """The first row of a statement outside a change; no values where there is none."""
+        return self._one(statement, arguments) or ()
+
     # -- what is read ahead ----------------------------------------------------------------------------------------
 
     def version(self, bus: str) -> int:

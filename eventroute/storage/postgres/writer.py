@@ -14,35 +14,21 @@ from eventroute.clock import Clock
 from eventroute.errors import EventrouteError, StorageError
 from eventroute.storage.base import DEFAULT_BUS
 from eventroute.storage.calls import Scope
-from eventroute.storage.jobs import AppendJob, Call, Job, fail
+from eventroute.storage.jobs import AppendJob, Job, fail
 from eventroute.storage.postgres.patience import LinkThread, StillUnknown
 from eventroute.storage.postgres.schema import prepare
 from eventroute.storage.postgres.server import Link, Server
+from eventroute.storage.postgres.shortcuts import QuickCall, ScopedCall
 from eventroute.storage.postgres.tables import MovedElsewhere, PostgresTables
 from eventroute.storage.threads import Watchers
 
-__all__ = ["CHANNEL", "ScopedAppend", "ScopedCall", "WriteThread"]
+__all__ = ["CHANNEL", "ScopedAppend", "WriteThread"]
 
 CHANNEL = "eventroute"
 """Where others are told that a bus has got further."""
 
 _TELL_EVERY = 0.01  # seconds, at the most often
 _STATUS = "SELECT pg_xact_status($1::xid8)"
-
-
-class ScopedCall(Call[Any]):
-    """A call that says what it may touch."""
-
-    __slots__ = ("scope",)
-
-    def __init__(self, scope: Scope, work: Any, *, cost: float, durable: bool, undo: Any) -> None:
-        super().__init__(work, cost=cost, durable=durable, undo=undo)
-        self.scope = scope
-
-    def undo(self) -> Job[None] | None:
-        """See `Job.undo`."""
-        undo = super().undo()
-        return ScopedCall(self.scope, undo.work, cost=100, durable=False, undo=None) if isinstance(undo, Call) else None
 
 
 class ScopedAppend(AppendJob):
@@ -82,6 +68,7 @@ class WriteThread(LinkThread):
         self._watchers = watchers
         self._tables: PostgresTables | None = None
         self._open_ends: list[tuple[str, list[Job[Any]]]] = []
+        self._revoked: list[QuickCall] = []
         self._news: set[str] = set()
         self._told = 0.0
 
@@ -115,7 +102,8 @@ class WriteThread(LinkThread):
             some = list(run)
             if is_append and self._append_plainly(some):
                 continue
-            self._together(some)
+            if len(some) > 1 or not self._quickly(some[0]):
+                self._together(some)
 
     def _together(self, jobs: list[Job[Any]]) -> None:
         try:
@@ -132,6 +120,26 @@ class WriteThread(LinkThread):
                 self._change([job])
             except EventrouteError as error:
                 job.error = error
+
+    # -- shortcuts -------------------------------------------------------------------------------------------------
+
+    def _quickly(self, job: Job[Any]) -> bool:
+        """Make a call by its shortcut, where it has one; false: nothing was done."""
+        if not isinstance(job, QuickCall) or self._server.pooled:
+            return False
+        try:
+            done = self._persist(lambda link: self._try_quickly(link, job))
+        except StorageError as error:
+            fail([job], error)
+            self._revoked.append(job)
+            return True
+        if done is not None:
+            (job.result,) = done
+        return done is not None
+
+    def _try_quickly(self, link: Link, job: QuickCall) -> tuple[Any] | None:
+        self._tie_up(link)
+        return job.quick(self._work_on())
 
     # -- appends that need no transaction --------------------------------------------------------------------------
 
@@ -220,6 +228,10 @@ class WriteThread(LinkThread):
 
     def _tie_up(self, link: Link) -> None:
         """Take back what was done for calls that were told that it failed."""
+        while self._revoked:
+            quick = self._revoked.pop(0)
+            if quick.revoke is not None:
+                self._queue.put(ScopedCall(quick.scope, quick.revoke, cost=100, durable=False))
         while self._open_ends:
             transaction, jobs = self._open_ends[0]
             committed = _has_committed(link, transaction)

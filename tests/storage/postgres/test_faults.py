@@ -10,10 +10,11 @@ from typing import Any
 import anyio
 import psycopg
 import pytest
+from attrs import evolve
 
 from benchmarks.postgres import Place
 from eventroute.errors import LeaseLost, StorageError
-from eventroute.storage.base import DEFAULT_BUS, LIVE, Complete, Wait, Waiting
+from eventroute.storage.base import DEFAULT_BUS, LIVE, Advance, Complete, Wait, Waiting
 from eventroute.testing.storage_log import put, read_all
 from tests.storage.postgres.proxy import SHUT_DOWN, Proxy, proxied
 
@@ -51,7 +52,7 @@ async def test_a_change_whose_commit_is_cut_is_made_once(
         await put(storage, *[b"1"] * 10)
         await storage.put_subscription(BUS, "s", b"d", start="latest")
         session = await storage.open_session(60)
-        proxy.cut_once(b"COMMIT", answered=answered)
+        proxy.cut_once(b"claim_next", answered=answered)
         claim = await storage.claim(BUS, LIVE, session, limit=4)
         assert proxy.cuts == 1
         assert claim is not None
@@ -61,6 +62,17 @@ async def test_a_change_whose_commit_is_cut_is_made_once(
         assert proxy.cuts == 2
         assert [(reader.position, reader.claimed) for reader in await storage.readers(BUS)] == [(5, 5)]
         assert [row.count for row in await storage.waiting(BUS)] == [1]
+        claim = await storage.claim(BUS, LIVE, session, limit=4)
+        assert claim is not None
+        proxy.cut_once(b"advance_claims", answered=answered)
+        await storage.write(BUS, session, [Advance(claim, 7), Complete(evolve(claim, start=7))])
+        await storage.write(BUS, session, [Complete(evolve(claim, start=7))])
+        assert [(reader.position, reader.claimed) for reader in await storage.readers(BUS)] == [(9, 9)]
+        proxy.cut_once(b"COMMIT", answered=answered)
+        claim = await storage.claim(BUS, LIVE, session, limit=4, alone=True)
+        assert claim is not None
+        assert (claim.start, claim.end) == (9, 11)
+        assert proxy.cuts == 4
         proxy.cut_once(b"COMMIT", answered=answered)
         assert (await storage.put_subscription(BUS, "s", b"e", start="latest")).revision == 2
         assert (await storage.subscription("s")).revision == 2
@@ -97,7 +109,10 @@ async def test_a_server_that_stays_away_is_an_error_that_passes(behind: tuple[Pr
         assert await storage.claim(BUS, LIVE, session, limit=9) is not None
 
 
-async def test_a_claim_that_was_told_to_have_failed_is_given_back(behind: tuple[Proxy, Place]) -> None:
+@pytest.mark.parametrize(("alone", "text"), [(False, b"claim_next"), (True, b"COMMIT")])
+async def test_a_claim_that_was_told_to_have_failed_is_given_back(
+    behind: tuple[Proxy, Place], alone: bool, text: bytes
+) -> None:
     """Else nobody would ever have it: the session lives on, and does not know that it holds it."""
     proxy, place = behind
     async with place.storage(durable=False, patience=0.05) as storage:
@@ -105,12 +120,12 @@ async def test_a_claim_that_was_told_to_have_failed_is_given_back(behind: tuple[
         session = await storage.open_session(60)
 
         def cut_for_good(sent: bytes) -> bool:
-            proxy.refuse = proxy.refuse or b"COMMIT" in sent
+            proxy.refuse = proxy.refuse or text in sent
             return proxy.refuse
 
         proxy.after = cut_for_good
         with pytest.raises(StorageError):
-            await storage.claim(BUS, LIVE, session, limit=4)
+            await storage.claim(BUS, LIVE, session, limit=4, alone=alone)
         proxy.after = lambda _sent: False
         proxy.refuse = False
         await storage.extend_session(session)
