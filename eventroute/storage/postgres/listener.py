@@ -12,7 +12,6 @@ import psycopg
 from psycopg import sql
 
 from eventroute.storage.postgres.server import Link, Server, wait_readable
-from eventroute.storage.postgres.writer import CHANNEL
 from eventroute.storage.threads import Head, Waiter, Watchers, new_waiter, wake
 
 __all__ = ["ListenThread"]
@@ -124,7 +123,7 @@ class ListenThread:
     def _connect(self) -> Link:
         link = self._server.connect()
         if not self._server.pooled:
-            link.execute(f"LISTEN {CHANNEL}")
+            link.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self._server.schema)))
         return link
 
     def _hear(self) -> None:

@@ -22,12 +22,10 @@ from eventroute.storage.postgres.shortcuts import QuickCall, ScopedCall
 from eventroute.storage.postgres.tables import MovedElsewhere, PostgresTables
 from eventroute.storage.threads import Watchers
 
-__all__ = ["CHANNEL", "ScopedAppend", "WriteThread"]
-
-CHANNEL = "eventroute"
-"""Where others are told that a bus has got further."""
+__all__ = ["ScopedAppend", "WriteThread"]
 
 _TELL_EVERY = 0.01  # seconds, at the most often
+_TELL = "SELECT pg_notify($1, bus) FROM unnest($2::text[]) AS bus WHERE octet_length(bus) < 8000"
 _STATUS = "SELECT pg_xact_status($1::xid8)"
 
 
@@ -265,9 +263,7 @@ class WriteThread(LinkThread):
         self._told = now
         news, self._news = sorted(self._news), set()
         with suppress(psycopg.Error):  # others look for themselves now and then
-            self._link.execute(
-                "SELECT pg_notify($1, bus) FROM unnest($2::text[]) AS bus", (CHANNEL, [bus[:1000] for bus in news])
-            )
+            self._link.execute(_TELL, (self._server.schema, news))
 
 
 def _run(tables: PostgresTables, job: Any) -> bool:

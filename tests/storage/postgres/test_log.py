@@ -78,3 +78,24 @@ async def test_a_person_can_read_the_tables(postgres: Place, shell: psycopg.Conn
         assert len(await read_all(storage)) == 1
     rows = shell.execute("SELECT bus, \"offset\", event::json ->> 'id' FROM events").fetchall()
     assert rows == [("default", 1, "1")]
+
+
+@pytest.mark.anyio
+async def test_who_watches_is_told_and_need_not_look(postgres: Place) -> None:
+    async with (
+        postgres.storage(durable=False, poll_interval=3_600) as one,
+        postgres.storage(durable=False) as two,
+        anyio.create_task_group() as tasks,
+    ):
+        ended = anyio.Event()
+
+        async def watch() -> None:
+            await one.watch(BUS, end=1, version=0, timeout=60)
+            ended.set()
+
+        tasks.start_soon(watch)
+        with anyio.fail_after(5):
+            while not ended.is_set():  # the first may be told before anybody listens
+                await put(two, b"1")
+                with anyio.move_on_after(0.1):
+                    await ended.wait()
