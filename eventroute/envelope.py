@@ -35,21 +35,25 @@ _decode_core = msgspec.json.Decoder(_Core).decode
 class _Opener:
     """Tries first what did for the event before: events with extensions come one behind the other, and those without.
 
-    A guess that is wrong costs time and nothing else; so nothing is lost where threads share it.
+    A guess that is wrong costs time and nothing else, so threads may share it: an event that has no extensions always
+    has its attributes in one order, another one in its own.
     """
 
     def __init__(self) -> None:
         self._core = True
 
     def open(self, document: bytes) -> Envelope:
-        if self._core:
-            try:
-                return _envelope_of(_decode_core(document))
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                pass  # what it is, or what is wrong with it, is found below
-        envelope = _open_any(document)
-        self._core = envelope[0].keys() <= _CORE
-        return envelope
+        if not self._core:
+            envelope = _open_any(document)
+            if not envelope[0].keys() <= _CORE:
+                return envelope
+        try:
+            core = _decode_core(document)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            self._core = False
+            return _open_any(document)  # which says what is wrong, if anything is
+        self._core = True
+        return _envelope_of(core)
 
 
 _CORE = frozenset(_Core.__struct_fields__)

@@ -26,6 +26,19 @@ def test_attributes_are_decoded_and_data_is_not(attributes: dict[str, Any], more
     assert opened == {name: value for name, value in document.items() if value is not None}
 
 
+_REVERSED = {"type": "t", "source": "/s", "id": "1", "specversion": "1.0"}
+_KINDS = st.sampled_from([_REVERSED, _REVERSED | {"x": 1}, _REVERSED | {"x": None}, _REVERSED | {"subject": 1}])
+
+
+@given(st.lists(_KINDS, min_size=2, max_size=6))
+def test_what_came_before_makes_no_difference(events: list[dict[str, Any]]) -> None:
+    """The order of the attributes included."""
+    documents = [json.dumps(event).encode() for event in events]
+    there = [list(open_envelope(document)[0]) for document in documents]
+    back = [list(open_envelope(document)[0]) for document in reversed(documents)]
+    assert there == back[::-1]
+
+
 def test_null_is_absent_but_for_data() -> None:
     attributes, data, data_base64 = open_envelope(b'{"id":null,"x":null,"data":null,"data_base64":null}')
     assert attributes == {}

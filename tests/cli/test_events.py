@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -58,10 +57,10 @@ def test_the_tail() -> None:
     assert len(invoke("tail", "--filter", "type = 'order.paid'").splitlines()) == 3
 
 
+@pytest.mark.skipif(signal.getsignal(signal.SIGINT) is signal.SIG_IGN, reason="runs where Ctrl-C is ignored")
 def test_following_goes_on_until_interrupted(storage: str) -> None:
     command = [sys.executable, "-m", "eventroute", "events", "tail", "-n", "1", "--follow", "--storage", storage]
-    environment = os.environ | {"PYTHONFAULTHANDLER": "1"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
             assert process.stdout.readline().split()[0] == "5"
@@ -69,10 +68,6 @@ def test_following_goes_on_until_interrupted(storage: str) -> None:
             assert process.stdout.readline().split()[-1] == "new"
             process.send_signal(signal.SIGINT)
             assert process.wait(30) == 0
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGABRT)  # to see where it stands
-            process.wait(30)
-            raise
         finally:
             process.kill()
 
