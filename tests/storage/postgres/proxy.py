@@ -79,6 +79,8 @@ class Proxy:
                     client.close()
                     continue
                 server = socket.create_connection(self._server)
+                for each in (client, server):
+                    each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 with self._lock:
                     self._sockets |= {client, server}
                 sent: list[bytes] = []
