@@ -22,7 +22,7 @@ from eventroute.storage.sql_buses import BusLog
 from eventroute.storage.sql_ledger import SqlLedger
 from eventroute.storage.sql_letters import SqlLetters
 
-__all__ = ["MovedElsewhere", "PostgresTables"]
+__all__ = ["TIMELINE", "MovedElsewhere", "PostgresTables"]
 
 # Settings hold for the transaction alone, since a pooler may give the next one another session. Whoever stops in the
 # middle of a change is not waited for. The subselects come after them, and so wait no longer than they say.
@@ -30,11 +30,14 @@ _SETTINGS = (
     "set_config('lock_timeout', ?1, true), set_config('idle_in_transaction_session_timeout', ?1, true),"
     " set_config('synchronous_commit', CASE WHEN ?2 THEN current_setting('synchronous_commit') ELSE 'off' END, true)"
 )
+TIMELINE = "left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)"
+"""Another one after each failover, from where on ids of transactions may be given a second time."""
+
 _LOCK = (
     "WITH ledger AS (SELECT name, version FROM bus"  # noqa: S608 - all from here
     "  WHERE (name = ANY(?3) OR name IN (SELECT bus FROM subscription WHERE id = ANY(?4))) AND NOT going"
     "  ORDER BY number FOR UPDATE)"
-    f" SELECT {_SETTINGS}, pg_current_xact_id()::text, extract(epoch FROM clock_timestamp())::float8,"
+    f" SELECT {_SETTINGS}, {TIMELINE} || '/' || pg_current_xact_id(), extract(epoch FROM clock_timestamp())::float8,"
     " (SELECT array_agg(name) FROM ledger), (SELECT array_agg(version) FROM ledger)"
 )
 _PATH = "SELECT set_config('search_path', quote_ident(?), true)"
@@ -97,7 +100,7 @@ class PostgresTables(SqlLedger, SqlLetters, PostgresTimers, PostgresLog):
     def __init__(self, link: Link, where: str) -> None:
         PostgresLog.__init__(self, link, where)
         self.transaction = ""
-        """The id of the transaction, by which one learns how it ended."""
+        """The server's timeline and the id of the transaction, by which one learns how it ended."""
         self._seen_now: _Seen | None = None
 
     # -- a change --------------------------------------------------------------------------------------------------

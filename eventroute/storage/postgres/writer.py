@@ -19,14 +19,14 @@ from eventroute.storage.postgres.patience import LinkThread, StillUnknown
 from eventroute.storage.postgres.schema import prepare
 from eventroute.storage.postgres.server import Link, Server
 from eventroute.storage.postgres.shortcuts import QuickCall, ScopedCall
-from eventroute.storage.postgres.tables import MovedElsewhere, PostgresTables
+from eventroute.storage.postgres.tables import TIMELINE, MovedElsewhere, PostgresTables
 from eventroute.storage.threads import Watchers
 
 __all__ = ["ScopedAppend", "WriteThread"]
 
 _TELL_EVERY = 0.01  # seconds, at the most often
 _TELL = "SELECT pg_notify($1, bus) FROM unnest($2::text[]) AS bus WHERE octet_length(bus) < 8000"
-_STATUS = "SELECT pg_xact_status($1::xid8)"
+_STATUS = f"SELECT CASE WHEN {TIMELINE} = $1 THEN pg_xact_status($2::xid8) ELSE 'unknown' END"
 
 
 class ScopedAppend(AppendJob):
@@ -184,8 +184,14 @@ class WriteThread(LinkThread):
     def _attempt(self, link: Link, jobs: list[Job[Any]], commit: _Commit) -> bool:
         self._tie_up(link)
         if commit.transaction:
-            if _has_committed(link, commit.transaction):
+            ended = _how_it_ended(link, commit.transaction)
+            if ended == "committed":
                 return True
+            if ended == "unknown":
+                raise StorageError(
+                    f"{self._server.where}: the server failed over in the middle of a commit: it is not known whether "
+                    "the change was made"
+                )
             commit.transaction = ""
         tables = self._work_on()
         tables.forget()
@@ -232,9 +238,9 @@ class WriteThread(LinkThread):
                 self._queue.put(ScopedCall(quick.scope, quick.revoke, cost=100, durable=False))
         while self._open_ends:
             transaction, jobs = self._open_ends[0]
-            committed = _has_committed(link, transaction)
+            aborted = _how_it_ended(link, transaction) == "aborted"
             self._open_ends.pop(0)
-            for job in jobs if committed else ():
+            for job in () if aborted else jobs:  # to take back what was not done does nothing
                 undo = job.undo() if hasattr(job, "result") else None
                 if undo is not None:
                     self._queue.put(undo)
@@ -279,9 +285,12 @@ def _run(tables: PostgresTables, job: Any) -> bool:
     return True
 
 
-def _has_committed(link: Link, transaction: str) -> bool:
-    """How a transaction ended. Raises StillUnknown while it is under way."""
-    row = link.execute(_STATUS, (transaction,)).fetchone()
-    if row is not None and row[0] == "in progress":
-        raise StillUnknown(f"the transaction {transaction} is still under way")
-    return row is not None and row[0] == "committed"
+def _how_it_ended(link: Link, transaction: str) -> str:
+    """Whether a transaction was `committed` or `aborted`; `unknown`: the server has failed over since. Raises
+    StillUnknown while it is under way.
+    """
+    timeline, _, number = transaction.partition("/")
+    (status,) = link.execute(_STATUS, (timeline, number)).fetchone() or (None,)
+    if status == "in progress":
+        raise StillUnknown(f"the transaction {number} is still under way")
+    return status or "unknown"

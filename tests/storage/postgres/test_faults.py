@@ -15,6 +15,7 @@ from attrs import evolve
 from benchmarks.postgres import Place
 from eventroute.errors import LeaseLost, StorageError
 from eventroute.storage.base import DEFAULT_BUS, LIVE, Advance, Complete, Wait, Waiting
+from eventroute.storage.postgres.tables import PostgresTables
 from eventroute.testing.storage_log import put, read_all
 from tests.storage.postgres.proxy import SHUT_DOWN, Proxy, proxied
 
@@ -128,6 +129,31 @@ async def test_a_claim_that_was_told_to_have_failed_is_given_back(
             await storage.claim(BUS, LIVE, session, limit=4, alone=alone)
         proxy.after = lambda _sent: False
         proxy.refuse = False
+        await storage.extend_session(session)
+        claim = await storage.claim(BUS, LIVE, session, limit=4)
+        assert claim is not None
+        assert (claim.start, claim.end) == (1, 5)
+
+
+async def test_a_commit_in_which_the_server_failed_over_is_not_known_to_be_made(
+    behind: tuple[Proxy, Place], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its number may be another's there. A claim is given back in any case."""
+    proxy, place = behind
+    begin = PostgresTables.begin
+
+    def elsewhere(tables: PostgresTables, *arguments: Any, **more: Any) -> None:
+        begin(tables, *arguments, **more)
+        tables.transaction = "000000FF/" + tables.transaction.partition("/")[2]
+
+    async with place.storage(durable=False) as storage:
+        await put(storage, *[b"1"] * 10)
+        session = await storage.open_session(60)
+        with monkeypatch.context() as patch:
+            patch.setattr(PostgresTables, "begin", elsewhere)
+            proxy.cut_once(b"COMMIT", answered=True)
+            with pytest.raises(StorageError, match="failed over in the middle of a commit"):
+                await storage.claim(BUS, LIVE, session, limit=4, alone=True)
         await storage.extend_session(session)
         claim = await storage.claim(BUS, LIVE, session, limit=4)
         assert claim is not None
