@@ -116,7 +116,7 @@ class SqliteBuses(SqlBuses, SqliteStatements):
             return False
         bus, number = row
         if not self._sweep_events(number, limit) and not any(
-            self.connection.execute(statement, (key, limit)).rowcount
+            self._execute(statement, (key, limit)).rowcount
             for statement, key in ((_SWEEP_SEEN, number), (_SWEEP_LETTERS, bus), (_SWEEP_TIMERS, bus))
         ):
             self._do("DELETE FROM bus WHERE number = ?", (number,))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from eventroute.storage.sql_statements import Statements, on_conflict
@@ -12,6 +13,7 @@ from eventroute.storage.sql_statements import Statements, on_conflict
 __all__ = ["SqliteStatements", "chunks"]
 
 _ROWS_A_STATEMENT = 256
+_numbered = re.compile(r"\?([0-9]+)")
 
 
 class SqliteStatements(Statements):
@@ -20,17 +22,23 @@ class SqliteStatements(Statements):
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
 
+    def _execute(self, statement: str, arguments: Sequence[Any] | Mapping[str, Any] = ()) -> sqlite3.Cursor:
+        text, places = _unnumbered(statement)
+        if places:
+            arguments = [arguments[place] for place in places]  # type: ignore[index]
+        return self.connection.execute(text, arguments)
+
     def _do(self, statement: str, arguments: Sequence[Any] = ()) -> None:
-        self.connection.execute(statement, arguments)
+        self._execute(statement, arguments)
 
     def _many(self, statement: str, arguments: Iterable[Sequence[Any]]) -> None:
         self.connection.executemany(statement, arguments)
 
     def _all(self, statement: str, arguments: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        return self.connection.execute(statement, arguments).fetchall()
+        return self._execute(statement, arguments).fetchall()
 
     def _one(self, statement: str, arguments: Sequence[Any] | Mapping[str, Any] = ()) -> tuple[Any, ...] | None:
-        row: tuple[Any, ...] | None = self.connection.execute(statement, arguments).fetchone()
+        row: tuple[Any, ...] | None = self._execute(statement, arguments).fetchone()
         return row
 
     def _damaged(self, reason: str) -> Exception:
@@ -59,6 +67,15 @@ def chunks(values: Sequence[Any], columns: int) -> Iterator[Sequence[Any]]:
         yield values[position : position + size * columns]
         position += size * columns
         left -= size
+
+
+@lru_cache(maxsize=1_024)
+def _unnumbered(statement: str) -> tuple[str, tuple[int, ...]]:
+    """A statement with `?1`, `?2` as one with `?`, and the places of its arguments; the first versions of Python 3.12
+    warn of numbers.
+    """
+    places = tuple(int(number) - 1 for number in _numbered.findall(statement))
+    return (_numbered.sub("?", statement), places) if places else (statement, ())
 
 
 @cache
