@@ -212,8 +212,7 @@ class Lane(Room):
             and self._workers <= self._most
             and self.ready
             and not self._gathering
-            and not self._blocked()
-            and not (self._leased and self._deadlines.lapsed)
+            and not self._stopped()
         )
 
     def _stopped(self) -> bool:

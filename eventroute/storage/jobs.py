@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
@@ -13,7 +14,7 @@ from eventroute.errors import StorageClosed, StorageError
 from eventroute.storage.base import Delayed
 from eventroute.storage.threads import Waiter, new_waiter, wake
 
-__all__ = ["AppendJob", "Call", "Job", "JobThread", "fail"]
+__all__ = ["AppendJob", "Call", "Job", "JobThread", "fail", "running"]
 
 T = TypeVar("T")
 
@@ -266,3 +267,12 @@ def fail(jobs: Iterable[Job[Any]], error: Exception) -> None:
     for job in jobs:
         job.error = copy.copy(error)
         job.error.__cause__ = error.__cause__
+
+
+def running(threads: T | None, process: int) -> T:
+    """The threads of a storage that was opened in this process. Raises StorageClosed, StorageError behind a fork."""
+    if threads is None:
+        raise StorageClosed("the storage is not open: use it inside `async with storage:`")
+    if process != os.getpid():
+        raise StorageError("the storage was opened before a fork: make and open one of its own in the child")
+    return threads

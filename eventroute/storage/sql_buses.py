@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from attrs import define, field
 
-from eventroute.storage.base import BusSettings, Lost
-from eventroute.storage.buses import written_settings
+from eventroute.errors import BusExists, InvalidConfiguration
+from eventroute.storage.base import LIVE, BusSettings, Lost
+from eventroute.storage.buses import read_settings, written_settings
 from eventroute.storage.dedup import Seen
 from eventroute.storage.sql_statements import Statements
 from eventroute.storage.tables import micros
@@ -58,6 +59,31 @@ class SqlBuses(Statements):
     def __init__(self) -> None:
         self._ends: dict[str, int] = {}
         self._versions: dict[str, int] = {}
+
+    def _settings(self, text: str) -> BusSettings:
+        try:
+            return read_settings(text)
+        except InvalidConfiguration as error:
+            raise self._damaged(f"the settings of a bus are damaged: {error}") from error
+
+    @abstractmethod
+    def _add_bus(self, bus: str, first: int, version: int, settings: BusSettings, now: float) -> None:
+        """Insert a bus whose log is empty and begins at `first`."""
+
+    def create_bus(self, bus: str, settings: BusSettings | None, now: float) -> bool:
+        """Make a bus with its live reader, where there is none. Raises BusExists.
+
+        False: one of that name is being deleted, and has to be gone first.
+        """
+        row = self._one("SELECT going, settings FROM bus WHERE name = ?", (bus,))
+        if row is not None:
+            if not row[0] and settings is not None and settings != self._settings(row[1]):
+                raise BusExists(bus)
+            return not row[0]
+        first, version = self._row('SELECT "offset", version FROM deleted')
+        self._add_bus(bus, first, version, BusSettings() if settings is None else settings, now)
+        self._do("INSERT INTO reader (bus, name, position, claimed) VALUES (?, ?, ?, ?)", (bus, LIVE, first, first))
+        return True
 
     def take_news(self) -> dict[str, Head]:
         """How far the buses got that were changed since the last call (0: that half was not)."""

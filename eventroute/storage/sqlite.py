@@ -12,10 +12,10 @@ import anyio
 import anyio.lowlevel
 
 from eventroute.clock import Clock, SystemClock
-from eventroute.errors import InvalidConfiguration, StorageClosed, StorageError
+from eventroute.errors import InvalidConfiguration
 from eventroute.storage.base import Delayed
 from eventroute.storage.calls import Scope, TableCalls
-from eventroute.storage.jobs import AppendJob, Call
+from eventroute.storage.jobs import AppendJob, Call, running
 from eventroute.storage.sqlite_reader import ReadThread
 from eventroute.storage.sqlite_schema import file_path
 from eventroute.storage.sqlite_tables import SqliteTables
@@ -115,11 +115,7 @@ class SQLiteStorage(TableCalls):
         return writer, reader
 
     def _running(self) -> tuple[WriteThread, ReadThread]:
-        if self._threads is None:
-            raise StorageClosed("the storage is not open: use it inside `async with storage:`")
-        if self._process != os.getpid():
-            raise StorageError("the storage was opened before a fork: make and open one of its own in the child")
-        return self._threads
+        return running(self._threads, self._process)
 
     def _now(self, tables: SqliteTables) -> float:
         return self._clock.time()

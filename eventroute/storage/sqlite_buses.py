@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
-from eventroute.errors import BusExists, InvalidConfiguration
-from eventroute.storage.base import LIVE, Bounds, BusSettings, Mark
-from eventroute.storage.buses import read_settings, written_settings
+from eventroute.storage.base import Bounds, BusSettings, Mark
+from eventroute.storage.buses import written_settings
 from eventroute.storage.sql_buses import BusLog, SqlBuses
 from eventroute.storage.sqlite_statements import SqliteStatements
 from eventroute.storage.tables import BusRow, micros
@@ -45,24 +44,11 @@ class SqliteBuses(SqlBuses, SqliteStatements):
 
     # -- buses -----------------------------------------------------------------------------------------------------
 
-    def create_bus(self, bus: str, settings: BusSettings | None, now: float) -> bool:
-        """Make a bus with its live reader, where there is none. Raises BusExists.
-
-        False: one of that name is being deleted, and has to be gone first.
-        """
-        row = self._one("SELECT going, settings FROM bus WHERE name = ?", (bus,))
-        if row is not None:
-            if not row[0] and settings is not None and settings != _settings(row[1]):
-                raise BusExists(bus)
-            return not row[0]
-        first, version = self._row('SELECT "offset", version FROM deleted')
-        text = written_settings(BusSettings() if settings is None else settings)
+    def _add_bus(self, bus: str, first: int, version: int, settings: BusSettings, now: float) -> None:
         self._do(
             'INSERT INTO bus (name, first, "end", version, horizon, settings, created) VALUES (?, ?, ?, ?, ?, ?, ?)',
-            (bus, first, first, version, version, text, micros(now)),
+            (bus, first, first, version, version, written_settings(settings), micros(now)),
         )
-        self._do("INSERT INTO reader (bus, name, position, claimed) VALUES (?, ?, ?, ?)", (bus, LIVE, first, first))
-        return True
 
     def bus(self, bus: str) -> BusRow:
         """A bus."""
@@ -92,7 +78,7 @@ class SqliteBuses(SqlBuses, SqliteStatements):
 
     def _log(self, bus: str) -> BusLog:
         number, first, end, newest, size, settings, created, later = self._known(_LOG, bus)
-        return BusLog(number, first, end, newest, size, _settings(settings), created, later=later)
+        return BusLog(number, first, end, newest, size, self._settings(settings), created, later=later)
 
     # -- deleting --------------------------------------------------------------------------------------------------
 
@@ -159,10 +145,3 @@ class SqliteBuses(SqlBuses, SqliteStatements):
         log = self._log(bus)
         self._do("DELETE FROM event WHERE key >= ? AND key < ?", (key_base(log) + log.first, key_base(log) + before))
         self._do("UPDATE bus SET first = ?, bytes = bytes - ? WHERE number = ?", (before, size, log.number))
-
-
-def _settings(text: str) -> BusSettings:
-    try:
-        return read_settings(text)
-    except InvalidConfiguration as error:
-        raise sqlite3.DatabaseError(f"the settings of a bus are damaged: {error}") from error

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from eventroute.errors import BusExists, InvalidConfiguration, StorageError
-from eventroute.storage.base import LIVE, Bounds, BusSettings, Mark
+from eventroute.errors import InvalidConfiguration, StorageError
+from eventroute.storage.base import Bounds, BusSettings, Mark
 from eventroute.storage.buses import read_settings, written_settings
 from eventroute.storage.postgres.server import Link
 from eventroute.storage.postgres.statements import PostgresStatements
@@ -54,18 +54,7 @@ class PostgresBuses(SqlBuses, PostgresStatements):
 
     # -- buses -----------------------------------------------------------------------------------------------------
 
-    def create_bus(self, bus: str, settings: BusSettings | None, now: float) -> bool:
-        """Make a bus with its live reader, where there is none. Raises BusExists.
-
-        False: one of that name is being deleted, and has to be gone first.
-        """
-        row = self._one("SELECT going, settings FROM bus WHERE name = ?", (bus,))
-        if row is not None:
-            if not row[0] and settings is not None and settings != _settings(row[1]):
-                raise BusExists(bus)
-            return not row[0]
-        first, version = self._row('SELECT "offset", version FROM deleted')
-        settings = BusSettings() if settings is None else settings
+    def _add_bus(self, bus: str, first: int, version: int, settings: BusSettings, now: float) -> None:
         (number,) = self._row(
             "INSERT INTO bus (name, version, horizon, settings, created) VALUES (?1, ?2, ?2, ?3, ?4) RETURNING number",
             (bus, version, written_settings(settings), micros(now)),
@@ -73,8 +62,6 @@ class PostgresBuses(SqlBuses, PostgresStatements):
         self._do(
             'INSERT INTO log (bus, first, "end", plain) VALUES (?1, ?2, ?2, ?3)', (number, first, _is_plain(settings))
         )
-        self._do("INSERT INTO reader (bus, name, position, claimed) VALUES (?1, ?2, ?3, ?3)", (bus, LIVE, first))
-        return True
 
     def update_bus(self, bus: str, settings: BusSettings) -> None:
         """Change the settings."""

@@ -14,10 +14,11 @@ import anyio.lowlevel
 from psycopg import AsyncConnection, Connection
 
 from eventroute.clock import Clock, SystemClock
-from eventroute.errors import InvalidConfiguration, StorageClosed, StorageError
+from eventroute.errors import InvalidConfiguration
 from eventroute.storage import ledger
 from eventroute.storage.base import DEFAULT_BUS, Advance, Claim, Complete, Delayed, Entry, Session
 from eventroute.storage.calls import Scope, TableCalls
+from eventroute.storage.jobs import running
 from eventroute.storage.postgres.listener import ListenThread
 from eventroute.storage.postgres.outbox import put_in_outbox
 from eventroute.storage.postgres.reader import ReadCall, ReadThread
@@ -134,11 +135,7 @@ class PostgresStorage(TableCalls):
         return _Threads(ledger, log, ReadThread("eventroute-postgres-reader", self._server), listener)
 
     def _running(self) -> _Threads:
-        if self._threads is None:
-            raise StorageClosed("the storage is not open: use it inside `async with storage:`")
-        if self._process != os.getpid():
-            raise StorageError("the storage was opened before a fork: make and open one of its own in the child")
-        return self._threads
+        return running(self._threads, self._process)
 
     # -- how calls are made ----------------------------------------------------------------------------------------
 
