@@ -41,6 +41,8 @@ class Comparison:
     """Units in one measurement: enough for 50 ms or more, so that clock and scheduler do not matter."""
     tiny: int = field(validator=validators.ge(1))
     """Units in a measurement that only proves that the workload works."""
+    goal: float | None = None
+    """Seconds that a unit may take at the most; the table says whether the subjects keep to it."""
 
 
 @frozen
@@ -66,6 +68,8 @@ class Row:
     seconds: tuple[float, ...] = field(validator=validators.min_len(1))
     ratio: float
     """Times the floor's time, the median over the rounds; 1 for the floor itself."""
+    goal: float | None = None
+    """Seconds that a unit may take at the most, by the median round."""
 
     @property
     def microseconds(self) -> tuple[float, ...]:
@@ -88,14 +92,11 @@ class Unavailable(Exception):
 
 def run(workload: Workload, *, runs: int, tiny: bool = False) -> list[Row]:
     """Measure each comparison `runs` times, after one round that only warms up."""
-    return [
-        row
-        for comparison in workload.comparisons
-        for row in _compare(workload, comparison, runs, comparison.tiny if tiny else comparison.size)
-    ]
+    return [row for comparison in workload.comparisons for row in _compare(workload, comparison, runs, tiny=tiny)]
 
 
-def _compare(workload: Workload, comparison: Comparison, runs: int, size: int) -> Iterable[Row]:
+def _compare(workload: Workload, comparison: Comparison, runs: int, *, tiny: bool) -> Iterable[Row]:
+    size = comparison.tiny if tiny else comparison.size
     contenders = _available(comparison)
     rounds = [[_measure(contender, size) for contender in contenders] for _ in range(runs)]
     for place, contender in enumerate(contenders):
@@ -107,6 +108,7 @@ def _compare(workload: Workload, comparison: Comparison, runs: int, size: int) -
             size=size,
             seconds=tuple(taken[place] for taken in rounds),
             ratio=statistics.median(taken[place] / taken[0] for taken in rounds),
+            goal=None if tiny or not place else comparison.goal,
         )
 
 
@@ -134,8 +136,11 @@ def _measure(contender: Contender, size: int) -> float:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """A plain text table: the median of a unit's time, the least and the most, and the ratio to the floor."""
-    lines = [("workload", "case", "contender", "unit", "us each", "min - max", "a second", "ratio")]
+    """A plain text table: the median of a unit's time, the least and the most, and the ratio to the floor; and the
+    goal, in microseconds too, where anything has one.
+    """
+    titles = ("workload", "case", "contender", "unit", "us each", "min - max", "a second", "ratio")
+    lines: list[tuple[str, ...]] = [titles]
     for row in rows:
         times = row.microseconds
         lines.append(
@@ -150,6 +155,8 @@ def table(rows: Sequence[Row]) -> str:
                 f"{row.ratio:.2f}",
             )
         )
+    if any(row.goal is not None for row in rows):
+        lines = [(*line, told) for line, told in zip(lines, ["goal", *map(_goal, rows)], strict=True)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     words = 4  # the first columns are words, to the left; the others are numbers, to the right
     return "\n".join(
@@ -159,6 +166,13 @@ def table(rows: Sequence[Row]) -> str:
         )
         for line in lines
     )
+
+
+def _goal(row: Row) -> str:
+    if row.goal is None:
+        return ""
+    kept = statistics.median(row.microseconds) <= row.goal * 1e6
+    return f"{row.goal * 1e6:,.0f} {'kept' if kept else 'MISSED'}"
 
 
 def document(rows: Sequence[Row]) -> list[dict[str, object]]:
@@ -173,6 +187,7 @@ def document(rows: Sequence[Row]) -> list[dict[str, object]]:
             "seconds": list(row.seconds),
             "median_us": statistics.median(row.microseconds),
             "ratio": row.ratio,
+            **({} if row.goal is None else {"goal": row.goal}),
         }
         for row in rows
     ]

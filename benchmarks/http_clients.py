@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import importlib
 import importlib.util
+import itertools
 import json
 import random
 import statistics
@@ -36,6 +37,13 @@ Post: TypeAlias = Callable[[], Awaitable[int]]
 Client: TypeAlias = Callable[[str, int], AbstractAsyncContextManager[Post]]
 
 
+DIFFERING = "differing"
+"""No two answers that the receiver gives at this path are alike."""
+
+_ASKED_TO_DIFFER = f"POST /{DIFFERING} ".encode()
+_numbers = itertools.count()
+
+
 class Receiver(asyncio.Protocol):
     """Answers, and parses no more than it must."""
 
@@ -50,8 +58,10 @@ class Receiver(asyncio.Protocol):
             size = end + 4 + int(length.partition(b"\r\n")[0])
             if len(self.pending) < size:
                 return
+            differing = self.pending.startswith(_ASKED_TO_DIFFER)
             del self.pending[:size]
-            self.transport.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+            more = b"X-Request-Id: %016x\r\n" % next(_numbers) if differing else b""
+            self.transport.write(b"HTTP/1.1 204 No Content\r\n%b\r\n" % more)
 
 
 async def receive() -> None:

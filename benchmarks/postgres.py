@@ -48,10 +48,15 @@ class Place:
                 going = [name for name in sorted(names, key=lambda name: name == "bus") if name not in _KEPT]
                 deletes = "; ".join(f"DELETE FROM {name}" for name in going)  # noqa: S608 - names of our own
                 connection.execute(f"BEGIN; SET LOCAL synchronous_commit = off; {deletes}; {_BEGINNING}; COMMIT")
+                connection.execute(_FIRST_NUMBERS, (self.schema,))
 
 
 _KEPT = ("about", "deleted")
 _BEGINNING = 'UPDATE deleted SET "offset" = 1, version = 0'
+_FIRST_NUMBERS = (
+    "SELECT setval(pg_class.oid, 1, false) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace"
+    " WHERE nspname = %s AND relkind = 'S'"
+)
 _TABLES = (
     "SELECT relname::text FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace"
     " WHERE nspname = %s AND relkind = 'r'"

@@ -3,6 +3,7 @@
 The names below are the whole public face; tests for storages and sinks of your own are in `eventroute.testing`.
 """
 
+from eventroute.copying.bus import Copied, copy_bus, copy_buses
 from eventroute.errors import (
     BackendUnsupported,
     BusExists,
@@ -31,11 +32,13 @@ from eventroute.errors import (
 from eventroute.event import Event
 from eventroute.filters import Filter, FilterIndex
 from eventroute.publisher import Publisher
-from eventroute.push.addresses import AddressPolicy
-from eventroute.push.backoff import Backoff
-from eventroute.push.batch import Batch
-from eventroute.push.breaker import Breaker
-from eventroute.push.credentials import (
+from eventroute.push.outcome import OutcomeTable
+from eventroute.push.policy import DeliveryPolicy
+from eventroute.push.policy.addresses import AddressPolicy
+from eventroute.push.policy.backoff import Backoff
+from eventroute.push.policy.batch import Batch
+from eventroute.push.policy.breaker import Breaker
+from eventroute.push.policy.credentials import (
     BasicCredential,
     BearerCredential,
     ClientCertificate,
@@ -43,13 +46,12 @@ from eventroute.push.credentials import (
     HeaderCredential,
     RefreshCredential,
 )
-from eventroute.push.outcome import OutcomeTable
-from eventroute.push.policy import DeliveryPolicy
-from eventroute.push.rate import Rate
-from eventroute.push.reply import Reply
-from eventroute.push.signing import Signing
+from eventroute.push.policy.letter_access import DeadLetterAccess
+from eventroute.push.policy.rate import Rate
+from eventroute.push.policy.reply import Reply
+from eventroute.push.policy.signing import Signing
+from eventroute.push.policy.webhook import Handshake
 from eventroute.push.sinks.client import HttpSettings
-from eventroute.push.webhook import Handshake
 from eventroute.router import Router
 from eventroute.secrets import Secret, Secrets
 from eventroute.storage.base import BusSettings, Retention, Storage
@@ -71,7 +73,9 @@ __all__ = [
     "BusSettings",
     "ClientCertificate",
     "ClientCredentials",
+    "Copied",
     "DamagedEvent",
+    "DeadLetterAccess",
     "DeliveryPolicy",
     "Event",
     "EventrouteError",
@@ -114,5 +118,7 @@ __all__ = [
     "Unauthorized",
     "UnknownBus",
     "UnknownSubscription",
+    "copy_bus",
+    "copy_buses",
     "open_storage",
 ]

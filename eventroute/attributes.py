@@ -13,9 +13,28 @@ from typing import Any, TypeAlias
 from eventroute.errors import InvalidEvent
 from eventroute.timestamps import format_timestamp, parse_timestamp
 
-__all__ = ["AttributeValue", "check_attributes", "check_required", "clean_text"]
+__all__ = [
+    "DELIVER_AFTER",
+    "EXPIRY",
+    "TIMED",
+    "AttributeValue",
+    "check_attributes",
+    "check_required",
+    "clean_text",
+    "is_media_type",
+    "is_uri_reference",
+]
 
 AttributeValue: TypeAlias = str | bool | int
+
+DELIVER_AFTER = ("deliverafter", "xvanusdeliverytime")
+"""The attribute that delays an event, and its alias."""
+
+EXPIRY = "expirytime"
+"""The attribute behind whose time nobody wants the event any more (CloudEvents extension)."""
+
+TIMED = frozenset({*DELIVER_AFTER, EXPIRY})
+"""All of these: nearly every event has none."""
 
 _required = itemgetter("specversion", "id", "source", "type")
 _name = re.compile(r"[a-z0-9]+").fullmatch
@@ -52,11 +71,13 @@ def check_attributes(given: Mapping[str, Any]) -> dict[str, AttributeValue]:
 
 
 def check_required(attributes: Mapping[str, Any]) -> None:
-    """Raises InvalidEvent for the lack of an attribute that every event has."""
+    """Raises InvalidEvent for the lack of an attribute that every event has, or a content type that is no text."""
     try:
         _required(attributes)
     except KeyError as error:
         raise InvalidEvent("it is missing, and CloudEvents requires it: add it", where=error.args[0]) from None
+    if not isinstance(attributes.get("datacontenttype"), str | None):
+        raise InvalidEvent("it must be a string", where="datacontenttype")
 
 
 def _check_name(name: object) -> None:
@@ -136,6 +157,11 @@ def _is_uri_reference(name: str, value: str) -> None:
         )
 
 
+def is_uri_reference(value: str) -> bool:
+    """Whether a text may be the `source` of an event."""
+    return bool(value) and _not_uri(value) is None and not ("%" in value and _bad_percent(value))
+
+
 def _is_absolute_uri(name: str, value: str) -> None:
     _is_uri_reference(name, value)
     if not _scheme(value):
@@ -143,13 +169,14 @@ def _is_absolute_uri(name: str, value: str) -> None:
 
 
 def _is_media_type(name: str, value: str) -> None:
-    if not _names_media(value):
+    if not is_media_type(value):
         _is_text(name, value)
         raise InvalidEvent(f"{value[:64]!r} is not a media type such as application/json", where=name)
 
 
 @lru_cache(maxsize=256)
-def _names_media(value: str) -> bool:
+def is_media_type(value: str) -> bool:
+    """Whether a text may be the `datacontenttype` of an event."""
     return _media_type(value) is not None and value.isprintable()
 
 

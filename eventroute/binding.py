@@ -24,6 +24,7 @@ __all__ = [
     "encode_batch",
     "encode_binary",
     "encode_structured",
+    "join_batch",
 ]
 
 STRUCTURED_TYPE = "application/cloudevents+json"
@@ -170,4 +171,9 @@ def encode_structured(event: WireEvent) -> tuple[list[tuple[str, str]], bytes]:
 
 def encode_batch(events: Iterable[WireEvent]) -> tuple[list[tuple[str, str]], bytes]:
     """Headers and body of several events, or none, in batched mode."""
-    return [("content-type", BATCH_TYPE)], b"[%b]" % b",".join([event.to_json() for event in events])
+    return join_batch([event.to_json() for event in events])
+
+
+def join_batch(documents: Iterable[bytes]) -> tuple[list[tuple[str, str]], bytes]:
+    """Headers and body of several events that are in JSON already, or none, in batched mode."""
+    return [("content-type", BATCH_TYPE)], b"[%b]" % b",".join(documents)

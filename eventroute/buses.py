@@ -10,7 +10,7 @@ from typing import Final, TypedDict, Unpack
 from attrs import evolve, frozen
 
 from eventroute.clock import Clock
-from eventroute.errors import OffsetTrimmed
+from eventroute.errors import DamagedEvent, InvalidEvent, OffsetTrimmed
 from eventroute.event import Event
 from eventroute.storage.base import BusInfo, BusSettings, Record, Retention, Storage
 from eventroute.storage.tables import FIRST_OFFSET
@@ -127,13 +127,21 @@ class Buses(ABC):
         any number of times. A page may be shorter than what there is; an empty one is the end of the log.
 
         Raises UnknownBus, OffsetTrimmed where retention has taken the event at that offset away, and DamagedEvent where
-        it is no longer what was written; the next one can be read.
+        the first one is not what was written, or no event at all; those behind it can be read.
         """
         self._check_open()
         begin = await self._begin(bus, start)
         records = await self.storage.read(bus, begin, _NO_END, limit=max(limit, 1), max_bytes=PAGE_BYTES)
         await self._check_begin(bus, begin, records)
-        return [_logged(record) for record in records]
+        found: list[LoggedEvent] = []
+        for record in records:
+            try:
+                found.append(self._logged(bus, record))
+            except DamagedEvent:
+                if not found:
+                    raise
+                break
+        return found
 
     async def events(
         self,
@@ -159,7 +167,7 @@ class Buses(ABC):
             for record in records:
                 if record.time >= before:
                     return
-                yield _logged(record)
+                yield self._logged(bus, record)
                 begin = record.offset + 1
             if not records:
                 if not follow or self._clock.time() >= before:
@@ -187,6 +195,14 @@ class Buses(ABC):
                 f"the bus {bus!r} no longer has the event at offset {begin}: it begins at offset {first}", first=first
             )
 
+    def _logged(self, bus: str, record: Record) -> LoggedEvent:
+        try:
+            event = Event.from_json(record.event)
+        except InvalidEvent as error:
+            storage = type(self.storage).__name__
+            raise DamagedEvent(storage, bus, record.offset, f"it is no CloudEvent: {error}") from error
+        return LoggedEvent(record.offset, datetime.fromtimestamp(record.time, UTC), event)
+
 
 _NO_END: Final = 1 << 62
 
@@ -195,7 +211,3 @@ def _seconds(moment: datetime) -> float:
     if moment.tzinfo is None:
         raise ValueError(f"{moment!r} has no time zone: use datetime.now(UTC), for instance")
     return moment.timestamp()
-
-
-def _logged(record: Record) -> LoggedEvent:
-    return LoggedEvent(record.offset, datetime.fromtimestamp(record.time, UTC), Event.from_json(record.event))

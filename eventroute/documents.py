@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from eventroute.routing import document_of
+from eventroute.definitions import document_of
 from eventroute.storage.base import StoredSubscription
 from eventroute.timestamps import format_timestamp
 

@@ -183,7 +183,7 @@ class OffsetTrimmed(StorageError):
 
 
 class DamagedEvent(StorageError):
-    """The event at one offset of the log is not what was written, or is gone; the others can be read.
+    """The event at one offset of the log is not what was written, is gone, or never was one; the others can be read.
 
     `bus` and `offset` say where it is, `fault` what is wrong with it.
     """

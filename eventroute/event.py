@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 from uuid import uuid4
 
 import attrs
 import msgspec
 
-from eventroute.attributes import AttributeValue, check_attributes, check_required
+from eventroute.attributes import EXPIRY, TIMED, AttributeValue, check_attributes, check_required
 from eventroute.binding import Headers
 from eventroute.binding import decode as decode_message
-from eventroute.envelope import open_envelope
+from eventroute.envelope import Glance, as_bytes, glance, open_envelope
 from eventroute.errors import InvalidEvent
 from eventroute.jsontext import MAX_DEPTH, check_json, decode_json, same_json
 from eventroute.payload import (
@@ -22,26 +22,33 @@ from eventroute.payload import (
     Payload,
     codec_of,
     natural_type,
+    payload_kind,
     payload_member,
     payload_of,
     payload_of_body,
     payload_of_members,
     reading_of,
 )
-from eventroute.timestamps import parse_timestamp
+from eventroute.plain import Plain, PlainEvents
+from eventroute.sdk import SdkEvent
 
 if TYPE_CHECKING:
     from cloudevents.core.base import BaseCloudEvent
 
-__all__ = ["Event", "reshaped"]
+__all__ = ["Event", "is_timed", "may_expire", "reshaped"]
 
 _UNSET: Final = object()
 _new = object.__new__
 _encode_attributes = msgspec.json.Encoder().encode
+_plainly = PlainEvents(unknown=TIMED)
+
+_Attributes: TypeAlias = MappingProxyType[str, AttributeValue]
+_Known: TypeAlias = _Attributes | Glance | Plain
+"""The attributes, or what tells the most wanted of them until others are asked for."""
 
 
 @attrs.frozen(init=False, eq=False, repr=False)
-class Event:
+class Event(SdkEvent):
     """A CloudEvent. It satisfies the CloudEvents SDK's protocol `BaseCloudEvent`.
 
     `attributes` are checked against the specification: an aware datetime becomes RFC 3339 text, bytes become base64
@@ -53,16 +60,17 @@ class Event:
     Raises InvalidEvent naming the attribute, or `data`.
     """
 
-    attributes: Mapping[str, AttributeValue]
-    """All attributes, read-only; `time` is the text that was received."""
-
+    _attributes: _Known
     _payload: Payload
     _document: bytes | None  # the event in JSON, once it is known
     _decoded: object  # the value of JSON data, once it is known
 
     def __init__(self, attributes: Mapping[str, Any], data: object = None) -> None:
         checked = check_attributes(attributes)
-        _fill(self, MappingProxyType(checked), payload_of(data, _content_type(checked)), None)
+        _set_payload(self, payload_of(data, _content_type(checked)))
+        _set_attributes(self, MappingProxyType(checked))
+        _set_document(self, None)
+        _set_decoded(self, _UNSET)
 
     @classmethod
     def create(
@@ -107,26 +115,30 @@ class Event:
         Attributes that are null are absent, data that is null is null; of members of one name the last wins.
         The text is kept, and `to_json` gives it back. Raises InvalidEvent.
         """
-        document = _as_bytes(raw)
         try:
+            document = as_bytes(raw)
+            plain = _plainly.read(document)
+            if plain is not None:
+                check_json(document, levels=MAX_DEPTH + 1)
+                return _made(plain, plain.data or None, document)
             attributes, data, data_base64 = open_envelope(document)
             check_json(document, levels=MAX_DEPTH + 1)
         except ValueError as error:
             raise InvalidEvent(f"an event is one JSON object: {error}") from None
         attributes = check_attributes(attributes)
         payload = payload_of_members(data, data_base64, _content_type(attributes))
+        _plainly.learn(attributes)
         return _made(MappingProxyType(attributes), payload, document)
 
     @classmethod
     def from_log(cls, raw: bytes) -> Event:
         """The event that `to_json` wrote: as `from_json`, without checking it again but for what every event has."""
-        try:
-            attributes, data, data_base64 = open_envelope(raw)
-        except ValueError as error:
-            raise InvalidEvent(f"the log holds something that is not an event: {error}") from None
-        check_required(attributes)
-        payload = payload_of_members(data, data_base64, _content_type(attributes))
-        return _made(MappingProxyType(attributes), payload, raw)
+        seen = glance(raw)
+        if seen is None:
+            return _taken_apart(raw)
+        data, content_type = seen.data or None, seen.datacontenttype
+        plain = content_type is None or content_type == "application/json"  # as nearly every one
+        return _made(seen, data if plain else payload_of_members(data, None, content_type), raw)
 
     @classmethod
     def from_http(cls, headers: Headers, body: bytes) -> list[Event]:
@@ -172,44 +184,55 @@ class Event:
         return _made(self.attributes, self._payload, self._document)
 
     @property
+    def attributes(self) -> MappingProxyType[str, AttributeValue]:
+        """All attributes, read-only; `time` is the text that was received."""
+        known = self._attributes
+        if type(known) is MappingProxyType:
+            return known
+        opened = MappingProxyType(open_envelope(cast(bytes, self._document))[0])
+        _set_attributes(self, opened)
+        return opened
+
+    @property
     def id(self) -> str:
         """Names the event within its source."""
-        return cast(str, self.attributes["id"])
+        known = self._attributes
+        return cast(str, known["id"] if type(known) is MappingProxyType else known.id)
 
     @property
     def source(self) -> str:
         """Where the event comes from, a URI reference."""
-        return cast(str, self.attributes["source"])
+        known = self._attributes
+        return cast(str, known["source"] if type(known) is MappingProxyType else known.source)
 
     @property
     def type(self) -> str:
         """What happened."""
-        return cast(str, self.attributes["type"])
+        known = self._attributes
+        return cast(str, known["type"] if type(known) is MappingProxyType else known.type)
 
     @property
     def subject(self) -> str | None:
         """What it happened to, within the source."""
-        return cast("str | None", self.attributes.get("subject"))
+        known = self._attributes
+        return cast("str | None", known.get("subject") if type(known) is MappingProxyType else known.subject)
 
     @property
     def time(self) -> str | None:
         """When it happened: RFC 3339 text as it was received; `get_time()` is the instant."""
-        return cast("str | None", self.attributes.get("time"))
+        known = self._attributes
+        return cast("str | None", known.get("time") if type(known) is MappingProxyType else known.time)
 
     @property
     def datacontenttype(self) -> str | None:
         """The media type of the data."""
-        return _content_type(self.attributes)
+        known = self._attributes
+        return _content_type(known) if type(known) is MappingProxyType else known.datacontenttype
 
     @property
     def kind(self) -> Kind:
         """Whether the data is JSON, text or bytes, or there is none."""
-        payload = self._payload
-        if isinstance(payload, msgspec.Raw):
-            return Kind.JSON
-        if isinstance(payload, str):
-            return Kind.TEXT
-        return Kind.NONE if payload is None else Kind.BINARY
+        return payload_kind(self._payload)
 
     @property
     def has_data(self) -> bool:
@@ -220,12 +243,16 @@ class Event:
     def data(self) -> Any:
         """The data: a JSON value, a string, bytes, or None where there is none.
 
-        JSON is decoded at the first use, and the same object is given each time.
+        JSON is decoded at the first use, and the same object is given each time. Raises InvalidEvent where it cannot
+        be: of an event from a log into which something else than a router wrote.
         """
         if self._decoded is not _UNSET:
             return self._decoded
         payload = self._payload
-        value = decode_json(payload) if isinstance(payload, msgspec.Raw) else payload
+        try:
+            value = decode_json(payload) if isinstance(payload, msgspec.Raw) else payload
+        except ValueError as error:
+            raise InvalidEvent(f"it is not JSON: {error}", where="data") from None
         _set_decoded(self, value)
         return value
 
@@ -259,56 +286,6 @@ class Event:
             _set_document(self, document)
         return document
 
-    # The SDK's protocol
-
-    def get_id(self) -> str:
-        """As `id`."""
-        return self.id
-
-    def get_source(self) -> str:
-        """As `source`."""
-        return self.source
-
-    def get_type(self) -> str:
-        """As `type`."""
-        return self.type
-
-    def get_specversion(self) -> str:
-        """Always 1.0."""
-        return "1.0"
-
-    def get_datacontenttype(self) -> str | None:
-        """As `datacontenttype`."""
-        return self.datacontenttype
-
-    def get_dataschema(self) -> str | None:
-        """The schema of the data, an absolute URI."""
-        return cast("str | None", self.attributes.get("dataschema"))
-
-    def get_subject(self) -> str | None:
-        """As `subject`."""
-        return self.subject
-
-    def get_time(self) -> datetime | None:
-        """The instant of `time`, to the microsecond."""
-        text = self.time
-        return None if text is None else parse_timestamp(text)
-
-    def get_extension(self, extension_name: str) -> Any:
-        """The value of an attribute, or None."""
-        return self.attributes.get(extension_name)
-
-    def get_data(self) -> Any:
-        """As `data`."""
-        return self.data
-
-    def get_attributes(self) -> dict[str, Any]:
-        """A copy of all attributes, with `time` as a datetime as the SDK has it."""
-        attributes: dict[str, Any] = dict(self.attributes)
-        if "time" in attributes:
-            attributes["time"] = self.get_time()
-        return attributes
-
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Event):
             return NotImplemented
@@ -336,21 +313,45 @@ class Event:
 # Writing to the slots themselves goes past the guard of the frozen class, at half the cost of object.__setattr__.
 _set_attributes, _set_payload, _set_document, _set_decoded = (
     cast("Callable[[Event, object], None]", Event.__dict__[slot].__set__)
-    for slot in ("attributes", "_payload", "_document", "_decoded")
+    for slot in ("_attributes", "_payload", "_document", "_decoded")
 )
 
 
-def _fill(event: Event, attributes: Mapping[str, AttributeValue], payload: Payload, document: bytes | None) -> None:
+def _made(attributes: _Known, payload: Payload, document: bytes | None) -> Event:
+    event = _new(Event)
     _set_attributes(event, attributes)
     _set_payload(event, payload)
     _set_document(event, document)
     _set_decoded(event, _UNSET)
-
-
-def _made(attributes: Mapping[str, AttributeValue], payload: Payload, document: bytes | None) -> Event:
-    event = _new(Event)
-    _fill(event, attributes, payload, document)
     return event
+
+
+def _taken_apart(raw: bytes) -> Event:
+    """See `Event.from_log`."""
+    try:
+        attributes, data, data_base64 = open_envelope(raw)
+        check_required(attributes)
+        payload = payload_of_members(data, data_base64, _content_type(attributes))
+    except InvalidEvent:
+        raise
+    except ValueError as error:
+        raise InvalidEvent(f"the log holds something that is not an event: {error}") from None
+    return _made(MappingProxyType(attributes), payload, raw)
+
+
+def may_expire(event: Event) -> bool:
+    """Whether an event has an `expirytime`: told without taking it apart."""
+    known = event._attributes  # noqa: SLF001 - it is of this module
+    if type(known) is MappingProxyType:
+        return EXPIRY in known
+    return type(known) is Glance and bool(known.expirytime)
+
+
+def is_timed(event: Event) -> bool:
+    """Whether an event has an attribute that says when it may be delivered: told of what comes in without taking it
+    apart.
+    """
+    return not (isinstance(event._attributes, Plain) or TIMED.isdisjoint(event.attributes))  # noqa: SLF001 - as above
 
 
 def reshaped(event: Event, changes: Mapping[str, Any] | None, payload: Payload) -> Event:
@@ -361,23 +362,12 @@ def reshaped(event: Event, changes: Mapping[str, Any] | None, payload: Payload) 
     return _made(_changed(event.attributes, changes), payload, None)
 
 
-def _changed(
-    attributes: Mapping[str, AttributeValue], changes: Mapping[str, Any] | None
-) -> Mapping[str, AttributeValue]:
+def _changed(attributes: _Attributes, changes: Mapping[str, Any] | None) -> _Attributes:
     return MappingProxyType(check_attributes({**attributes, **changes})) if changes else attributes
 
 
 def _content_type(attributes: Mapping[str, AttributeValue]) -> str | None:
     return cast("str | None", attributes.get("datacontenttype"))
-
-
-def _as_bytes(raw: bytes | bytearray | memoryview | str) -> bytes:
-    if isinstance(raw, str):
-        try:
-            return raw.encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise InvalidEvent(f"the text is not Unicode: {error.reason} at {error.start}") from None
-    return bytes(raw)
 
 
 def _from_binary(attributes: dict[str, str], body: bytes) -> Event:

@@ -12,6 +12,7 @@ from eventroute.event import Event
 
 __all__ = [
     "Attempted",
+    "CaughtUp",
     "DeadLetterForwarded",
     "DeadLetterHeldUp",
     "DeadLettered",
@@ -153,6 +154,14 @@ class Lagging:
     """How long ago the first of them was appended."""
 
 
+@frozen
+class CaughtUp:
+    """A subscription that was told of as lagging is no more than a minute behind, or was paused or removed."""
+
+    bus: str
+    subscription: str
+
+
 Happening: TypeAlias = (
     Published
     | Matched
@@ -164,6 +173,7 @@ Happening: TypeAlias = (
     | DeadLettersDropped
     | Paused
     | Lagging
+    | CaughtUp
 )
 """What a hook is told."""
 

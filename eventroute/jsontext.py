@@ -6,7 +6,6 @@ text of that float means the same number; where binary64 cannot hold it, it is a
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 from itertools import accumulate
@@ -38,11 +37,12 @@ MAX_DIGITS = 4300
 
 _LENIENT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[])
 _LONGEST_NUMBER = 3 * MAX_DIGITS + len("-.e+")
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-_ONE_PER_OPENING = bytes.maketrans(b"[{]}", b"\1\1\0\0")
-_ONE_PER_CLOSING = bytes.maketrans(b"[{]}", b"\0\0\1\1")
+_ALIKE = bytes.maketrans(b"{}123456789", b"[]000000000")
+_ONE_PER_OPENING = bytes.maketrans(b"[]", b"\1\0")
+_ONE_PER_CLOSING = bytes.maketrans(b"[]", b"\0\1")
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-_LONG_DIGITS = re.compile(rb"(?<![0-9])[0-9]{%d}" % (MAX_DIGITS + 1))
+_USUAL_DEPTH = 8
+_LONG_DIGITS = b"0" * (MAX_DIGITS + 1)
 
 T = TypeVar("T")
 
@@ -93,6 +93,11 @@ _decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder(enc_hook=_encode_other, decimal_format="number").encode
 _encode_sorted = msgspec.json.Encoder(enc_hook=_encode_other, decimal_format="number", order="sorted").encode
+
+_OUR_WORDS = (
+    ("Invalid UTF-8", "it is not UTF-8"),  # up to 0.22 it raises UnicodeDecodeError
+    ("non-finite", "a decimal that is not finite is not a JSON number"),  # up to 0.22 it writes its name
+)
 
 
 def decode_json(text: bytes | msgspec.Raw) -> Any:
@@ -145,7 +150,13 @@ def _guarded(decode: Callable[[Any], T], text: object) -> T:
     except UnicodeDecodeError as error:
         raise ValueError(f"it is not UTF-8: {error.reason}") from None
     except msgspec.DecodeError as error:
-        raise ValueError(str(error)) from None
+        raise ValueError(_told(error)) from None
+
+
+def _told(error: Exception) -> str:
+    """What msgspec says, in the same words whichever version of it does."""
+    text = str(error)
+    return next((words for theirs, words in _OUR_WORDS if theirs in text), text)
 
 
 def check_json(text: bytes, *, levels: int = MAX_DEPTH) -> None:
@@ -153,19 +164,27 @@ def check_json(text: bytes, *, levels: int = MAX_DEPTH) -> None:
 
     Raises ValueError where it is not UTF-8, nests deeper than `levels` or has numbers longer than MAX_DIGITS.
     """
-    try:
-        text.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"it is not UTF-8: {error.reason} at byte {error.start}") from None
+    if not text.isascii():
+        try:
+            text.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"it is not UTF-8: {error.reason} at byte {error.start}") from None
     _check_depth(text, levels)
-    if len(text) > MAX_DIGITS and _LONG_DIGITS.search(text) is not None:
+    if len(text) > MAX_DIGITS and _LONG_DIGITS in text.translate(_ALIKE):
         decode_json(text)  # the digits may be in a string, where they are harmless
 
 
 def _check_depth(text: bytes, levels: int) -> None:
-    if text.count(b"[") + text.count(b"{") <= levels:
+    if len(text) - len(text.replace(b"[", b"").replace(b"{", b"")) <= levels:  # at a quarter of the cost of `count`
         return
-    brackets = _STRING.sub(b"", text).translate(None, _NOT_BRACKETS)
+    if b"\\" in text:  # which is in strings only, as all quotes then are
+        text = text.replace(b"\\\\", b"").replace(b'\\"', b"")
+    brackets = b"".join(text.split(b'"')[::2]).translate(_ALIKE, _NOT_BRACKETS)
+    for _ in range(_USUAL_DEPTH):
+        if not brackets:
+            return
+        brackets = brackets.replace(b"[]", b"")  # the innermost of each
+        levels -= 1
     opened = accumulate(brackets.translate(_ONE_PER_OPENING))
     closed = accumulate(brackets.translate(_ONE_PER_CLOSING))
     if max(map(sub, opened, closed), default=0) > levels:
@@ -183,8 +202,8 @@ def encode_json(value: object, *, sort: bool = False) -> bytes:
         raise ValueError(f"arrays and objects nest deeper than {MAX_DEPTH}, or in a circle") from None
     except UnicodeEncodeError as error:
         raise ValueError(f"a string is not Unicode text: {error.reason}") from None
-    except (TypeError, OverflowError, msgspec.MsgspecError) as error:
-        raise ValueError(str(error)) from None
+    except (TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:
+        raise ValueError(_told(error)) from None
     if b"null" in text or b"NaN" in text or b"Infinity" in text:
         _refuse_unbounded(value)
     _check_depth(text, MAX_DEPTH)

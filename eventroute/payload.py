@@ -22,6 +22,7 @@ __all__ = [
     "codec_of",
     "kind_of",
     "natural_type",
+    "payload_kind",
     "payload_member",
     "payload_of",
     "payload_of_body",
@@ -136,6 +137,15 @@ def payload_of_members(data: msgspec.Raw | None, data_base64: msgspec.Raw | None
             where="data",
         )
     return payload_of(value, content_type)
+
+
+def payload_kind(payload: Payload) -> Kind:
+    """What a payload is."""
+    if isinstance(payload, msgspec.Raw):
+        return Kind.JSON
+    if isinstance(payload, str):
+        return Kind.TEXT
+    return Kind.NONE if payload is None else Kind.BINARY
 
 
 def payload_member(payload: Payload) -> bytes:

@@ -6,12 +6,12 @@ import logging
 from collections import deque
 from collections.abc import Sequence
 from hashlib import blake2b
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, cast, overload
 from uuid import uuid4
 
 from eventroute.clock import Clock
 from eventroute.errors import InvalidEvent, StorageClosed, StorageError, StorageFull
-from eventroute.event import Event
+from eventroute.event import Event, is_timed
 from eventroute.hooks import Hooks, Published
 from eventroute.storage.base import Delayed, Storage
 from eventroute.timing import deliver_after, expiry
@@ -95,9 +95,11 @@ class Publishing:
     ) -> list[int | None]:
         now = self._clock.time()
         batch = [encode(event, now, self._max_event_bytes) for event in events]
-        ready = [each for each in batch if isinstance(each, bytes)]
         delayed = [each for each in batch if isinstance(each, Delayed)]
-        identities = Identities([event for event, each in zip(events, batch, strict=True) if isinstance(each, bytes)])
+        ready = [each for each in batch if isinstance(each, bytes)] if delayed else cast("list[bytes]", batch)
+        identities = Identities(
+            [event for event, each in zip(events, batch, strict=True) if isinstance(each, bytes)] if delayed else events
+        )
         for attempt in range(1, APPEND_TRIES + 1):
             try:
                 offsets = await self._storage.append(
@@ -111,6 +113,8 @@ class Publishing:
                 _log.warning("bus %s: an append failed, it is repeated: %s", bus, error)
                 await self._clock.sleep(0.05 * attempt)
             else:
+                if not delayed:
+                    return list(offsets)
                 told = iter(offsets)
                 return [next(told) if isinstance(each, bytes) else None for each in batch]
         raise AssertionError("unreachable")
@@ -118,8 +122,10 @@ class Publishing:
 
 def encode(event: Event, now: float, max_event_bytes: int) -> bytes | Delayed:
     """The event as it is stored; a time that has come already is no delay. Raises InvalidEvent."""
-    due = deliver_after(event)
-    expiry(event)  # raises where it is no time
+    due = None
+    if is_timed(event):
+        due = deliver_after(event)
+        expiry(event)  # raises where it is no time
     raw = event.to_json()
     if len(raw) > max_event_bytes:
         raise InvalidEvent(

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Self
 
 import anyio
 from anyio.abc import TaskGroup
+from anyio.lowlevel import checkpoint
 from msgspec.json import decode
 
 from eventroute.buses import Buses
 from eventroute.clock import Clock, SystemClock
+from eventroute.definitions import Vocabulary, compile_subscription, definition_of
 from eventroute.errors import InvalidSubscription, StorageClosed, StorageError, UnknownBus
 from eventroute.event import Event
 from eventroute.filters.explain import Explanation
@@ -32,10 +34,13 @@ from eventroute.push.sinks.letters import bus_of_letters, check_letters
 from eventroute.push.sinks.pull import Pull, PullSinks
 from eventroute.push.sinks.registry import SinkRegistry
 from eventroute.retaining import Retaining
-from eventroute.routing import Table, Vocabulary, compile_subscription, definition_of
-from eventroute.stats import Here, Lag, SubscriptionStats, subscription_stats
+from eventroute.routing import Table
+from eventroute.stats import Here, Lag, Standing, SubscriptionStats, look
 from eventroute.storage.base import Storage, StoredSubscription
 from eventroute.subscription import Subscription
+from eventroute.tracing.finding import Finding
+from eventroute.tracing.history import AttemptHistory
+from eventroute.tracing.views import Views
 from eventroute.transform import Command
 
 if TYPE_CHECKING:
@@ -49,7 +54,7 @@ LOOK_EVERY = 1.0
 """How often a router looks for buses that others have made, in seconds."""
 
 
-class Router(Buses, Keeping):
+class Router(Buses, Keeping, Finding):
     """Keeps events and pushes them to their subscriptions while its `async with` block is open.
 
     Leaving the block stops claiming, lets attempts in flight end within `grace` seconds (default: the largest timeout
@@ -59,7 +64,8 @@ class Router(Buses, Keeping):
     With `push=False` it publishes and manages only: it takes no events away and fires no timers. `dialects` are filter
     dialects of the application and `commands` its pipeline commands, by name; `sinks` are sink providers for further
     URL schemes; `http` says which addresses may be sent to over HTTP, and how; `lease` is how many seconds this process
-    may be silent before others take over its work. `hooks` are told what happens. A router serves one event loop.
+    may be silent before others take over its work. `hooks` are told what happens; what an
+    `AttemptHistory` among them remembers, `trace` tells. A router serves one event loop.
     """
 
     def __init__(  # noqa: PLR0913 - settings, each of its own and by keyword
@@ -89,10 +95,13 @@ class Router(Buses, Keeping):
         self._http = HttpSettings() if http is None else http
         self._lease = lease
         self._grace = grace
+        hooks = tuple(hooks)
         self._hooks = Hooks(hooks)
+        self._history = next((hook for hook in hooks if isinstance(hook, AttemptHistory)), AttemptHistory())
         self._publishing = Publishing(storage, self._clock, self._hooks, max_event_bytes=max_event_bytes)
         self._schedulers: dict[str, Scheduler] = {}
         self._tables: dict[str, Table] = {}
+        self._views = Views(self._words, self._tables)
         self._tasks: TaskGroup | None = None
         self._moved = anyio.Event()
 
@@ -140,6 +149,7 @@ class Router(Buses, Keeping):
                 self.clean = all(scheduler.clean for scheduler in self._schedulers.values())
                 self._schedulers.clear()
                 self._tables.clear()
+                self._views.clear()
                 await self._registry.aclose()
                 await self.storage.aclose()
 
@@ -323,7 +333,8 @@ class Router(Buses, Keeping):
         """Wait until every event that is in the log now is delivered, dead-lettered or expired, for each subscription.
 
         Waits for retries. Not for subscriptions that are paused or whose function no process here holds, nor for
-        keys that a dead letter holds, and returns how many deliveries are so held.
+        keys that a dead letter holds, and returns how many deliveries are so held. (What a process that died had in
+        hand of a paused subscription counts, since nobody knows what had become of it.)
         """
         self._check_open()
         watches = []
@@ -358,10 +369,15 @@ class Router(Buses, Keeping):
 
     async def stats(self, bus: str = "default") -> list[SubscriptionStats]:
         """How far each subscription of a bus is and how it fares, sorted by id. Raises UnknownBus."""
+        return await (await self.standing(bus)).stats()
+
+    async def standing(self, bus: str = "default") -> Standing:
+        """How the subscriptions of a bus fare at this moment, to be asked of some of very many. Raises UnknownBus."""
         self._check_open()
+        await checkpoint()  # an attempt that asks, where no storage waits, has what came of those before it told now
         scheduler = self._schedulers.get(bus)
         here = Here() if scheduler is None else Here(scheduler.lanes, scheduler.forward_errors)
-        return await subscription_stats(self.storage, bus, self._clock.time(), here)
+        return await look(self.storage, self._views, bus, self._clock.time(), here)
 
     async def explain(self, event: BaseCloudEvent, bus: str = "default") -> dict[str, Explanation]:
         """For each subscription of a bus, by id, whether its filters match an event, and why or why not.

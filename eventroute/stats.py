@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+import heapq
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Final, Literal
 
 from attrs import Factory, asdict, frozen
 
 from eventroute.clock import Clock
 from eventroute.errors import DamagedEvent, StorageClosed, StorageError, UnknownBus
-from eventroute.hooks import Hooks, Lagging
+from eventroute.hooks import CaughtUp, Hooks, Lagging
 from eventroute.push.lane import Lane
 from eventroute.routing import Table
-from eventroute.storage.base import Reader, Storage, StoredSubscription
+from eventroute.storage.base import LIVE, BusInfo, Changes, Reader, Storage, WaitingSummary
+from eventroute.tracing.views import View, Views
 
-__all__ = ["LAGGING_AFTER", "Lag", "SubscriptionStats", "subscription_stats"]
+__all__ = ["LAGGING_AFTER", "Lag", "Standing", "SubscriptionStats", "look"]
 
 LAGGING_AFTER = 60.0
 """How far behind a subscription has to be to be told of as lagging, in seconds."""
+
+TICK = 1e-6
+"""What storages tell times apart by, in seconds."""
 
 LOOK_EVERY = 10.0
 """How often it is looked for subscriptions that lag, in seconds."""
@@ -92,48 +98,159 @@ class SubscriptionStats:
         return asdict(self)
 
 
-async def subscription_stats(storage: Storage, bus: str, now: float, here: Here) -> list[SubscriptionStats]:
-    """The stats of all subscriptions of a bus, sorted by id; `now` is the storage's time. Raises UnknownBus."""
-    known = [stored for stored in (await storage.changes(bus, 0)).subscriptions if not stored.removed]
-    readers = {reader.name: reader for reader in await storage.readers(bus)}
-    end = (await storage.bounds(bus)).end
-    waiting = {summary.subscription: summary for summary in await storage.waiting(bus)}
-    dead: dict[str, int] = {}
-    for (subscription, _), count in (await storage.count_dead_letters(bus)).items():
-        dead[subscription] = dead.get(subscription, 0) + count
-    forwards = {each.subscription: each.count for each in await storage.forwards(bus)}
-    dropped = {lost.subscription: lost.letters for lost in (await storage.describe_bus(bus)).lost}
-    broken = {state.subscription for state in await storage.breakers(bus) if state.opened is not None}
-    positions = {stored.id: _position(stored, readers, end) for stored in known}
-    ages = {position: await _age(storage, bus, position, end, now) for position in set(positions.values())}
-    found = []
-    for stored in sorted(known, key=lambda one: one.id):
-        summary, position = waiting.get(stored.id), positions[stored.id]
-        known_here = ({"breaker": "open"} if stored.id in broken else {}) | here.of(stored.id)
-        found.append(
-            SubscriptionStats(
-                subscription=stored.id,
-                bus=bus,
-                paused=stored.paused,
-                reader=stored.reader,
-                position=position,
-                behind=end - position,
-                behind_seconds=ages[position],
-                waiting=0 if summary is None else summary.count,
-                next_due=None if summary is None else summary.next_due,
-                dead_letters=dead.get(stored.id, 0),
-                stuck=0 if summary is None else summary.stuck,
-                forwarding=forwards.get(stored.id, 0),
-                dead_letters_dropped=dropped.get(stored.id, 0),
-                **known_here,
-            )
+class Standing:
+    """How the subscriptions of a bus fare at one moment, worked out for those that are asked for: there may be very
+    many, of most of which nothing but their position is to be told.
+    """
+
+    def __init__(  # noqa: PLR0913 - what was read, each of its own
+        self,
+        info: BusInfo,
+        storage: Storage,
+        view: View,
+        *,
+        now: float,
+        late: int = 0,
+        readers: Iterable[Reader] = (),
+        waiting: Iterable[WaitingSummary] = (),
+        dead: Mapping[str, int] | None = None,
+        forwards: Mapping[str, int] | None = None,
+        broken: Collection[str] = (),
+        here: Here | None = None,
+    ) -> None:
+        self.names: Final = view.names
+        """The ids of all, sorted."""
+        self.info: Final = info
+        """The bus at that moment."""
+        self._bus = info.name
+        self._storage = storage
+        self._members = view.members
+        self._now = now
+        self._end = info.bounds.end
+        self._late = min(late, self._end)
+        self._readers = {reader.name: reader for reader in readers}
+        self._waiting = {summary.subscription: summary for summary in waiting}
+        self._dead = dead or {}
+        self._forwards = forwards or {}
+        self._dropped = {lost.subscription: lost.letters for lost in info.lost if lost.letters}
+        self._broken = frozenset(broken)
+        self._here = here or Here()
+
+    def behind(self, subscription: str) -> int:
+        """How many events of the log are at its position or later."""
+        return self._end - self._position(subscription)
+
+    def lags(self, subscription: str) -> bool:
+        """Whether the first event at its position or later was appended 60 seconds ago or more."""
+        return self._position(subscription) < self._late
+
+    def is_paused(self, subscription: str) -> bool:
+        """Whether it is paused."""
+        return self._members[subscription].paused is not None
+
+    def waits(self, subscription: str) -> int:
+        """How many of its deliveries wait."""
+        summary = self._waiting.get(subscription)
+        return 0 if summary is None else summary.count
+
+    def dead_letters(self, subscription: str) -> int:
+        """How many dead letters it has."""
+        return self._dead.get(subscription, 0)
+
+    def remarkable(self) -> list[str]:
+        """Those of which there is more to be told than their position. Sorted by id. All others are well, but for
+        lagging (see `late`).
+        """
+        told = {*self._waiting, *self._dead, *self._forwards, *self._dropped, *self._broken, *self._here.forward_errors}
+        told |= {name for name, lane in self._here.lanes.items() if lane.circuit.is_open}
+        members = self._members
+        return [name for name in self.names if name in told or members[name].paused is not None]
+
+    def late(self) -> list[str]:
+        """Those that lag (see `lags`), sorted by id."""
+        readers = {reader.name for reader in self._readers.values() if reader.position < self._late}
+        return [name for name in self.names if self._members[name].reader in readers] if readers else []
+
+    def own_lags(self, most: int) -> tuple[int, dict[str, int]]:
+        """How many events the live reader is behind, and those of the subscriptions with a reader of their own that are
+        behind: at most so many, the furthest.
+        """
+        live = self._readers.get(LIVE)
+        lags = {
+            reader.subscription: self._end - reader.position
+            for reader in self._readers.values()
+            if reader.subscription is not None and reader.until is None and reader.position < self._end
+        }
+        furthest = heapq.nlargest(most, lags, key=lags.__getitem__)
+        return max(self._end - live.position, 0) if live is not None else 0, {name: lags[name] for name in furthest}
+
+    def is_live(self, subscription: str) -> bool:
+        """Whether the live reader serves it."""
+        return self._members[subscription].reader == LIVE
+
+    def brief(self, subscription: str) -> SubscriptionStats:
+        """The stats of one, without a look into the log: `behind_seconds` is 60 where it is that or more, else 0."""
+        return self._stats(subscription, LAGGING_AFTER if self.lags(subscription) else 0.0)
+
+    async def stats(self, subscriptions: Iterable[str] | None = None) -> list[SubscriptionStats]:
+        """The stats of some subscriptions, or of all; those that there are, in their order."""
+        names = self.names if subscriptions is None else [name for name in subscriptions if name in self._members]
+        positions = {self._position(name) for name in names}
+        ages = {
+            position: await _age(self._storage, self._bus, position, self._end, self._now) for position in positions
+        }
+        return [self._stats(name, ages[self._position(name)]) for name in names]
+
+    def _position(self, subscription: str) -> int:
+        reader = self._readers.get(self._members[subscription].reader or "")
+        return self._end if reader is None else min(reader.position, self._end)  # it may have gone meanwhile
+
+    def _stats(self, subscription: str, age: float) -> SubscriptionStats:
+        member, summary = self._members[subscription], self._waiting.get(subscription)
+        position = self._position(subscription)
+        known_here = ({"breaker": "open"} if subscription in self._broken else {}) | self._here.of(subscription)
+        return SubscriptionStats(
+            subscription=subscription,
+            bus=self._bus,
+            paused=member.paused,
+            reader=member.reader or LIVE,
+            position=position,
+            behind=self._end - position,
+            behind_seconds=age,
+            waiting=0 if summary is None else summary.count,
+            next_due=None if summary is None else summary.next_due,
+            dead_letters=self._dead.get(subscription, 0),
+            stuck=0 if summary is None else summary.stuck,
+            forwarding=self._forwards.get(subscription, 0),
+            dead_letters_dropped=self._dropped.get(subscription, 0),
+            **known_here,
         )
-    return found
 
 
-def _position(stored: StoredSubscription, readers: Mapping[str, Reader], end: int) -> int:
-    reader = readers.get(stored.reader)  # it may have gone since the subscription was read
-    return end if reader is None else min(reader.position, end)
+async def look(storage: Storage, views: Views, bus: str, now: float, here: Here) -> Standing:
+    """How the subscriptions of a bus fare; `now` is the storage's time. Raises UnknownBus."""
+
+    async def read(after: int) -> Changes:
+        return await storage.changes(bus, after)
+
+    _, view = await views.look(bus, read, lambda changes: changes)
+    readers = await storage.readers(bus)
+    dead: Counter[str] = Counter()
+    for (subscription, _), count in (await storage.count_dead_letters(bus)).items():
+        dead[subscription] += count
+    return Standing(
+        await storage.describe_bus(bus),
+        storage,
+        view,
+        now=now,
+        late=await storage.offset_at(bus, now - LAGGING_AFTER + TICK),
+        readers=readers,
+        waiting=await storage.waiting(bus),
+        dead=dead,
+        forwards={each.subscription: each.count for each in await storage.forwards(bus)},
+        broken=[state.subscription for state in await storage.breakers(bus) if state.opened is not None],
+        here=here,
+    )
 
 
 async def _age(storage: Storage, bus: str, position: int, end: int, now: float) -> float:
@@ -158,6 +275,7 @@ class Lag:
         self._clock = clock
         self._hooks = hooks
         self._table = table
+        self._late: set[str] = set()
 
     async def run(self) -> None:
         """Run until cancelled, or until the bus is gone or the storage closed."""
@@ -178,6 +296,9 @@ class Lag:
             age = await _age(storage, bus, reader.position, end, self._clock.time())
             if age >= LAGGING_AFTER:
                 late.update(dict.fromkeys(self._table.behind(reader.name), (end - reader.position, age)))
+        for subscription in sorted(self._late - late.keys()):
+            self._hooks.tell(CaughtUp(bus, subscription))
+        self._late = {*late}
         if not late:
             return
         waiting = {summary.subscription: summary.count for summary in await storage.waiting(bus)}

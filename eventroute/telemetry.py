@@ -10,6 +10,7 @@ from attrs import asdict
 from eventroute.event import Event
 from eventroute.hooks import (
     Attempted,
+    CaughtUp,
     DeadLettered,
     DeadLetterForwarded,
     DeadLetterHeldUp,
@@ -39,7 +40,8 @@ class OpenTelemetry:
     Metrics, each with `bus` and most with `subscription`: `eventroute.published`, `eventroute.delivered` and
     `eventroute.dead_lettered` (events), `eventroute.dead_letters.forwarded`, `eventroute.dead_letters.held_up` and
     `eventroute.dead_letters.dropped`, `eventroute.attempts` (with `outcome` and `reason`),
-    `eventroute.attempt.duration` (seconds), `eventroute.lag` (seconds, of those that lag).
+    `eventroute.attempt.duration` (seconds), `eventroute.lag` (seconds, of those that lag by more than a minute, and 0
+    once they do not).
 
     A span an attempt, named `send SUBSCRIPTION`, that begins and ends with it. Its parent is the span that the event
     names in `traceparent` and `tracestate` (CloudEvents distributed tracing extension), so that it stands in the trace
@@ -87,8 +89,8 @@ class OpenTelemetry:
                 self._held_up.add(1, _whose(happening))
             case DeadLettersDropped():
                 self._dropped.add(happening.letters, {**_whose(happening), "reason": happening.reason})
-            case Lagging():
-                self._lag.set(happening.seconds, _whose(happening))
+            case Lagging() | CaughtUp():
+                self._lag.set(happening.seconds if isinstance(happening, Lagging) else 0, _whose(happening))
             case Matched() | Paused():
                 pass
 
@@ -136,7 +138,14 @@ class OpenTelemetry:
 
 
 _OfSubscription: TypeAlias = (
-    Attempted | Settled | DeadLettered | DeadLetterForwarded | DeadLetterHeldUp | DeadLettersDropped | Lagging
+    Attempted
+    | Settled
+    | DeadLettered
+    | DeadLetterForwarded
+    | DeadLetterHeldUp
+    | DeadLettersDropped
+    | Lagging
+    | CaughtUp
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-__all__ = ["format_timestamp", "parse_timestamp"]
+__all__ = ["format_timestamp", "parse_timestamp", "rfc3339"]
 
 _rfc3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:(?:[0-5][0-9]|(60))(?:\.[0-9]+)?"
@@ -36,3 +36,8 @@ def format_timestamp(moment: datetime) -> str:
         moment = moment.astimezone(UTC)  # RFC 3339 has no offset of less than a minute
     text = moment.isoformat()
     return text[:-6] + "Z" if text.endswith("+00:00") else text
+
+
+def rfc3339(seconds: float | None) -> str | None:
+    """Seconds since the epoch as RFC 3339 text in UTC; None stays None."""
+    return None if seconds is None else format_timestamp(datetime.fromtimestamp(seconds, UTC))

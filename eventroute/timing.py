@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+from eventroute.attributes import DELIVER_AFTER, EXPIRY
 from eventroute.errors import InvalidEvent
 from eventroute.event import Event
 from eventroute.timestamps import parse_timestamp
 
-__all__ = ["DELIVER_AFTER", "EXPIRY", "deliver_after", "expiry"]
+__all__ = ["deliver_after", "expiry"]
 
-DELIVER_AFTER = ("deliverafter", "xvanusdeliverytime")
-"""The attribute that delays an event, and its alias."""
-
-EXPIRY = "expirytime"
-"""The attribute behind whose time nobody wants the event any more (CloudEvents extension)."""
+_DELAYS = frozenset(DELIVER_AFTER)
 
 
 def deliver_after(event: Event) -> float | None:
@@ -20,7 +17,7 @@ def deliver_after(event: Event) -> float | None:
 
     Raises InvalidEvent where it is no RFC 3339 time, or attribute and alias disagree.
     """
-    if not any(name in event.attributes for name in DELIVER_AFTER):
+    if _DELAYS.isdisjoint(event.attributes):
         return None
     named = {name: moment for name in DELIVER_AFTER if (moment := _moment(event, name)) is not None}
     if len(set(named.values())) > 1:

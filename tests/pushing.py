@@ -6,9 +6,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from eventroute.clock import Clock
 from eventroute.event import Event
+from eventroute.push.policy import DeliveryPolicy
 from eventroute.router import Router
 from eventroute.subscription import Subscription
 from eventroute.testing.clock import VirtualClock
@@ -33,6 +35,21 @@ class Sink:
             await self.clock.sleep(step)
         self.got.append(event.id)
         self.events.append(event)
+
+
+class FakeProvider:
+    """The part of a provider of `fake:` sinks that is the same for all that tests make up."""
+
+    schemes: frozenset[str] = frozenset({"fake"})
+
+    async def open(self) -> None:
+        await checkpoint()
+
+    async def aclose(self) -> None:
+        await checkpoint()
+
+    def check(self, address: str, policy: DeliveryPolicy) -> None:
+        """Any address will do."""
 
 
 def events(*ids: Any, type: str = "order", **more: Any) -> list[Event]:

@@ -13,6 +13,7 @@ import pytest
 from eventroute.buses import LoggedEvent
 from eventroute.errors import (
     BusExists,
+    DamagedEvent,
     InvalidConfiguration,
     InvalidSubscription,
     OffsetTrimmed,
@@ -26,6 +27,7 @@ from eventroute.router import Router
 from eventroute.storage.base import BusSettings, Retention
 from eventroute.storage.memory import MemoryStorage
 from eventroute.testing.clock import VirtualClock
+from eventroute.testing.storage.log import put
 from tests.pushing import Sink, events, idle, settle, to
 
 pytestmark = pytest.mark.anyio
@@ -237,6 +239,23 @@ async def test_events_are_read_one_by_one(log: Router, clock: VirtualClock) -> N
 async def test_many_events_are_read_by_pages(log: Router) -> None:
     await log.publish(*events(*range(1_234)))
     assert await ids(log.events()) == [str(number) for number in range(1_234)]
+
+
+async def test_what_is_no_event_is_told_by_its_offset(log: Router) -> None:
+    await log.publish(*events("a"))
+    await put(log.storage, b'{"specversion": "1.0"}')
+    await log.publish(*events("c"))
+    assert [logged.event.id for logged in await log.read()] == ["a"]
+    with pytest.raises(
+        DamagedEvent, match="the event 2 of the bus 'default' is damaged: it is no CloudEvent: "
+    ) as read:
+        await log.read(start=2)
+    assert (read.value.bus, read.value.offset) == ("default", 2)
+    found = log.events()
+    assert (await anext(found)).event.id == "a"
+    with pytest.raises(DamagedEvent, match="read on from offset 3"):
+        await anext(found)
+    assert await ids(log.events(start=3)) == ["c"]
 
 
 async def test_a_log_is_followed_as_it_grows(log: Router, clock: VirtualClock) -> None:

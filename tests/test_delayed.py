@@ -9,8 +9,8 @@ import pytest
 
 from eventroute.errors import InvalidEvent, Retry, StorageError, UnknownBus
 from eventroute.event import Event
-from eventroute.push.backoff import Backoff
 from eventroute.push.policy import DeliveryPolicy
+from eventroute.push.policy.backoff import Backoff
 from eventroute.router import Router
 from eventroute.storage.base import Fired
 from eventroute.storage.memory import MemoryStorage

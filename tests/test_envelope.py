@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,11 +15,13 @@ from eventroute.testing.strategies.events import CORE, attribute_names, attribut
 members = st.dictionaries(attribute_names | st.sampled_from([*CORE, "data", "data_base64"]), json_values(), max_size=4)
 
 
-@given(attribute_sets(), members)
-def test_attributes_are_decoded_and_data_is_not(attributes: dict[str, Any], more: dict[str, Any]) -> None:
+@given(attribute_sets(), members, st.sampled_from([(",", ":"), (", ", ": ")]))
+def test_attributes_are_decoded_and_data_is_not(
+    attributes: dict[str, Any], more: dict[str, Any], separators: tuple[str, str]
+) -> None:
     """Whether there are extensions, nulls, and wrong types, or not."""
     document = {**attributes, **more}
-    opened, *data = open_envelope(json.dumps(document).encode())
+    opened, *data = open_envelope(json.dumps(document, separators=separators).encode())
     assert [None if part is None else json.loads(bytes(part)) for part in data] == [
         document.pop("data", None),
         document.pop("data_base64", None),
@@ -37,6 +40,38 @@ def test_what_came_before_makes_no_difference(events: list[dict[str, Any]]) -> N
     there = [list(open_envelope(document)[0]) for document in documents]
     back = [list(open_envelope(document)[0]) for document in reversed(documents)]
     assert there == back[::-1]
+
+
+def test_members_are_taken_apart_one_by_one_only_where_they_must_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eventroute.envelope._take_apart", None)
+    attributes, data, data_base64 = open_envelope(b'{"id":"1","x":2,"y":null,"data":{"a":[]}}')
+    assert (attributes, data, data_base64) == ({"id": "1", "x": 2}, msgspec.Raw(b'{"a":[]}'), None)
+    assert open_envelope(b'{"id":"1","x":2}') == ({"id": "1", "x": 2}, None, None)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b'{"id":"1","data":1,"data":{"data":2}}',
+        b'{"data":1,"id":"1","data":2}',
+        b'{"id":"1","data":null,"data":2}',
+        b'{"id":"1","data":2,"data":null}',
+        b'{"data":1,"x":{"y":0,"data":1}}',
+        b'{"data":"1","x":"\\",\\"data\\":1"}',
+        b'{"id":"1","data":{"a":[1,"data"],"data":{"b":1,"data":{}}}}',
+        b'{"data":{"id":"1","data":2}}',
+        b' {"id":"1" ,"data":2} ',
+        b'{"id":"1","data_base64":"","data":2}',
+        b'{"id":"1","data":2,"data_base64":"Kg=="}',
+        b'{"id":"1", "data" : [ 1 , 2 ] }',
+    ],
+)
+def test_data_is_told_by_json_and_not_by_its_look(document: bytes) -> None:
+    attributes, *data = open_envelope(document)
+    members = json.loads(document)
+    there = [None if part is None else json.loads(bytes(part)) for part in data]
+    assert there == [members.pop("data", None), members.pop("data_base64", None)]
+    assert attributes == {name: value for name, value in members.items() if value is not None}
 
 
 def test_null_is_absent_but_for_data() -> None:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import pickle
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -43,3 +46,16 @@ def test_the_tree_is_drawn_whole() -> None:
         assert name in errors.__doc__
     public = {kind.__name__ for kind in tree(errors.EventrouteError) if kind.__module__ == errors.__name__}
     assert public - {"_Located"} == set(errors.__all__)
+
+
+def test_the_reference_tells_of_each_what_has_happened_and_what_to_do() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "reference" / "errors.md").read_text(encoding="utf-8")
+    told = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if "| `" in line[:3]]
+    assert sorted(row[0].strip("`") for row in told) == sorted(errors.__all__)
+    assert all(row[1] for row in told)
+    assert all(row[2] for row in told if row[0] != "`Verdict`")
+    for name, happened, _ in told:
+        for attribute in re.findall(r"`(\w+)`(?=[^()]*\))", happened):
+            kind = getattr(errors, name.strip("`"))
+            parameters = {one for base in kind.__mro__ for one in inspect.signature(base.__init__).parameters}
+            assert attribute in parameters | {"reason"}

@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import re
 from base64 import b64encode
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -15,11 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventroute.errors import InvalidEvent
-from eventroute.event import Event
+from eventroute.event import Event, may_expire
+from eventroute.event import _taken_apart as taken_apart
 from eventroute.jsontext import same_json
 from eventroute.payload import Kind
 from eventroute.testing.strategies import events, json_values
 from eventroute.testing.strategies.events import attribute_sets, binary_types, json_types, text_types
+from tests.push.lane.test_sending import documents
 
 if TYPE_CHECKING:
     from cloudevents.core.base import BaseCloudEvent
@@ -67,11 +70,61 @@ def test_the_log_gives_back_what_was_put_in(event: Event) -> None:
     assert again.data_bytes == event.data_bytes
 
 
+@given(documents)
+def test_what_is_seen_at_a_glance_is_what_is_there(document: bytes) -> None:
+    """And what is refused is refused at once, not when more of it is asked for."""
+    try:
+        whole = taken_apart(document)
+    except InvalidEvent as error:
+        with pytest.raises(InvalidEvent, match=re.escape(str(error))):
+            Event.from_log(document)
+        return
+    names = ("id", "source", "type", "subject", "time", "datacontenttype", "data_bytes", "wire_type")
+    again = Event.from_log(document)
+    assert may_expire(again) or "expirytime" not in whole.attributes
+    assert [getattr(again, name) for name in names] == [getattr(whole, name) for name in names]
+    assert list(again.attributes.items()) == list(whole.attributes.items())
+    assert [getattr(again, name) for name in names] == [getattr(whole, name) for name in names]
+    assert may_expire(again) == ("expirytime" in whole.attributes)
+
+
+def test_an_ordinary_event_is_not_taken_apart_until_it_is_asked_for_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    event = Event.from_log(document(partitionkey="k", subject="s", data=[1]))
+    with monkeypatch.context() as patch:
+        patch.setattr("eventroute.event.open_envelope", None)
+        assert (event.type, event.subject, event.data, may_expire(event)) == ("t", "s", [1], False)
+    assert event.attributes["partitionkey"] == "k"
+
+
 def test_a_log_that_holds_something_else_is_noticed() -> None:
     with pytest.raises(InvalidEvent, match="the log holds something"):
         Event.from_log(b"\0")
     with pytest.raises(InvalidEvent, match="source: it is missing"):
         Event.from_log(b'{"specversion":"1.0","id":"1","type":"t"}')
+    with pytest.raises(InvalidEvent, match="datacontenttype: it must be a string"):
+        Event.from_log(b'{"specversion":"1.0","id":"1","type":"t","source":"/s","datacontenttype":3,"data":1}')
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        b'"datacontenttype":"text/plain","data":"\xff"',
+        b'"data_base64":"\xff"',
+        b'"data_base64":[' + b"1" * 4_301 + b"]",
+    ],
+)
+def test_a_log_that_holds_data_that_is_none_is_noticed(members: bytes) -> None:
+    with pytest.raises(InvalidEvent, match="the log holds something"):
+        Event.from_log(b'{"specversion":"1.0","id":"1","type":"t","source":"/s",%b}' % members)
+
+
+@pytest.mark.parametrize("data", [b'"\xff"', b"1" * 4_301])
+def test_data_from_a_log_that_cannot_be_decoded_is_said_to_be_so(data: bytes) -> None:
+    event = Event.from_log(b'{"specversion":"1.0","id":"1","type":"t","source":"/s","data":%b}' % data)
+    for _ in range(2):
+        with pytest.raises(InvalidEvent, match="data: it is not JSON"):
+            assert event.data
+    assert event.data_bytes == data
 
 
 @given(events())
@@ -301,7 +354,7 @@ def test_the_callers_things_are_neither_kept_nor_changed(value: Any) -> None:
 def test_it_is_immutable() -> None:
     event = Event(GOOD)
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
-        event.attributes = {}  # type: ignore[misc]
+        event.attributes = {}  # type: ignore[misc, assignment]
     with pytest.raises(TypeError, match="item assignment"):
         event.attributes["id"] = "2"  # type: ignore[index]
     with pytest.raises(AttributeError):

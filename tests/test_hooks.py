@@ -6,7 +6,18 @@ import pytest
 
 from eventroute.errors import Reject
 from eventroute.event import Event
-from eventroute.hooks import Attempted, DeadLettered, Happening, Hooks, Lagging, Matched, Paused, Published, Settled
+from eventroute.hooks import (
+    Attempted,
+    CaughtUp,
+    DeadLettered,
+    Happening,
+    Hooks,
+    Lagging,
+    Matched,
+    Paused,
+    Published,
+    Settled,
+)
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.router import Router
 from eventroute.storage.base import Changes
@@ -72,10 +83,13 @@ async def test_hooks_are_told_of_each_step(clock: VirtualClock) -> None:
 
 async def test_who_lags_is_told_of_as_long_as_it_does(clock: VirtualClock) -> None:
     told: list[Lagging] = []
+    caught_up: list[CaughtUp] = []
 
     def listen(happening: Happening) -> None:
         if isinstance(happening, Lagging):
             told.append(happening)
+        if isinstance(happening, CaughtUp):
+            caught_up.append(happening)
 
     async with Router(MemoryStorage(clock), clock=clock, hooks=[listen]) as router:
         # Nobody here reaches the sink of the one, so its own reader stays where it is; the other keeps up.
@@ -86,10 +100,12 @@ async def test_who_lags_is_told_of_as_long_as_it_does(clock: VirtualClock) -> No
         await clock.advance(20)
         assert [(one.subscription, one.events) for one in told] == [("stuck", 2)] * len(told)
         assert 60 <= told[0].seconds <= 75
+        assert caught_up == []
         await router.pause("stuck")
         seen = len(told)
         await clock.advance(60)
         assert len(told) == seen  # its owner knows
+        assert caught_up == [CaughtUp("default", "stuck")]
 
 
 async def test_to_tell_who_lags_not_all_subscriptions_are_read(clock: VirtualClock) -> None:

@@ -118,6 +118,24 @@ def test_nesting_up_to_the_bound(depth: int) -> None:
     assert encode_json(decode_json(nested(depth))) == nested(depth)
 
 
+@given(
+    st.integers(1, 12) | st.integers(MAX_DEPTH - 2, MAX_DEPTH + 2),
+    st.lists(st.text(alphabet='"\\[]{}\n\u00e9'), max_size=4),
+    st.lists(st.integers(0, 12), max_size=4),
+    st.booleans(),
+)
+def test_only_how_deep_it_nests_counts(depth: int, texts: list[str], others: list[int], ascii_only: bool) -> None:
+    """Not how much stands beside it, nor brackets, quotes and backslashes in strings."""
+    beside = ",".join([*map(json.dumps, texts), *(nested(level).decode() for level in others), *["[]"] * 2 * MAX_DEPTH])
+    names = json.dumps({text: [1] for text in texts}, ensure_ascii=ascii_only)
+    text = f"[{beside},{names},{nested(depth - 1, names).decode()}]".encode()
+    if depth + (2 if texts else 1) > MAX_DEPTH:
+        with pytest.raises(ValueError, match="deeper"):
+            check_json(text)
+    else:
+        check_json(text)
+
+
 @pytest.mark.parametrize("depth", [MAX_DEPTH + 1, 1000, 100_000])
 def test_nesting_beyond_the_bound_is_refused(depth: int) -> None:
     with pytest.raises(ValueError, match="nest deeper than 128"):

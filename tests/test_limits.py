@@ -11,7 +11,7 @@ from attrs import define, field
 
 from eventroute.event import Event
 from eventroute.push.policy import DeliveryPolicy
-from eventroute.push.rate import Rate
+from eventroute.push.policy.rate import Rate
 from eventroute.router import Router
 from eventroute.storage.memory import MemoryStorage
 from eventroute.subscription import Subscription

@@ -12,8 +12,8 @@ from attrs import define, field
 
 from eventroute.errors import InvalidSubscription, Reject, Retry
 from eventroute.event import Event
-from eventroute.push.backoff import Backoff
 from eventroute.push.policy import DeliveryPolicy
+from eventroute.push.policy.backoff import Backoff
 from eventroute.router import Router
 from eventroute.storage.memory import MemoryStorage
 from eventroute.subscription import Subscription
@@ -156,12 +156,13 @@ async def test_a_stuck_key_fills_its_rows_and_reading_stops(clock: VirtualClock)
     assert receiver.by_key() == {"a": list(range(1, 40)), "b": [1]}
 
 
-async def test_two_processes_share_the_work_and_keep_the_order(clock: VirtualClock) -> None:
+@pytest.mark.parametrize("processes", [2, 4])
+async def test_processes_share_the_work_at_once_and_keep_the_order(clock: VirtualClock, processes: int) -> None:
     receiver = Receiver(clock, seconds=0.05)
     storage = MemoryStorage(clock)
     names = [f"{key}{number}" for number in range(20) for key in "abcdefgh"]
     async with AsyncExitStack() as stack:
-        routers = [await stack.enter_async_context(Router(storage, clock=clock)) for _ in "12"]
+        routers = [await stack.enter_async_context(Router(storage, clock=clock)) for _ in range(processes)]
         for process, router in enumerate(routers):
             await subscribed(router, receiver, ordered(concurrency=1), f"p{process}")
         await clock.advance(1.0)
@@ -171,9 +172,9 @@ async def test_two_processes_share_the_work_and_keep_the_order(clock: VirtualClo
         took = clock.monotonic() - began
     assert receiver.by_key() == {key: list(range(20)) for key in "abcdefgh"}
     assert len(receiver.began) == len(names)
-    shares = [sum(process == name for process in receiver.by.values()) for name in ("p0", "p1")]
-    assert min(shares) > 40, shares
-    assert took < 160 * 0.05 * 0.7
+    shares = [sum(process == f"p{number}" for process in receiver.by.values()) for number in range(processes)]
+    assert min(shares) > 0.7 * len(names) / processes, shares
+    assert took < len(names) * 0.05 / processes + 0.3
 
 
 async def test_who_takes_over_goes_on_with_the_oldest(clock: VirtualClock) -> None:

@@ -26,9 +26,12 @@ NOT_AT_IMPORT = {
     "aiohttp",
     "click",
     "cloudevents",
+    "h11",
     "hypothesis",
+    "jinja2",
     "jsonpath_ng",
     "lark",
+    "nats",
     "psycopg",
     "pytest",
     "re2",
@@ -45,6 +48,11 @@ UNKNOWN_TO = {
     "filters": {"storage", "transform", "push", *ABOVE},
     "transform": {"storage", "filters", "push", *ABOVE},
     "push": {"filters", "transform", *ABOVE},
+}
+UNKNOWN_INSIDE_PUSH = {
+    "policy": {"sinks", "lane", "worker"},
+    "sinks": {"lane", "worker"},
+    "lane": {"worker"},
 }
 
 
@@ -111,6 +119,14 @@ def test_modules_import_in_one_direction() -> None:
 def test_layers_know_only_what_lies_below(module: str) -> None:
     known = {layer(name) for name in MODULES[module] if name.startswith("eventroute.")}
     assert not known & UNKNOWN_TO.get(layer(module), set())
+
+
+@pytest.mark.parametrize("part", UNKNOWN_INSIDE_PUSH)
+def test_parts_of_push_know_only_what_lies_below(part: str) -> None:
+    modules = [names for module, names in MODULES.items() if module.startswith(f"eventroute.push.{part}.")]
+    known = {name.split(".")[2] for names in modules for name in names if name.startswith("eventroute.push.")}
+    assert modules
+    assert not known & UNKNOWN_INSIDE_PUSH[part]
 
 
 @pytest.mark.parametrize("file", FILES, ids=map(module_name, FILES))

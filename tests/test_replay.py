@@ -9,8 +9,8 @@ import anyio
 import pytest
 
 from eventroute.errors import InvalidSubscription, Retry, StorageConflict, UnknownSubscription
-from eventroute.push.backoff import Backoff
 from eventroute.push.policy import DeliveryPolicy
+from eventroute.push.policy.backoff import Backoff
 from eventroute.router import Router
 from eventroute.storage.base import LIVE
 from eventroute.storage.memory import MemoryStorage

@@ -11,8 +11,8 @@ import pytest
 
 from eventroute.errors import Reject, StorageError
 from eventroute.hooks import DeadLettersDropped, Happening, Hooks
-from eventroute.push.backoff import Backoff
 from eventroute.push.policy import DeliveryPolicy
+from eventroute.push.policy.backoff import Backoff
 from eventroute.retaining import LOOK_EVERY, STEP, Retaining
 from eventroute.router import Router
 from eventroute.storage.base import Bury, DeadLetter, Retention, Storage, Trimmed

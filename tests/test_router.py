@@ -27,9 +27,9 @@ from eventroute.errors import (
 )
 from eventroute.event import Event
 from eventroute.filters import Filter
-from eventroute.push.backoff import Backoff
-from eventroute.push.breaker import Breaker
 from eventroute.push.policy import DeliveryPolicy
+from eventroute.push.policy.backoff import Backoff
+from eventroute.push.policy.breaker import Breaker
 from eventroute.router import Router
 from eventroute.storage.base import LIVE, Session
 from eventroute.storage.memory import MemoryStorage

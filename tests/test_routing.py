@@ -7,6 +7,13 @@ import msgspec
 import pytest
 from hypothesis import given
 
+from eventroute.definitions import (
+    Vocabulary,
+    compile_subscription,
+    definition_of,
+    document_of,
+    restore_subscription,
+)
 from eventroute.documents import subscription_document
 from eventroute.errors import InvalidFilter, InvalidSubscription
 from eventroute.event import Event
@@ -14,17 +21,10 @@ from eventroute.filters import Filter
 from eventroute.push.sinks.callable import CallableSinks
 from eventroute.push.sinks.http import HttpSinks
 from eventroute.push.sinks.registry import SinkRegistry
-from eventroute.routing import (
-    MANY,
-    Table,
-    Vocabulary,
-    compile_subscription,
-    definition_of,
-    document_of,
-    restore_subscription,
-)
+from eventroute.routing import Table
 from eventroute.storage.base import Changes, Span, StoredSubscription
 from eventroute.subscription import Subscription
+from eventroute.tracing.roster import MANY
 from tests.filters.test_stored import EXPR, SQL, texts
 
 WORDS = Vocabulary()

@@ -14,7 +14,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from eventroute.errors import Reject
 from eventroute.event import Event
-from eventroute.hooks import Attempted, Happening, Lagging, Matched, Paused, Published
+from eventroute.hooks import Attempted, CaughtUp, Happening, Lagging, Matched, Paused, Published
 from eventroute.router import Router
 from eventroute.storage.memory import MemoryStorage
 from eventroute.subscription import Subscription
@@ -101,6 +101,8 @@ def test_who_lags_is_measured() -> None:
     for happening in (Lagging("b", "s", 7, 99.5), Matched("b", "live", 1, 2, 0), Paused("b", "s", "why")):
         seen.hook(happening)
     assert seen.metrics == {"eventroute.lag": {("b", "s"): 99.5}}
+    seen.hook(CaughtUp("b", "s"))
+    assert seen.metrics == {"eventroute.lag": {("b", "s"): 0}}
 
 
 def test_logs_have_the_fields_and_no_event(caplog: pytest.LogCaptureFixture) -> None:

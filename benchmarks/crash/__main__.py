@@ -1,4 +1,8 @@
-"""`python -m benchmarks.crash kill --times 10000`: crash a storage so many times, and say what was wrong after it."""
+"""`python -m benchmarks.crash kill --times 10000`: crash a storage so many times, and say what was wrong after it.
+
+`python -m benchmarks.crash workers --seconds 120 --storage postgresql --restarts 2`: kill a worker each second under
+load, and restart the server.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,8 @@ from benchmarks.crash.disk import DiskLayer
 from benchmarks.crash.kill import MODES, fast_folder, kill
 from benchmarks.crash.power import cut_power
 from benchmarks.crash.work import Tally
+from benchmarks.crash.workers import kill_workers
+from benchmarks.harness import Unavailable
 
 Crash = Callable[[int, int, Path], Tally]
 """Takes how many crashes, a seed and a folder."""
@@ -45,10 +51,17 @@ CRASHES: Mapping[str, Crash] = {"kill": kill_all, "power": power}
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code is 1 where there was a fault."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.crash", description=__doc__)
-    parser.add_argument("crash", choices=CRASHES)
+    parser.add_argument("crash", choices=(*CRASHES, "workers"))
     parser.add_argument("--times", type=int, default=1_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=120.0, help="workers: for how long")
+    parser.add_argument("--every", type=float, default=1.0, help="workers: seconds from one kill to the next")
+    parser.add_argument("--storage", choices=("sqlite", "postgresql"), default="sqlite", help="workers: on which")
+    parser.add_argument("--restarts", type=int, default=0, help="workers: how often the server is restarted")
+    parser.add_argument("--slack", type=float, default=1.0, help="workers: how late progress may be, in seconds")
     options = parser.parse_args(arguments)
+    if options.crash == "workers":
+        return _workers(options)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(dir=fast_folder()) as folder:
         tally = CRASHES[options.crash](options.times, options.seed, Path(folder))
@@ -60,6 +73,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not tally.faults:
         print(f"so the rate of faults is below {300 / tally.crashes:.2g} % (95 %)")
     return 1 if tally.faults else 0
+
+
+def _workers(options: argparse.Namespace) -> int:
+    if options.restarts and options.storage == "sqlite":
+        print("SQLite has no server: --restarts counts for nothing", file=sys.stderr)
+    try:
+        told, judged = kill_workers(
+            options.storage,
+            seconds=options.seconds,
+            every=options.every,
+            restarts=options.restarts,
+            seed=options.seed,
+            slack=options.slack,
+        )
+    except Unavailable as error:
+        print(f"left out: {error}", file=sys.stderr)
+        return 0
+    print(*judged.faults, sep="\n", end="\n" if judged.faults else "")
+    accepted = sum(sent.accepted for sent in told.sent.values())
+    print(
+        f"workers on {options.storage}: {len(told.killed)} kills, {len(told.outages)} restarts,"
+        f" {sum(map(len, told.lost.values()))} leases lost, {accepted} events"
+        f" accepted, {len(told.sent) - accepted} perhaps; {judged}"
+    )
+    return 1 if judged.faults else 0
 
 
 if __name__ == "__main__":

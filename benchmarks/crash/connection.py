@@ -13,14 +13,16 @@ from unittest import mock
 import apsw
 
 from benchmarks.crash.disk import DiskLayer
-from eventroute.storage import sqlite_reader, sqlite_schema, sqlite_writer
+from eventroute.storage.sqlite import reader, schema, writer
 
 # Each commit of a few events may start a checkpoint, as each of some megabytes does on a real disk.
 _PAGES_A_CHECKPOINT = 12.0
 
 
 class Rows(list[Any]):
-    """All rows of a statement."""
+    """All rows of a statement, and how many it has changed."""
+
+    rowcount = -1
 
     def fetchone(self) -> Any:
         return self[0] if self else None
@@ -54,7 +56,9 @@ class Shared:
             if statement == "COMMIT" and self.late:
                 self.owed = statement
                 return Rows()
-            return Rows(self.connection.execute(statement, arguments))
+            rows = Rows(self.connection.execute(statement, arguments))
+            rows.rowcount = self.connection.changes()
+            return rows
 
     @property
     def in_transaction(self) -> bool:
@@ -122,9 +126,9 @@ def storage_on(layer: DiskLayer, rewrite: dict[str, str] | None = None, *, late_
                 opened.append(Shared(layer, path, rewrite or {}, late=late_commit))
         return Connection(opened[-1])
 
-    modules = (sqlite_schema, sqlite_writer, sqlite_reader)
+    modules = (schema, writer, reader)
     patches: list[Any] = [mock.patch.object(module, "connect", connect) for module in modules]
-    patches.append(mock.patch.object(sqlite_writer, "_CHECKPOINT_PAGES", _PAGES_A_CHECKPOINT))
+    patches.append(mock.patch.object(writer, "_CHECKPOINT_PAGES", _PAGES_A_CHECKPOINT))
     for patch in patches:
         patch.start()
     try:
@@ -134,6 +138,13 @@ def storage_on(layer: DiskLayer, rewrite: dict[str, str] | None = None, *, late_
             patch.stop()
 
 
+_KINDS = {
+    apsw.CorruptError: sqlite3.DatabaseError,
+    apsw.NotADBError: sqlite3.DatabaseError,
+    apsw.ConstraintError: sqlite3.IntegrityError,
+}
+
+
 @contextmanager
 def _as_sqlite3() -> Iterator[None]:
     try:
@@ -141,8 +152,8 @@ def _as_sqlite3() -> Iterator[None]:
     except apsw.Error as error:
         name = type(error).__name__.removesuffix("Error").upper()
         name = {"IO": "IOERR", "SQL": "ERROR"}.get(name, name)
-        damaged = isinstance(error, apsw.CorruptError | apsw.NotADBError)
-        told = (sqlite3.DatabaseError if damaged else sqlite3.OperationalError)(str(error))
+        kind = next((kind for theirs, kind in _KINDS.items() if isinstance(error, theirs)), sqlite3.OperationalError)
+        told = kind(str(error))
         told.sqlite_errorcode = getattr(error, "extendedresult", None) or getattr(apsw, f"SQLITE_{name}")
         told.sqlite_errorname = f"SQLITE_{name}"
         raise told from error

@@ -18,9 +18,9 @@ import anyio
 from benchmarks.crash.work import Tally, Told, faults, look
 from eventroute.errors import StorageError
 from eventroute.storage.sqlite import SQLiteStorage
-from eventroute.storage.sqlite_check import check_storage
-from eventroute.storage.sqlite_migrations import SCHEMA_VERSION, migrate
-from eventroute.storage.sqlite_upkeep import PARTIAL
+from eventroute.storage.sqlite.check import check_storage
+from eventroute.storage.sqlite.migrations import SCHEMA_VERSION, migrate
+from eventroute.storage.sqlite.upkeep import PARTIAL
 
 MODES = ("append", "commit", "trim", "migrate", "backup")
 

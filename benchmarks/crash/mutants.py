@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from eventroute.storage import sqlite_writer
-from eventroute.storage.sqlite_schema import connect
+from eventroute.storage.sqlite import writer
+from eventroute.storage.sqlite.schema import connect
 
 __all__ = ["MUTATIONS", "mutate"]
 
-_PARTED_BEFORE = {"torn-append": 'UPDATE bus SET "end"', "torn-firing": "DELETE FROM timer"}
+_PARTED_BEFORE = {"torn-append": "INSERT INTO event", "torn-firing": "DELETE FROM timer"}
 """The statement before which the transaction is ended, and another begun."""
 
 MUTATIONS = ("early-answer", *_PARTED_BEFORE)
@@ -67,4 +67,4 @@ def mutate(mutation: str) -> None:
     def connect_wrongly(path: Path, *, busy_timeout: float) -> Any:
         return _Mutant(connect(path, busy_timeout=busy_timeout), mutation)
 
-    mock.patch.object(sqlite_writer, "connect", connect_wrongly).start()
+    mock.patch.object(writer, "connect", connect_wrongly).start()

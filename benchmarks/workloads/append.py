@@ -9,23 +9,17 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from functools import partial
-from itertools import count
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
 from time import perf_counter
 
-import anyio
-
-from benchmarks.harness import Comparison, Contender, Measure, Workload
-from eventroute.storage.base import DEFAULT_BUS, Storage
+from benchmarks.harness import Contender, Measure, Workload
+from benchmarks.storages import EVENT, TASKS, WARM_UP, Ours, by_size, together
+from eventroute.storage.base import Storage
 from eventroute.storage.sqlite import SQLiteStorage
-
-EVENT = b'{"specversion":"1.0","id":"1","source":"/s","type":"t","data":"' + b"x" * 435 + b'"}'
-TASKS = 1_000
 
 
 @contextmanager
@@ -57,7 +51,7 @@ def fill(connection: sqlite3.Connection, events: int, batch: int) -> None:
 def _bare(batch: int) -> Measure:
     def measure(events: int) -> float:
         with bare_file() as connection:
-            fill(connection, batch, batch)
+            fill(connection, WARM_UP * batch, batch)
             begin = perf_counter()
             fill(connection, events, batch)
             return perf_counter() - begin
@@ -85,46 +79,14 @@ async def _fill_in_a_thread(batch: int, events: int) -> float:
     with bare_file() as connection:
         thread = Thread(target=work)
         thread.start()
-        await append(1)
+        await append(WARM_UP)
         taken = await append(events // batch)
         asked.put(None)
         await asyncio.to_thread(thread.join)
     return taken
 
 
-async def publish(storage: Storage, name: int, times: int, batch: Sequence[bytes]) -> None:
-    """What a router does: each append acknowledges the one before."""
-    before: list[str] = []
-    for number in range(times):
-        append_id = f"{name}-{number}"
-        await storage.append(DEFAULT_BUS, batch, append_id=append_id, acknowledged=before)
-        before = [append_id]
-
-
-_names = count()
-
-
-async def _publish_alone(batch: int, events: int) -> float:
-    async with storage_file() as storage:
-        await publish(storage, next(_names), 1, [EVENT] * batch)
-        begin = perf_counter()
-        await publish(storage, next(_names), events // batch, [EVENT] * batch)
-        return perf_counter() - begin
-
-
-async def _publish_together(events: int) -> float:
-    async with storage_file() as storage:
-        begin = perf_counter()
-        async with anyio.create_task_group() as tasks:
-            for _ in range(TASKS):
-                tasks.start_soon(publish, storage, next(_names), max(1, events // TASKS), [EVENT])
-        return perf_counter() - begin
-
-
-def _contender(name: str, backend: str, work: Callable[[int], Awaitable[float]]) -> Contender:
-    return Contender(name, lambda events: anyio.run(work, events, backend=backend))
-
-
+OURS = Ours(storage_file)
 _SIZES = {1: 400, 10: 4_000, 100: 20_000, 1_000: 50_000}
 
 WORKLOAD = Workload(
@@ -132,28 +94,20 @@ WORKLOAD = Workload(
     doc="durable appends, 500-byte events",
     unit="event",
     comparisons=(
-        *(
-            Comparison(
-                case=f"by {batch}",
-                floor=Contender("sqlite3", _bare(batch)),
-                subjects=(
-                    _contender("sqlite3 in a thread", "asyncio", partial(_fill_in_a_thread, batch)),
-                    _contender("eventroute", "asyncio", partial(_publish_alone, batch)),
-                ),
-                size=size,
-                tiny=2 * batch,
-            )
-            for batch, size in _SIZES.items()
-        ),
-        Comparison(
-            case=f"{TASKS} tasks",
-            floor=Contender("sqlite3 by 100", _bare(100)),
-            subjects=(
-                _contender("eventroute", "asyncio", _publish_together),
-                _contender("eventroute, trio", "trio", _publish_together),
+        *by_size(
+            "by ",
+            _SIZES,
+            lambda batch: (
+                Contender("sqlite3", _bare(batch)),
+                Contender("sqlite3 in a thread", lambda events: asyncio.run(_fill_in_a_thread(batch, events))),
+                *OURS.append(batch),
             ),
+        ),
+        together(
+            Contender("sqlite3 by 100", _bare(100)),
+            OURS.append_together(),
+            case=f"{TASKS} tasks",
             size=20 * TASKS,
-            tiny=TASKS,
         ),
     ),
 )

@@ -10,9 +10,10 @@ from typing import Any
 
 from benchmarks import rules
 from benchmarks.harness import Comparison, Contender, Workload
+from eventroute.definitions import Vocabulary, compile_subscription, definition_of
 from eventroute.push.sinks.http import HttpSinks
 from eventroute.push.sinks.registry import SinkRegistry
-from eventroute.routing import Table, Vocabulary, compile_subscription, definition_of
+from eventroute.routing import Table
 from eventroute.storage.base import Changes, Span, StoredSubscription
 from eventroute.subscription import Subscription
 

@@ -1,24 +1,30 @@
-"""Durable appends to PostgreSQL and work on what was appended, beside the bare driver with the same batch."""
+"""Durable appends to PostgreSQL and work on what was appended, beside the bare driver with the same batch.
+
+`psycopg` keeps the same promises by the least that does: offsets that many writers may give out at once; an id of each
+append, by which a repeat after a lost answer is found, until the next acknowledges it; claims that are rows with a
+lease, which wait for no disk, so that others may take over from a worker that died; a position. One statement a call,
+prepared and planned once, values as binary, and a second connection for what need not be durable: no event loop, no
+threads, no subscriptions, and no check of what cannot be amiss here.
+
+`psycopg, one writer and one worker` promises nothing of that: who appends counts the offsets itself, and one worker
+counts how far it is.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
-from itertools import count
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from time import perf_counter
+from typing import Any
 
-import anyio
-import psycopg
+from attrs import define
+from psycopg import Connection
 
-from benchmarks.harness import Comparison, Contender, Measure, Unavailable, Workload
+from benchmarks.harness import Contender, Measure, Unavailable, Workload
 from benchmarks.postgres import ADDRESS, Place, place
-from eventroute.storage.base import DEFAULT_BUS, LIVE, Complete, Storage
-
-EVENT = b'{"specversion":"1.0","id":"1","source":"/s","type":"t","data":"' + b"x" * 435 + b'"}'
-TASKS = 1_000
-_names = count()
+from benchmarks.storages import EVENT, TASKS, WARM_UP, Ours, by_size, together
+from eventroute.storage.base import Storage
 
 
 @contextmanager
@@ -30,116 +36,154 @@ def server() -> Iterator[Place]:
         yield made
 
 
+@asynccontextmanager
+async def opened() -> AsyncIterator[Storage]:
+    with server() as made:
+        async with made.storage() as storage:
+            yield storage
+
+
+_TABLES = """
+CREATE TABLE event ("offset" bigint PRIMARY KEY, time bigint NOT NULL, event bytea NOT NULL);
+CREATE TABLE log (next bigint NOT NULL) WITH (fillfactor = 20);
+INSERT INTO log VALUES (1);
+CREATE TABLE appended (id text COLLATE "C" PRIMARY KEY, start bigint NOT NULL, count integer NOT NULL);
+CREATE TABLE place (claimed bigint NOT NULL, done bigint NOT NULL) WITH (fillfactor = 20);
+INSERT INTO place VALUES (1, 1);
+CREATE TABLE claim (
+    start bigint PRIMARY KEY, "end" bigint NOT NULL, worker text NOT NULL, lapses double precision NOT NULL
+) WITH (fillfactor = 50);
+ANALYZE log, place;
+"""
+_APPEND = """
+WITH head AS (UPDATE log SET next = next + %(count)b RETURNING next - %(count)b AS start),
+    put AS (
+        INSERT INTO event SELECT start + place - 1, 1, event
+        FROM head, unnest(%(events)b::bytea[]) WITH ORDINALITY AS each (event, place)
+    ),
+    kept AS (
+        INSERT INTO appended SELECT id, start + (place - 1) * %(each)b, %(each)b
+        FROM head, unnest(%(ids)b::text[]) WITH ORDINALITY AS each (id, place)
+    ),
+    done AS (DELETE FROM appended WHERE id = ANY(%(before)b))
+SELECT start FROM head
+"""
+_CLAIM = """
+WITH moved AS (
+    UPDATE place SET claimed = least(claimed + %(count)b, log.next) FROM log
+    RETURNING least(claimed, log.next) AS "end"
+)
+INSERT INTO claim
+SELECT "end" - %(count)b, "end", %(worker)b, extract(epoch FROM clock_timestamp())::float8 + 60 FROM moved
+RETURNING start, "end"
+"""
+_READ = 'SELECT "offset", time, event FROM event WHERE "offset" >= %b AND "offset" < %b ORDER BY "offset"'
+_COMPLETE = """
+WITH gone AS (DELETE FROM claim WHERE start = %(start)b AND worker = %(worker)b RETURNING start, "end")
+UPDATE place SET done = coalesce(
+    (SELECT min(claim.start) FROM claim WHERE claim.start <> gone.start), greatest(claimed, gone."end")
+) FROM gone
+"""
+
+
+@define
+class Bare:
+    """The driver, with tables that hold what is needed for the same promises."""
+
+    durable: Connection[Any]
+    quick: Connection[Any]
+    """Waits for no disk."""
+    before: Sequence[str] = ()
+    statements: int = 0
+
+    def append(self, events: int, batch: int, *, appends: int = 1) -> None:
+        """Each batch by one statement; it is so many appends, each with an id of its own."""
+        for _ in range(0, events, batch):
+            self.statements += 1
+            ids = [f"a-{self.statements}-{number}" for number in range(appends)]
+            values = {
+                "count": batch,
+                "events": [EVENT] * batch,
+                "each": batch // appends,
+                "ids": ids,
+                "before": list(self.before),
+            }
+            self.durable.execute(_APPEND, values, prepare=True, binary=True).fetchall()
+            self.before = ids
+
+    def drain(self, events: int, batch: int) -> None:
+        for _ in range(0, events, batch):
+            worker = {"worker": "w", "count": batch}
+            ((start, end),) = self.quick.execute(_CLAIM, worker, prepare=True, binary=True).fetchall()
+            rows = self.durable.execute(_READ, (start, end), prepare=True, binary=True).fetchall()
+            assert len(rows) == batch  # noqa: S101 - else it measured something else
+            done = self.durable.execute(_COMPLETE, {"worker": "w", "start": start}, prepare=True)
+            assert done.rowcount == 1  # noqa: S101 - the same
+
+
+@define
+class Alone(Bare):
+    """The driver, with nobody beside it: it knows the next offset, and how far it is."""
+
+    next: int = 1
+    place: int = 1
+
+    def append(self, events: int, batch: int, *, appends: int = 0) -> None:
+        for _ in range(0, events, batch):
+            self.durable.execute(
+                "INSERT INTO event SELECT %b + place - 1, 1, event"
+                " FROM unnest(%b::bytea[]) WITH ORDINALITY AS each (event, place)",
+                (self.next, [EVENT] * batch),
+                prepare=True,
+            )
+            self.next += batch
+
+    def drain(self, events: int, batch: int) -> None:
+        for _ in range(0, events, batch):
+            bounds = (self.place, self.place + batch)
+            rows = self.durable.execute(_READ, bounds, prepare=True, binary=True).fetchall()
+            assert len(rows) == batch  # noqa: S101 - else it measured something else
+            self.place += batch
+            self.durable.execute("UPDATE place SET done = %b", (self.place,), prepare=True)
+
+
 @contextmanager
-def bare() -> Iterator[psycopg.Connection]:
-    """The least that does it: a table of events in order, a position, and what was sent and not yet acknowledged."""
-    with server() as made, made.connect() as connection:
-        connection.execute(f"CREATE SCHEMA {made.schema}")
-        connection.execute(
-            'CREATE TABLE event ("offset" bigint PRIMARY KEY, time bigint NOT NULL, event bytea NOT NULL)'
-        )
-        connection.execute("CREATE TABLE place (claimed bigint NOT NULL, done bigint NOT NULL)")
-        connection.execute("INSERT INTO place VALUES (1, 1)")
-        yield connection
+def bare(kind: type[Bare]) -> Iterator[Bare]:
+    with server() as made, made.connect() as durable, made.connect() as quick:
+        durable.execute(f"CREATE SCHEMA {made.schema}")
+        durable.execute(_TABLES)
+        for connection in (durable, quick):
+            connection.execute("SET plan_cache_mode = force_generic_plan; SET jit = off; SET enable_seqscan = off")
+        quick.execute("SET synchronous_commit = off")
+        yield kind(durable, quick)
 
 
-def fill(connection: psycopg.Connection, start: int, events: int, batch: int) -> None:
-    """`unnest` is the fastest way of the driver up to a hundred events, and not far behind COPY above."""
-    for begin in range(start, start + events, batch):
-        connection.execute(
-            "INSERT INTO event SELECT %b + place - 1, 1, event"
-            " FROM unnest(%b::bytea[]) WITH ORDINALITY AS each (event, place)",
-            (begin, [EVENT] * batch),
-            prepare=True,
-        )
-
-
-def take(connection: psycopg.Connection, events: int, batch: int) -> None:
-    """Claim a range, read it, and say that it is done: what a worker does, with nobody who might take it over."""
-    for _ in range(0, events, batch):
-        connection.execute("SET synchronous_commit = off")
-        ((end,),) = connection.execute("UPDATE place SET claimed = claimed + %b RETURNING claimed", (batch,))
-        connection.execute("SET synchronous_commit = on")
-        rows = connection.execute(
-            'SELECT "offset", time, event FROM event WHERE "offset" >= %b AND "offset" < %b ORDER BY "offset"',
-            (end - batch, end),
-            prepare=True,
-            binary=True,
-        ).fetchall()
-        assert len(rows) == batch  # noqa: S101 - else it measured something else
-        connection.execute("UPDATE place SET done = %b", (end,))
-
-
-def _bare_append(batch: int) -> Measure:
+def _append(kind: type[Bare], batch: int, *, appends: int = 1) -> Measure:
     def measure(events: int) -> float:
-        with bare() as connection:
-            fill(connection, 1, 10 * batch, batch)
+        with bare(kind) as driver:
+            driver.append(WARM_UP * batch, batch, appends=appends)
             begin = perf_counter()
-            fill(connection, 1 + 10 * batch, events, batch)
+            driver.append(events, batch, appends=appends)
             return perf_counter() - begin
 
     return measure
 
 
-def _bare_drain(batch: int) -> Measure:
+def _drain(kind: type[Bare], batch: int) -> Measure:
     def measure(events: int) -> float:
-        with bare() as connection:
-            fill(connection, 1, 10 * batch + events, 1_000)
-            take(connection, 10 * batch, batch)
+        with bare(kind) as driver:
+            driver.append(WARM_UP * batch + events, 1_000)
+            driver.drain(WARM_UP * batch, batch)
             begin = perf_counter()
-            take(connection, events, batch)
+            driver.drain(events, batch)
             return perf_counter() - begin
 
     return measure
 
 
-async def publish(storage: Storage, name: int, events: int, batch: int) -> None:
-    """What a router does: each append acknowledges the one before."""
-    before: list[str] = []
-    for number in range(0, events, batch):
-        append_id = f"{name}-{number}"
-        await storage.append(DEFAULT_BUS, [EVENT] * batch, append_id=append_id, acknowledged=before)
-        before = [append_id]
-
-
-async def _append(batch: int, events: int) -> float:
-    with server() as made:
-        async with made.storage() as storage:
-            await publish(storage, next(_names), 10 * batch, batch)
-            begin = perf_counter()
-            await publish(storage, next(_names), events, batch)
-            return perf_counter() - begin
-
-
-async def _append_together(events: int) -> float:
-    with server() as made:
-        async with made.storage() as storage:
-            begin = perf_counter()
-            async with anyio.create_task_group() as tasks:
-                for _ in range(TASKS):
-                    tasks.start_soon(publish, storage, next(_names), max(1, events // TASKS), 1)
-            return perf_counter() - begin
-
-
-async def _drain(batch: int, events: int) -> float:
-    with server() as made:
-        async with made.storage() as storage:
-            await publish(storage, next(_names), 10 * batch + events, 1_000)
-            session = await storage.open_session(60)
-            begin = 0.0
-            for number in range(-10, events // batch):
-                begin = perf_counter() if number == 0 else begin
-                claim = await storage.claim(DEFAULT_BUS, LIVE, session, limit=batch)
-                assert claim is not None  # noqa: S101 - else it measured something else
-                await storage.read(DEFAULT_BUS, claim.start, claim.end, limit=batch, max_bytes=1 << 30)
-                await storage.write(DEFAULT_BUS, session, [Complete(claim)])
-            return perf_counter() - begin
-
-
-def _contender(name: str, backend: str, work: Callable[[int], Awaitable[float]]) -> Contender:
-    return Contender(name, lambda events: anyio.run(work, events, backend=backend))
-
-
+OURS = Ours(opened)
+_KINDS = {"psycopg": Bare, "psycopg, one writer and one worker": Alone}
+_BACKENDS = ("asyncio", "trio")
 _SIZES = {1: 200, 10: 2_000, 100: 10_000, 1_000: 30_000}
 
 WORKLOAD = Workload(
@@ -147,36 +191,27 @@ WORKLOAD = Workload(
     doc="durable appends to PostgreSQL, and work on them, 500-byte events",
     unit="event",
     comparisons=(
-        *(
-            Comparison(
-                case=f"append by {batch}",
-                floor=Contender("psycopg", _bare_append(batch)),
-                subjects=(_contender("eventroute", "asyncio", partial(_append, batch)),),
-                size=size,
-                tiny=2 * batch,
-            )
-            for batch, size in _SIZES.items()
-        ),
-        Comparison(
-            case=f"append, {TASKS} tasks",
-            floor=Contender("psycopg by 100", _bare_append(100)),
-            subjects=(
-                _contender("eventroute", "asyncio", _append_together),
-                _contender("eventroute, trio", "trio", _append_together),
+        *by_size(
+            "append by ",
+            _SIZES,
+            lambda batch: (
+                *(Contender(name, _append(kind, batch)) for name, kind in _KINDS.items()),
+                *OURS.append(batch, backends=_BACKENDS),
             ),
-            size=10 * TASKS,
-            tiny=TASKS,
         ),
-        *(
-            Comparison(
-                case=f"drain by {batch}",
-                floor=Contender("psycopg", _bare_drain(batch)),
-                subjects=(_contender("eventroute", "asyncio", partial(_drain, batch)),),
-                size=size,
-                tiny=2 * batch,
-            )
-            for batch, size in _SIZES.items()
-            if batch > 1
+        together(
+            Contender("psycopg, 100 at once", _append(Bare, 100, appends=100)),
+            OURS.append_together(),
+            case=f"append, {TASKS} tasks",
+            size=10 * TASKS,
+        ),
+        *by_size(
+            "drain by ",
+            {batch: size for batch, size in _SIZES.items() if batch > 1},
+            lambda batch: (
+                *(Contender(name, _drain(kind, batch)) for name, kind in _KINDS.items()),
+                *OURS.drain(batch, filled_by=1_000, backends=_BACKENDS),
+            ),
         ),
     ),
 )

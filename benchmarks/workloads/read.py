@@ -8,7 +8,8 @@ from time import perf_counter
 import anyio
 
 from benchmarks.harness import Comparison, Contender, Workload
-from benchmarks.workloads.append import EVENT, bare_file, fill, storage_file
+from benchmarks.storages import EVENT
+from benchmarks.workloads.append import bare_file, fill, storage_file
 from eventroute.storage.base import DEFAULT_BUS
 
 PAGE = 1_000

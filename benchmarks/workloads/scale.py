@@ -12,7 +12,8 @@ from time import perf_counter
 import anyio
 
 from benchmarks.harness import Comparison, Contender, Workload
-from benchmarks.workloads.append import EVENT
+from benchmarks.scratch import scratch
+from benchmarks.storages import EVENT
 from eventroute.clock import SystemClock
 from eventroute.storage.base import DEFAULT_BUS
 from eventroute.storage.sqlite import SQLiteStorage
@@ -41,14 +42,9 @@ class _Ticking(SystemClock):
 
 
 @cache
-def _folder() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(dir=".")  # goes when the process ends
-
-
-@cache
 def log_file(events: int) -> Path:
     """The log of so many events; made once a process."""
-    path = Path(_folder().name, f"{events}.db")
+    path = scratch("scale") / f"{events}.db"
     anyio.run(_fill, path, events)
     return path
 

@@ -13,7 +13,8 @@ from time import perf_counter
 import anyio
 
 from benchmarks.harness import Comparison, Contender, Workload
-from benchmarks.workloads.append import EVENT
+from benchmarks.scratch import scratch
+from benchmarks.storages import EVENT
 from eventroute.clock import SystemClock
 from eventroute.retaining import REST, Retaining
 from eventroute.storage.base import DEFAULT_BUS, BusSettings, Retention, Storage
@@ -34,14 +35,9 @@ async def fill(storage: Storage, events: int) -> None:
 
 
 @cache
-def _folder() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(dir=".")
-
-
-@cache
 def full_file(events: int) -> Path:
     """A file with so many events; made once, and gone with the process."""
-    path = Path(_folder().name, f"{events}.db")
+    path = scratch("trim") / f"{events}.db"
 
     async def make() -> None:
         async with SQLiteStorage(path) as storage:

@@ -1,12 +1,20 @@
-"""The command `eventroute`. Exit codes: 0 done, 1 the answer is no (or not all ended well), 2 wrong use or an error."""
+"""The command `eventroute`. What its exit codes mean is told in `eventroute.cli.failure`."""
 
 from __future__ import annotations
 
+import json
 import sys
 
 __all__ = ["main"]
 
-_EXTRAS = {"click": "cli", "rich": "cli", "starlette": "server", "uvicorn": "server", "aiohttp": "http"}
+_EXTRAS = {
+    "click": "cli",
+    "rich": "cli",
+    "starlette": "server",
+    "uvicorn": "server",
+    "aiohttp": "http",
+    "jinja2": "web",
+}
 
 
 def main() -> None:
@@ -19,5 +27,9 @@ def main() -> None:
         extra = _EXTRAS.get((error.name or "").partition(".")[0])
         if extra is None:
             raise
-        print(f"eventroute: {error.name} is not installed: pip install 'eventroute[{extra}]'", file=sys.stderr)
+        message = f"{error.name} is not installed: pip install 'eventroute[{extra}]'"
+        told = {"error": {"kind": "MissingExtra", "message": message, "extra": extra, "exit_code": 2}}
+        print(json.dumps(told) if "--json" in sys.argv else f"Error: {message}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:  # while the modules were loaded
+        sys.exit(130)

@@ -8,9 +8,9 @@ from typing import Any, Final, TypeVar
 import click
 
 from eventroute.buses import BusOptions
+from eventroute.cli.tables import print_table
 from eventroute.cli.target import json_option, on_router, storage_option
-from eventroute.cli.terminal import as_json as json_text
-from eventroute.cli.terminal import echo, print_table
+from eventroute.cli.terminal import answer, check_may_ask, confirm, print_json
 from eventroute.router import Router
 from eventroute.storage.base import BusInfo
 from eventroute.storage.retention import Retention
@@ -32,21 +32,22 @@ def buses() -> None:
     """List, show, create, change and delete buses."""
 
 
-class _Bound(click.ParamType[Any]):
-    """A number, or the word for none."""
+def _bound(word: str, kind: Callable[[str], Any]) -> Callable[[str], Any]:
+    """What reads a number, or the word for none."""
 
-    def __init__(self, word: str, kind: Callable[[str], Any]) -> None:
-        self.name = f"NUMBER|{word}"
-        self._word = word
-        self._kind = kind
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if value == self._word:
+    def read(value: str) -> Any:
+        if value == word:
             return _NO_BOUND
         try:
-            return self._kind(value)
+            return kind(value)
         except ValueError:
-            self.fail(f"{value!r} is neither a number nor {self._word!r}", param, ctx)
+            raise click.BadParameter(f"{value!r} is neither a number nor {word!r}") from None
+
+    return read
+
+
+def _setting(name: str, word: str, kind: Callable[[str], Any], help: str) -> Callable[[F], F]:
+    return click.option(name, type=_bound(word, kind), metavar=f"NUMBER|{word}", help=help)
 
 
 _NO_BOUND: Final = object()
@@ -55,15 +56,15 @@ _NO_BOUND: Final = object()
 
 def _settings(command: F) -> F:
     for option in (
-        click.option("--max-bytes", type=_Bound("default", int), help="Bytes of events at which it takes no more."),
-        click.option("--dead-letter-limit", type=_Bound("any", int), help="How many dead letters stay."),
-        click.option("--dead-letter-age", type=_Bound("forever", float), help="Seconds for which dead letters stay."),
-        click.option("--dedup", type=_Bound("off", float), help="Seconds for which duplicates are told."),
+        _setting("--max-bytes", "default", int, "Bytes of events at which it takes no more."),
+        _setting("--dead-letter-limit", "any", int, "How many dead letters stay."),
+        _setting("--dead-letter-age", "forever", float, "Seconds for which dead letters stay."),
+        _setting("--dedup", "off", float, "Seconds for which duplicates are told."),
         click.option("--hard/--soft", default=None, help="Whether bounds go before what subscriptions still need."),
         click.option("--until-settled/--keep-settled", default=None, help="Whether what all have settled goes."),
-        click.option("--keep-events", type=_Bound("any", int), help="How many events stay."),
-        click.option("--keep-bytes", type=_Bound("any", int), help="How many bytes of events stay."),
-        click.option("--max-age", type=_Bound("forever", float), help="Seconds for which events stay."),
+        _setting("--keep-events", "any", int, "How many events stay."),
+        _setting("--keep-bytes", "any", int, "How many bytes of events stay."),
+        _setting("--max-age", "forever", float, "Seconds for which events stay."),
     ):
         command = option(command)
     return command
@@ -99,7 +100,7 @@ def list_(storage: str, as_json: bool) -> None:
 
     found = on_router(storage, describe)
     if as_json:
-        echo(json_text([info.to_dict() for info in found]))
+        print_json([info.to_dict() for info in found])
         return
     print_table(
         ("bus", "events", "bytes", "subscriptions", "held by"),
@@ -108,53 +109,61 @@ def list_(storage: str, as_json: bool) -> None:
     )
 
 
-@buses.command()
+@buses.command(short_help="Show all of one bus, as JSON.")
 @click.argument("bus")
 @storage_option
-def show(bus: str, storage: str) -> None:
-    """Show all of one bus, as JSON: settings, size, what holds its events, what was lost."""
-    echo(json_text(on_router(storage, lambda router: router.describe_bus(bus)).to_dict()))
+@json_option
+def show(bus: str, storage: str, as_json: bool) -> None:
+    """Show all of one bus, as JSON in any case: settings, size, what holds its events, what was lost."""
+    print_json(on_router(storage, lambda router: router.describe_bus(bus)).to_dict())
 
 
 @buses.command()
 @click.argument("bus")
 @storage_option
 @_settings
-def create(bus: str, storage: str, **given: Any) -> None:
+@json_option
+def create(bus: str, storage: str, as_json: bool, **given: Any) -> None:
     """Make a bus, and the file of the storage where there is none. One that exists must have the same settings."""
     options = _options(given, Retention())
-    on_router(storage, lambda router: router.create_bus(bus, **options), create=True)
-    echo(f"{bus}: created")
+
+    async def make(router: Router) -> BusInfo:
+        await router.create_bus(bus, **options)
+        return await router.describe_bus(bus)
+
+    made = on_router(storage, make, create=True)
+    answer(made.to_dict(), f"{bus}: created", as_json=as_json)
 
 
-@buses.command()
+@buses.command(short_help="Change settings of a bus.")
 @click.argument("bus")
 @storage_option
 @_settings
-def update(bus: str, storage: str, **given: Any) -> None:
+@json_option
+def update(bus: str, storage: str, as_json: bool, **given: Any) -> None:
     """Change those settings of a bus that are given; in force at once, in every process."""
 
-    async def change(router: Router) -> None:
+    async def change(router: Router) -> BusInfo:
         retention = (await router.describe_bus(bus)).settings.retention
         await router.update_bus(bus, **_options(given, retention))
+        return await router.describe_bus(bus)
 
     if all(value is None for value in given.values()):
         raise click.UsageError("say what to change")
-    on_router(storage, change)
-    echo(f"{bus}: updated")
+    answer(on_router(storage, change).to_dict(), f"{bus}: updated", as_json=as_json)
 
 
-@buses.command()
+@buses.command(short_help="Remove a bus with all that it holds, for good.")
 @click.argument("bus")
 @storage_option
 @click.option("--subscriptions", is_flag=True, help="With the subscriptions that it has.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def delete(bus: str, storage: str, subscriptions: bool, yes: bool) -> None:
+@json_option
+def delete(bus: str, storage: str, subscriptions: bool, yes: bool, as_json: bool) -> None:
     """Remove a bus with its events, what waits, and its dead letters, for good."""
     if not yes:
+        check_may_ask(as_json=as_json)
         info = on_router(storage, lambda router: router.describe_bus(bus))
-        click.confirm(
-            f"Remove {bus} with {info.events} events and {info.subscriptions} subscriptions for good?", abort=True
-        )
-    on_router(storage, lambda router: router.delete_bus(bus, subscriptions=subscriptions))
-    echo(f"{bus}: deleted")
+        confirm(f"Remove {bus} with {info.events} events and {info.subscriptions} subscriptions for good?")
+    on_router(storage, lambda router: router.delete_bus(bus, subscriptions=subscriptions), doing=f"removing {bus}")
+    answer({"deleted": bus}, f"{bus}: deleted", as_json=as_json)

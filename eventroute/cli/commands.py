@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, Final
 
 import click
 
-from eventroute.errors import EventrouteError
+from eventroute.cli.examples import illustrate
+from eventroute.cli.failure import ending, report, wants_json
 
 __all__ = ["commands"]
 
 _MODULES: Final = {
     "buses": "buses",
+    "completion": "completion",
+    "console": "console",
+    "copy": "copy",
     "deadletters": "deadletters",
     "demo": "demo",
     "events": "events",
     "log": "log",
+    "playground": "playground",
     "serve": "serve",
     "subscriptions": "subscriptions",
     "try": "try_",
@@ -24,12 +31,8 @@ _MODULES: Final = {
 """Each command with its module, where it is a function of that name too."""
 
 
-class _Refusal(click.ClickException):
-    exit_code = 2
-
-
 class _Commands(click.Group):
-    """Shows what eventroute refuses as a message, not as a traceback."""
+    """Tells what goes wrong in one voice, with one set of exit codes."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(_MODULES)
@@ -39,13 +42,34 @@ class _Commands(click.Group):
         if name is None:
             return None
         command: click.Command = getattr(import_module(f"eventroute.cli.{name}"), name)
-        return command
+        return illustrate(command, cmd_name)
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        with ending():
+            return super().make_context(*arguments, **options)
 
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        with ending():
             return super().invoke(ctx)
-        except EventrouteError as error:
-            raise _Refusal(str(error)) from error
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        given = sys.argv[1:] if args is None else list(args)
+        try:
+            code = super().main(given, prog_name, complete_var, standalone_mode=False, **extra)
+        except click.ClickException as error:
+            if not standalone_mode:
+                raise
+            code = report(error, as_json=wants_json(given))
+        if standalone_mode:
+            sys.exit(code)
+        return code
 
 
 @click.group(cls=_Commands)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 import msgspec
 
-from eventroute.cli.target import TIME, bus_option, json_option, on_router, storage_option
-from eventroute.cli.terminal import as_json as json_text
-from eventroute.cli.terminal import echo, print_table
+from eventroute.cli.failure import NotFound
+from eventroute.cli.tables import print_table
+from eventroute.cli.target import bus_option, json_option, on_router, storage_option, time_option
+from eventroute.cli.terminal import answer, check_may_ask, confirm, print_json
 from eventroute.timestamps import format_timestamp
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ def deadletters() -> None:
 def _which(command: F) -> F:
     """The options that say which dead letters are meant."""
     for option in (
-        click.option("--until", type=TIME, help="Only what was given up before this time (RFC 3339)."),
-        click.option("--since", type=TIME, help="Only what was given up at this time or later (RFC 3339)."),
+        time_option("--until", "Only what was given up before this time (RFC 3339)."),
+        time_option("--since", "Only what was given up at this time or later (RFC 3339)."),
         click.option("--offset", type=int, help="Only the event at this offset."),
         click.option("--reason", help="Only with this reason."),
         click.option("--subscription", metavar="ID", help="Only of this subscription."),
@@ -63,7 +64,7 @@ def list_(storage: str, bus: str, limit: int, as_json: bool, **which: Any) -> No
     """List dead letters in the order of subscription and offset."""
     letters = on_router(storage, lambda router: router.deadletters(bus, limit=limit, **_given(which)))
     if as_json:
-        echo(json_text([_document(letter) for letter in letters]))
+        print_json([_document(letter) for letter in letters])
         return
     print_table(
         ("subscription", "offset", "time", "reason", "attempts", "error"),
@@ -82,12 +83,12 @@ def count(storage: str, bus: str, as_json: bool) -> None:
     rows = [(subscription, reason, counts[subscription, reason]) for subscription, reason in sorted(counts)]
     if as_json:
         names = ("subscription", "reason", "count")
-        echo(json_text([dict(zip(names, row, strict=True)) for row in rows]))
+        print_json([dict(zip(names, row, strict=True)) for row in rows])
         return
     print_table(("subscription", "reason", "count"), rows, empty="no dead letters")
 
 
-@deadletters.command()
+@deadletters.command(short_help="List the dead letters that hold their key.")
 @click.argument("subscription")
 @storage_option
 @json_option
@@ -95,7 +96,7 @@ def held(subscription: str, storage: str, as_json: bool) -> None:
     """List the dead letters of a subscription that hold their key, until they are redriven or purged."""
     found = on_router(storage, lambda router: router.held_keys(subscription))
     if as_json:
-        echo(json_text([{**_document(one.letter), "behind": one.behind} for one in found]))
+        print_json([{**_document(one.letter), "behind": one.behind} for one in found])
         return
     print_table(
         ("offset", "time", "reason", "behind", "error"),
@@ -109,28 +110,33 @@ def held(subscription: str, storage: str, as_json: bool) -> None:
 @click.argument("offset", type=int)
 @storage_option
 @bus_option
-def show(subscription: str, offset: int, storage: str, bus: str) -> None:
-    """Show one dead letter with its event, as JSON."""
+@json_option
+def show(subscription: str, offset: int, storage: str, bus: str, as_json: bool) -> None:
+    """Show one dead letter with its event, as JSON in any case.
+
+    Exit codes: 0 done, 1 there is none, 2 an error.
+    """
     found = on_router(storage, lambda router: router.deadletters(bus, subscription=subscription, offset=offset))
     if not found:
-        echo(f"there is no dead letter of {subscription!r} at offset {offset}")
-        raise SystemExit(1)
-    echo(json_text({**_document(found[0]), "event": _event(found[0])}))
+        raise NotFound(f"there is no dead letter of {subscription!r} at offset {offset}")
+    print_json({**_document(found[0]), "event": _event(found[0])})
 
 
-@deadletters.command()
+@deadletters.command(short_help="Deliver dead letters again.")
 @storage_option
 @bus_option
 @_which
 @click.option("--all", "everything", is_flag=True, help="All of them: needed where nothing says which.")
 @click.option("--removed", is_flag=True, help="Also those of removed subscriptions, to the ones of the same id now.")
-def redrive(storage: str, bus: str, everything: bool, removed: bool, **which: Any) -> None:
+@json_option
+def redrive(storage: str, bus: str, everything: bool, removed: bool, as_json: bool, **which: Any) -> None:
     """Deliver dead letters again, by the router that serves the storage; their attempts count from none.
 
     Those of a subscription that was removed stay, also where there is another one of the same id now.
     """
     chosen = _chosen(which, everything)
-    echo(f"redriven: {on_router(storage, lambda router: router.redrive(bus, removed=removed, **chosen))}")
+    count = on_router(storage, lambda router: router.redrive(bus, removed=removed, **chosen), doing="redriving")
+    answer({"redriven": count}, f"redriven: {count}", as_json=as_json)
 
 
 @deadletters.command()
@@ -139,13 +145,16 @@ def redrive(storage: str, bus: str, everything: bool, removed: bool, **which: An
 @_which
 @click.option("--all", "everything", is_flag=True, help="All of them: needed where nothing says which.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def purge(storage: str, bus: str, everything: bool, yes: bool, **which: Any) -> None:
+@json_option
+def purge(storage: str, bus: str, everything: bool, yes: bool, as_json: bool, **which: Any) -> None:
     """Remove dead letters for good."""
     chosen = _chosen(which, everything)
     if not yes:
+        check_may_ask(as_json=as_json)
         meant = on_router(storage, lambda router: router.deadletters(bus, limit=1_000_000, **chosen))
-        click.confirm(f"Remove {len(meant)} dead letters for good?", abort=True)
-    echo(f"purged: {on_router(storage, lambda router: router.purge(bus, **chosen))}")
+        confirm(f"Remove {len(meant)} dead letters for good?")
+    count = on_router(storage, lambda router: router.purge(bus, **chosen), doing="purging")
+    answer({"purged": count}, f"purged: {count}", as_json=as_json)
 
 
 def _chosen(which: dict[str, Any], everything: bool) -> Which:
@@ -155,15 +164,15 @@ def _chosen(which: dict[str, Any], everything: bool) -> Which:
     return chosen
 
 
-def _time(letter: DeadLetter) -> str:
-    return format_timestamp(datetime.fromtimestamp(letter.time, UTC).replace(microsecond=0))
+def _time(letter: DeadLetter) -> datetime:
+    return datetime.fromtimestamp(letter.time, UTC)
 
 
 def _document(letter: DeadLetter) -> dict[str, Any]:
     return {
         "subscription": letter.subscription,
         "offset": letter.offset,
-        "time": format_timestamp(datetime.fromtimestamp(letter.time, UTC)),
+        "time": format_timestamp(_time(letter)),
         "reason": letter.reason,
         "error": letter.error,
         "attempts": letter.attempts,

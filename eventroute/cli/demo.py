@@ -10,16 +10,14 @@ from pathlib import Path
 
 import click
 
+from eventroute.cli.failure import Failure
+
 __all__ = ["demo"]
 
 _NEW_FOLDER = "a new folder"
 
 
-class _NotStarted(click.ClickException):
-    exit_code = 2
-
-
-@click.command()
+@click.command(short_help="See it work, with a webhook of GitHub.")
 @click.option(
     "--keep",
     is_flag=False,
@@ -35,8 +33,11 @@ def demo(keep: str | None) -> None:
     """
     try:
         went_well = _play(keep)
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        raise _NotStarted(str(error)) from error
+        told = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        raise Failure(told, "NotStarted") from error
     if not went_well:
         raise SystemExit(1)
 

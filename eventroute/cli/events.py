@@ -9,20 +9,25 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
-import msgspec
 
 from eventroute.buses import LoggedEvent
+from eventroute.cli.bars import stages
+from eventroute.cli.eventrows import STYLES, TITLES, Unreadable, cells_of, document_of
+from eventroute.cli.failure import Failure, NotFound
 from eventroute.cli.files import name_of, read_file
-from eventroute.cli.target import bus_option, json_option, on_router, storage_option
-from eventroute.cli.terminal import as_json as json_text
-from eventroute.cli.terminal import echo, print_table, progress
+from eventroute.cli.logreading import read_log
+from eventroute.cli.tables import print_table
+from eventroute.cli.tail import tail
+from eventroute.cli.target import bus_option, filter_option, json_option, on_router, storage_option
+from eventroute.cli.terminal import answer, print_json
+from eventroute.cli.trace import find, trace
 from eventroute.cli.trial import read_filters
 from eventroute.errors import EventrouteError, InvalidEvent
 from eventroute.event import Event
 from eventroute.filters import Filter
 from eventroute.jsontext import decode_json, split_array
 from eventroute.router import Router
-from eventroute.timestamps import format_timestamp, parse_timestamp
+from eventroute.timestamps import parse_timestamp
 
 __all__ = ["events"]
 
@@ -34,62 +39,66 @@ Examples:
   eventroute events tail --follow --storage sqlite:///events.db
   eventroute events list --start 2026-01-01T00:00:00Z --filter "type STARTS WITH 'order.'" --limit 50
   eventroute events show 17
+  eventroute events trace 7c6b2a1e --source /shop
   eventroute events put events.jsonl --bus audit
 """
 
 
 @click.group(epilog=_EXAMPLES)
 def events() -> None:
-    """List, show, follow and put events."""
+    """List, show, follow, find, trace and put events."""
 
 
-class _Start(click.ParamType[Any]):
-    name = "start"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if not isinstance(value, str) or value == "earliest":
-            return value
-        if value.isascii() and value.isdigit() and len(value) < 19:
-            return int(value)
-        try:
-            return parse_timestamp(value)
-        except ValueError:
-            self.fail(f"{value!r} is none of earliest, an offset, an RFC 3339 time", param, ctx)
+events.add_command(find)
+events.add_command(tail)
+events.add_command(trace)
 
 
-def _filter_option(command: Any) -> Any:
-    return click.option(
-        "--filter", "filters", multiple=True, metavar="JSON|EXPR", help="Only what matches; of several, all must."
-    )(command)
+def _start(value: str) -> str | int | datetime:
+    """Where to begin: earliest, an offset, or a time."""
+    if value == "earliest":
+        return value
+    if value.isascii() and value.isdigit() and len(value) < 19:
+        return int(value)
+    try:
+        return parse_timestamp(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is none of earliest, an offset, an RFC 3339 time") from None
 
 
 @events.command("list")
 @storage_option
 @bus_option
-@click.option("--start", type=_Start(), default="earliest", show_default=True, help="earliest, an offset or a time.")
+@click.option(
+    "--start",
+    type=_start,
+    metavar="START",
+    default="earliest",
+    show_default=True,
+    help="earliest, an offset or a time.",
+)
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=100, show_default=True, help="How many at most.")
-@_filter_option
+@filter_option
 @json_option
 def list_(storage: str, bus: str, start: Any, limit: int, filters: tuple[str, ...], as_json: bool) -> None:
-    """List events in the order of the log."""
-    wanted = read_filters(filters)
-    found = on_router(storage, lambda router: _collect(router, bus, start, limit, wanted))
+    """List events in the order of the log. What cannot be read has a row that says so, unless events are filtered."""
+    wanted = read_filters(filters) if filters else ()
+    found = on_router(storage, lambda router: _collect(router, bus, start, limit, wanted), doing="reading")
     if as_json:
-        echo(json_text([_document(one) for one in found]))
+        print_json(list(map(document_of, found)))
         return
-    print_table(
-        ("offset", "appended", "type", "source", "subject", "id"), [_cells(one) for one in found], empty="no events"
-    )
+    print_table(TITLES, map(cells_of, found), empty="no events", styles=STYLES)
 
 
-async def _collect(router: Router, bus: str, start: Any, limit: int, wanted: Sequence[Filter]) -> list[LoggedEvent]:
-    found: list[LoggedEvent] = []
-    async with aclosing(router.events(bus, start)) as log:
+async def _collect(
+    router: Router, bus: str, start: Any, limit: int, wanted: Sequence[Filter]
+) -> list[LoggedEvent | Unreadable]:
+    found: list[LoggedEvent | Unreadable] = []
+    async with aclosing(read_log(router, bus, start, wanted)) as log:
         async for one in log:
-            if all(chosen(one.event) for chosen in wanted):
-                found.append(one)
-                if len(found) == limit:
-                    break
+            found.append(one)
+            if len(found) == limit:
+                break
     return found
 
 
@@ -97,46 +106,26 @@ async def _collect(router: Router, bus: str, start: Any, limit: int, wanted: Seq
 @click.argument("offset", type=click.IntRange(0))
 @storage_option
 @bus_option
-def show(offset: int, storage: str, bus: str) -> None:
-    """Show one event as JSON."""
+@json_option
+def show(offset: int, storage: str, bus: str, as_json: bool) -> None:
+    """Show one event, as JSON in any case.
+
+    Exit codes: 0 done, 1 there is none, 2 an error.
+    """
     found = on_router(storage, lambda router: router.read(bus, offset, limit=1))
     if not found or found[0].offset != offset:
-        echo(f"there is no event at offset {offset}")
-        raise SystemExit(1)
-    echo(json_text(_document(found[0])))
+        raise NotFound(f"there is no event at offset {offset}")
+    print_json(document_of(found[0]))
 
 
-@events.command()
-@storage_option
-@bus_option
-@click.option("-n", "count", type=click.IntRange(0, 1_000_000), default=10, show_default=True, help="How many to show.")
-@click.option("--follow", "-f", is_flag=True, help="Go on with what is appended, until Ctrl-C.")
-@_filter_option
-@json_option
-def tail(storage: str, bus: str, count: int, follow: bool, filters: tuple[str, ...], as_json: bool) -> None:
-    """Show the newest events of the log, one a line; with --json one JSON document a line."""
-    wanted = read_filters(filters)
-
-    async def show(router: Router) -> None:
-        info = await router.describe_bus(bus)
-        start = max(info.bounds.first, info.bounds.end - count)
-        async with aclosing(router.events(bus, start, follow=follow)) as log:
-            async for one in log:
-                if all(chosen(one.event) for chosen in wanted):
-                    echo(_json_line(one) if as_json else "  ".join(map(str, _cells(one))))
-
-    try:
-        on_router(storage, show)
-    except KeyboardInterrupt:
-        raise SystemExit(0) from None
-
-
-@events.command()
+@events.command(short_help="Publish the events of a file.")
 @click.argument("file", type=click.Path(path_type=Path))
 @storage_option
 @bus_option
 @click.option("--create", is_flag=True, help="Make the file of the storage where there is none.")
-def put(file: Path, storage: str, bus: str, create: bool) -> None:
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+@json_option
+def put(file: Path, storage: str, bus: str, create: bool, quiet: bool, as_json: bool) -> None:
     """Publish the events in FILE: one CloudEvent in JSON, an array of them, or one a line; - is standard input.
 
     The whole file is checked before anything is stored. Up to 1,000 events are stored in one change, all or none; what
@@ -146,19 +135,19 @@ def put(file: Path, storage: str, bus: str, create: bool) -> None:
 
     async def publish(router: Router) -> None:
         done = 0
-        with progress("publishing", len(ready), quiet=len(ready) <= BATCH) as advance:
+        with stages(quiet=quiet or len(ready) <= BATCH) as tell:
             for begin in range(0, len(ready), BATCH):
                 batch = ready[begin : begin + BATCH]
                 try:
                     await router.publish(*batch, bus=bus)
-                except EventrouteError:
-                    echo(f"published before it failed: {done} of {len(ready)}")
-                    raise
+                except EventrouteError as error:
+                    told = f"{error}\npublished before it failed: {done} of {len(ready)}"
+                    raise Failure(told, type(error).__name__, more={"published": done}) from error
                 done += len(batch)
-                advance(len(batch))
+                tell("publishing", done, len(ready))
 
     on_router(storage, publish, create=create)
-    echo(f"published: {len(ready)}")
+    answer({"published": len(ready)}, f"published: {len(ready)}", as_json=as_json)
 
 
 def _read(file: Path) -> Iterator[Event]:
@@ -187,24 +176,3 @@ def _documents(content: bytes) -> Iterator[tuple[str, bytes]]:
         yield from ((f"line {number}", line) for number, line in lines if line.strip())
     else:
         yield "", text
-
-
-def _cells(one: LoggedEvent) -> tuple[object, ...]:
-    event = one.event
-    return one.offset, _time(one.time), event.type, event.source, event.subject or "", event.id
-
-
-def _time(moment: datetime) -> str:
-    return format_timestamp(moment.replace(microsecond=0))
-
-
-def _document(one: LoggedEvent) -> dict[str, Any]:
-    return {
-        "offset": one.offset,
-        "appended": format_timestamp(one.time),
-        "event": msgspec.Raw(one.event.to_json()),
-    }
-
-
-def _json_line(one: LoggedEvent) -> str:
-    return msgspec.json.encode(_document(one)).decode()

@@ -10,9 +10,9 @@ import urllib.request
 from http.client import HTTPException
 from typing import Any, Final
 
-import click
 from attrs import field, frozen
 
+from eventroute.cli.failure import Failure
 from eventroute.errors import InvalidConfiguration
 from eventroute.jsontext import decode_json, encode_json
 from eventroute.secrets import Secrets
@@ -26,10 +26,11 @@ MAX_ANSWER: Final = 64 << 20
 """Bytes of an answer that are read."""
 
 
-class ApiRefused(click.ClickException):
+class ApiRefused(Failure):
     """The API said no, or could not be reached."""
 
-    exit_code = 2
+    def __init__(self, message: str, where: str = "") -> None:
+        super().__init__(message, "ApiRefused", where)
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -44,8 +45,13 @@ def _base(url: str) -> str:
 
 
 def _check_address(_instance: object, _attribute: object, url: str) -> None:
-    if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
-        raise InvalidConfiguration(f"{url!r} is not an http or https URL", where="--api")
+    try:
+        known = urllib.parse.urlsplit(url).scheme in ("http", "https")
+    except ValueError:  # which tells a password, too
+        known = False
+    if not known:
+        shown = repr(url) if "@" not in url else "what is given"
+        raise InvalidConfiguration(f"{shown} is not an http or https URL", where="--api")
 
 
 @frozen
@@ -98,7 +104,7 @@ class RemoteSubscriptions:
                 return decode_json(answer.read(MAX_ANSWER))
         except urllib.error.HTTPError as error:
             with error:
-                raise ApiRefused(_reason(error)) from None
+                raise ApiRefused(*_reason(error)) from None
         except (OSError, HTTPException, ValueError) as error:
             raise ApiRefused(f"{self.url} gives no answer: {getattr(error, 'reason', error)}") from error
 
@@ -116,11 +122,11 @@ def _quoted(name: str) -> str:
     return urllib.parse.quote(name, safe="")
 
 
-def _reason(error: urllib.error.HTTPError) -> str:
-    """What the problem document says (RFC 9457)."""
+def _reason(error: urllib.error.HTTPError) -> tuple[str, str]:
+    """What the problem document says (RFC 9457), and the place that it names."""
     try:
         problem = json.loads(error.read(MAX_ANSWER))
-        where = f"{problem['where']}: " if problem.get("where") else ""
-        return f"{where}{problem['detail']}"
+        where = str(problem.get("where") or "")
+        return f"{where}: {problem['detail']}" if where else str(problem["detail"]), where
     except (ValueError, KeyError, TypeError, AttributeError, OSError):
-        return f"the answer was {error.code} {error.reason}"
+        return f"the answer was {error.code} {error.reason}", ""

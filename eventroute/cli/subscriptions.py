@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol
 
 import click
 import msgspec
@@ -13,9 +14,9 @@ from attrs import frozen
 
 from eventroute.cli.files import name_of, read_file
 from eventroute.cli.remote import RemoteSubscriptions
+from eventroute.cli.tables import print_table
 from eventroute.cli.target import bus_option, json_option, on_router
-from eventroute.cli.terminal import as_json as json_text
-from eventroute.cli.terminal import echo, print_table
+from eventroute.cli.terminal import answer, check_may_ask, confirm, echo, print_json
 from eventroute.documents import subscription_document
 from eventroute.errors import InvalidSubscription, UnknownSubscription
 from eventroute.jsontext import decode_json, encode_json
@@ -24,8 +25,6 @@ from eventroute.storage.base import StoredSubscription
 from eventroute.subscription import Subscription
 
 __all__ = ["subscriptions"]
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 _EXAMPLES: Final = """\b
 Examples:
@@ -99,8 +98,18 @@ class _Stored:
         return stored
 
 
-def _place_options(command: F) -> F:
-    """The options that say where the subscriptions are."""
+def _placed(command: Callable[..., None]) -> Callable[..., None]:
+    """A command with the options that say where the subscriptions are; it is handed the place."""
+
+    @wraps(command)
+    def on_place(
+        *arguments: Any, storage: str | None, api: str | None, credential: str | None, bus: str, **given: Any
+    ) -> None:
+        if (storage is None) == (api is None):
+            raise click.UsageError("give one of --storage and --api (or EVENTROUTE_STORAGE, EVENTROUTE_API)")
+        place = _Stored(storage, bus) if storage is not None else RemoteSubscriptions(api or "", bus, credential)
+        command(*arguments, place=place, **given)
+
     for option in (
         bus_option,
         click.option(
@@ -112,29 +121,23 @@ def _place_options(command: F) -> F:
         click.option("--api", metavar="URL", envvar="EVENTROUTE_API", help="The Subscriptions API of a broker."),
         click.option("--storage", metavar="URL", envvar="EVENTROUTE_STORAGE", help="A storage on this machine."),
     ):
-        command = option(command)
-    return command
+        on_place = option(on_place)
+    return on_place
 
 
-def _place(storage: str | None, api: str | None, credential: str | None, bus: str) -> _Place:
-    if (storage is None) == (api is None):
-        raise click.UsageError("give one of --storage and --api (or EVENTROUTE_STORAGE, EVENTROUTE_API)")
-    return _Stored(storage, bus) if storage is not None else RemoteSubscriptions(api or "", bus, credential)
-
-
-@click.group(epilog=_EXAMPLES)
+@click.group(epilog=_EXAMPLES, short_help="List, show, create, pause, resume, delete subscriptions.")
 def subscriptions() -> None:
     """Create, list, show, pause, resume and delete subscriptions, while the broker runs or while it does not."""
 
 
 @subscriptions.command("list")
-@_place_options
+@_placed
 @json_option
-def list_(storage: str | None, api: str | None, credential: str | None, bus: str, as_json: bool) -> None:
+def list_(place: _Place, as_json: bool) -> None:
     """List the subscriptions of a bus."""
-    found = _place(storage, api, credential, bus).list()
+    found = place.list()
     if as_json:
-        echo(_exact(found))
+        print_json(_exact(found))
         return
     print_table(
         ("id", "sink", "state", "revision"),
@@ -143,9 +146,9 @@ def list_(storage: str | None, api: str | None, credential: str | None, bus: str
     )
 
 
-def _exact(value: Any) -> str:
+def _exact(value: Any) -> msgspec.Raw:
     """As JSON, numbers digit for digit."""
-    return json_text(msgspec.Raw(encode_json(value)))
+    return msgspec.Raw(encode_json(value))
 
 
 def _state(status: dict[str, Any]) -> str:
@@ -154,22 +157,26 @@ def _state(status: dict[str, Any]) -> str:
     return "live" if status["reader"] == "live" else "catching up"
 
 
-@subscriptions.command()
+@subscriptions.command(short_help="Show one subscription, as JSON.")
 @click.argument("id")
-@_place_options
-def show(id: str, storage: str | None, api: str | None, credential: str | None, bus: str) -> None:
-    """Show one subscription, as JSON."""
-    echo(_exact(_place(storage, api, credential, bus).get(id)))
+@_placed
+@json_option
+def show(id: str, place: _Place, as_json: bool) -> None:
+    """Show one subscription, as JSON in any case; `create --file` takes it back."""
+    print_json(_exact(place.get(id)))
 
 
-@subscriptions.command()
+@subscriptions.command(short_help="Create a subscription, or change it.")
 @click.argument("id")
 @click.option("--file", type=click.Path(path_type=Path), help="A JSON or (*.toml) TOML document; - is standard input.")
 @click.option("--sink", metavar="URL", help="Where events go.")
 @click.option("--filter", "filters", multiple=True, metavar="JSON|EXPR", help="Of several, all must match.")
 @click.option("--type", "types", multiple=True, metavar="TYPE", help="Only events of this type, or one of these.")
-@click.option("--start", help="latest, earliest, an offset or an RFC 3339 time; counts when it is new.")
-@_place_options
+@click.option(
+    "--start", metavar="START", help="latest, earliest, an offset or an RFC 3339 time; counts when it is new."
+)
+@_placed
+@json_option
 def create(
     id: str,
     file: Path | None,
@@ -177,10 +184,8 @@ def create(
     filters: tuple[str, ...],
     types: tuple[str, ...],
     start: str | None,
-    storage: str | None,
-    api: str | None,
-    credential: str | None,
-    bus: str,
+    place: _Place,
+    as_json: bool,
 ) -> None:
     """Create a subscription, or change the one that has this ID; it keeps its place.
 
@@ -192,8 +197,9 @@ def create(
             document[name] = value
     if start is not None:
         document["start"] = int(start) if start.isascii() and start.isdigit() else start
-    made = _place(storage, api, credential, bus).put(id, document)
-    echo(f"{id}: revision {made['status']['revision']}, {_state(made['status'])}")
+    made = place.put(id, document)
+    said = f"{id}: revision {made['status']['revision']}, {_state(made['status'])}"
+    answer(_exact(made), said, as_json=as_json)
 
 
 def _filter(text: str) -> Any:
@@ -221,31 +227,42 @@ def _read(file: Path) -> dict[str, Any]:
 @subscriptions.command()
 @click.argument("id")
 @click.option("--reason", default="paused", show_default=True, help="Why; it is shown to whoever looks.")
-@_place_options
-def pause(id: str, reason: str, storage: str | None, api: str | None, credential: str | None, bus: str) -> None:
+@_placed
+@json_option
+def pause(id: str, reason: str, place: _Place, as_json: bool) -> None:
     """Make no more attempts for a subscription; it keeps its place."""
-    _place(storage, api, credential, bus).pause(id, reason)
-    echo(f"{id}: paused: {reason}")
+    place.pause(id, reason)
+    _tell(id, f"paused: {reason}", place, as_json)
 
 
 @subscriptions.command()
 @click.argument("id")
-@_place_options
-def resume(id: str, storage: str | None, api: str | None, credential: str | None, bus: str) -> None:
+@_placed
+@json_option
+def resume(id: str, place: _Place, as_json: bool) -> None:
     """Go on with a paused subscription where it stands."""
-    _place(storage, api, credential, bus).resume(id)
-    echo(f"{id}: resumed")
+    place.resume(id)
+    _tell(id, "resumed", place, as_json)
 
 
-@subscriptions.command()
+def _tell(id: str, what: str, place: _Place, as_json: bool) -> None:
+    """What was done; for programs, the subscription as it is now."""
+    if as_json:
+        print_json(_exact(place.get(id)))
+    else:
+        echo(f"{id}: {what}")
+
+
+@subscriptions.command(short_help="Remove a subscription; its dead letters stay.")
 @click.argument("id")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@_place_options
-def delete(id: str, yes: bool, storage: str | None, api: str | None, credential: str | None, bus: str) -> None:
+@_placed
+@json_option
+def delete(id: str, yes: bool, place: _Place, as_json: bool) -> None:
     """Remove a subscription with all that waits for it; its dead letters stay."""
-    place = _place(storage, api, credential, bus)
     if not yes:
+        check_may_ask(as_json=as_json)
         place.get(id)
-        click.confirm(f"Remove {id} with all that waits for it?", abort=True)
+        confirm(f"Remove {id} with all that waits for it?")
     place.delete(id)
-    echo(f"{id}: deleted")
+    answer({"deleted": id}, f"{id}: deleted", as_json=as_json)

@@ -4,38 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 import anyio
 import click
 
+from eventroute.cli.bars import pulse
 from eventroute.errors import InvalidConfiguration
 from eventroute.router import Router
+from eventroute.storage.base import Storage
 from eventroute.storage.open import open_storage
 from eventroute.storage.sqlite import SQLiteStorage
 from eventroute.timestamps import parse_timestamp
+from eventroute.tracing.search import SCAN
 
-__all__ = ["TIME", "bus_option", "json_option", "on_router", "storage_option"]
+__all__ = [
+    "bus_option",
+    "filter_option",
+    "json_option",
+    "moment",
+    "on_router",
+    "opened",
+    "scan_option",
+    "storage_option",
+    "time_option",
+]
+
+MOST_SCANNED: Final = 1_000_000_000
 
 P = ParamSpec("P")
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class _Time(click.ParamType[datetime]):
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        if isinstance(value, datetime):
-            return value
-        try:
-            return parse_timestamp(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+def moment(value: str) -> datetime:
+    """What reads an RFC 3339 date-time."""
+    try:
+        return parse_timestamp(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
-TIME = _Time()
-"""An RFC 3339 date-time."""
+def time_option(name: str, help: str) -> Callable[[F], F]:
+    """An option that takes an RFC 3339 date-time."""
+    return click.option(name, type=moment, metavar="TIME", help=help)
 
 
 def storage_option(command: F) -> F:
@@ -55,21 +67,50 @@ def bus_option(command: F) -> F:
 
 
 def json_option(command: F) -> F:
-    """The option `--json`."""
-    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")(command)
+    """The option `--json`, which makes errors JSON too: see `eventroute.cli.failure`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, errors too.")(command)
 
 
-def on_router(storage: str, work: Callable[[Router], Awaitable[T]], *, create: bool = False) -> T:
-    """What `work` makes of a router that pushes nothing.
+def filter_option(command: F) -> F:
+    """The option `--filter`, of which there may be several."""
+    return click.option(
+        "--filter", "filters", multiple=True, metavar="JSON|EXPR", help="Only what matches; of several, all must."
+    )(command)
 
-    Raises InvalidConfiguration where there is no such file, unless it is to be created, and what `work` raises.
+
+def scan_option(command: F) -> F:
+    """The option `--scan`: how far a search goes before it pauses."""
+    return click.option(
+        "--scan",
+        type=click.IntRange(1, MOST_SCANNED),
+        default=SCAN,
+        show_default=True,
+        help="How many events of the log to look at.",
+    )(command)
+
+
+def opened(url: str, *, create: bool = False, where: str = "--storage") -> Storage:
+    """The storage at a URL, which is not open yet.
+
+    Raises InvalidConfiguration where there is no such file, unless it is to be created.
     """
-    opened = open_storage(storage)
-    if isinstance(opened, SQLiteStorage) and not create and not opened.path.exists():
-        raise InvalidConfiguration(f"there is no file {opened.path}: look for a typing error", where="--storage")
+    storage = open_storage(url)
+    if isinstance(storage, SQLiteStorage) and not create and not storage.path.exists():
+        raise InvalidConfiguration(f"there is no file {storage.path}: look for a typing error", where=where)
+    return storage
+
+
+def on_router(
+    storage: str, work: Callable[[Router], Awaitable[T]], *, create: bool = False, doing: str | None = None
+) -> T:
+    """What `work` makes of a router that pushes nothing; where it lasts, `doing` is shown. Raises what `opened` and
+    `work` raise.
+    """
+    there = opened(storage, create=create)
 
     async def main() -> T:
-        async with Router(opened, push=False) as router:
+        async with Router(there, push=False) as router:
             return await work(router)
 
-    return anyio.run(main)
+    with pulse(doing):
+        return anyio.run(main)

@@ -1,19 +1,32 @@
-"""What commands print: text that no terminal obeys, tables, and JSON."""
+"""What commands print: text that no terminal obeys, colours where they are wanted, and JSON."""
 
 from __future__ import annotations
 
+import os
+import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import click
 import msgspec
 
-__all__ = ["as_json", "echo", "encodable", "plain", "print_table", "progress"]
+__all__ = [
+    "announcing",
+    "answer",
+    "check_may_ask",
+    "coloured",
+    "confirm",
+    "echo",
+    "encodable",
+    "json_text",
+    "plain",
+    "print_json",
+    "print_line",
+    "saying",
+]
 
-WIDEST = 60
-"""How many characters of a cell are shown."""
+_beyond_ascii = re.compile("[^\n -~]")
 
 
 def plain(text: str) -> str:
@@ -32,36 +45,101 @@ def echo(text: str) -> None:
     click.echo(encodable(plain(text)))
 
 
-def as_json(value: Any) -> str:
-    """A value as indented JSON; what stands in it as `msgspec.Raw` keeps its text, numbers digit for digit."""
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+def print_line(line: str) -> None:
+    """Print a line that is safe already, and may be coloured."""
+    click.echo(line, color=coloured())
 
 
-def print_table(titles: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
-    """Print rows under their titles, in columns; what is too wide is cut. Without rows, the line `empty`."""
-    cells = [[_cell(value) for value in row] for row in rows]
-    if not cells:
-        echo(empty)
-        return
-    widths = [max(map(len, column)) for column in zip(titles, *cells, strict=True)]
-    for row in (titles, *cells):
-        echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+def coloured() -> bool:
+    """Whether the standard output shows colours: a terminal that can, unless NO_COLOR is set; FORCE_COLOR asks for
+    them elsewhere. An empty variable is one that is not set.
+    """
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
-def _cell(value: object) -> str:
-    text = "" if value is None else str(value).replace("\n", " ")
-    return text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…"
+# -- JSON ----------------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def progress(what: str, total: int, *, quiet: bool = False) -> Iterator[Callable[[int], None]]:
-    """A bar on the standard error, if that is a terminal and the work is not too small; it is told what was done."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda _done: None
-        return
-    from rich.console import Console  # noqa: PLC0415  # slow to import
-    from rich.progress import Progress  # noqa: PLC0415
+def json_text(value: Any, *, indent: int = 2) -> str:
+    """A value as JSON in ASCII, so that any terminal can show it and none obeys it. `indent`: 0 is one line.
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda done: bar.update(task, advance=done)
+    What stands in it as `msgspec.Raw` keeps its text, numbers digit for digit. Halves of surrogate pairs, which JSON
+    cannot say, are replaced, and so is what is not UTF-8.
+    """
+    try:
+        encoded = msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        encoded = msgspec.json.encode(_whole(value))
+    text = msgspec.json.format(encoded, indent=indent or -1).decode("utf-8", "replace")
+    return _beyond_ascii.sub(lambda found: _escaped(ord(found[0])), text)
+
+
+def _whole(value: Any) -> Any:
+    """The same with every half of a surrogate pair replaced."""
+    if isinstance(value, dict):
+        return {_whole(name): _whole(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return list(map(_whole, value))
+    return value.encode("utf-16", "replace").decode("utf-16") if isinstance(value, str) else value
+
+
+def _escaped(code: int) -> str:
+    """A character as JSON escapes it."""
+    if code < 0x10000:
+        return f"\\u{code:04x}"
+    return f"\\u{0xD800 + (code - 0x10000 >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
+
+
+def print_json(value: Any, *, indent: int = 2) -> None:
+    """Print one JSON document; with `indent` 0 on one line."""
+    click.echo(json_text(value, indent=indent))
+
+
+def answer(document: Any, text: str, *, as_json: bool) -> None:
+    """Print what was done or found, for programs or for people."""
+    if as_json:
+        print_json(document)
+    else:
+        echo(text)
+
+
+# -- servers -------------------------------------------------------------------------------------------------------
+
+
+def saying(*, as_json: bool) -> Callable[[str], None]:
+    """What tells on the standard error how a server fares; as JSON one document `{"said": ...}` a line."""
+
+    def say(line: str) -> None:
+        click.echo(json_text({"said": line}, indent=0) if as_json else plain(line), err=True)
+
+    return say
+
+
+def announcing(what: str, *, as_json: bool) -> Callable[[str], None]:
+    """What tells a server's URL: people on the standard error, programs as `{"url": ...}` on the standard output."""
+
+    def announce(url: str) -> None:
+        if as_json:
+            print_json({"url": url}, indent=0)
+        else:
+            click.echo(f"{what} {url}", err=True)
+
+    return announce
+
+
+# -- questions -----------------------------------------------------------------------------------------------------
+
+
+def check_may_ask(*, as_json: bool) -> None:
+    """Raises UsageError with --json: a program cannot answer."""
+    if as_json:
+        raise click.UsageError("with --json nothing is asked: give --yes")
+
+
+def confirm(question: str) -> None:
+    """Ask before something goes for good. Raises Abort where the answer is no."""
+    click.confirm(plain(question), abort=True, err=True)

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from eventroute.cli.failure import Failure
 from eventroute.cli.files import STDIN, standard_input
-from eventroute.cli.terminal import encodable, plain
-from eventroute.errors import EventrouteError
+from eventroute.cli.target import json_option
+from eventroute.cli.terminal import encodable, print_json
 
 if TYPE_CHECKING:
-    from eventroute.cli.trial import Mode
+    from eventroute.trial import Mode
 
 __all__ = ["try_"]
 
@@ -24,11 +25,7 @@ Examples:
 """
 
 
-class _Refusal(click.ClickException):
-    exit_code = 2
-
-
-@click.command("try", epilog=_EXAMPLES)
+@click.command("try", epilog=_EXAMPLES, short_help="Try filters and a transformer on one event.")
 @click.option(
     "--event",
     "event_file",
@@ -51,8 +48,10 @@ class _Refusal(click.ClickException):
     metavar="FILE",
     help="The transformer, JSON or (*.toml) TOML; - is the standard input.",
 )
-@click.option("--mode", type=click.Choice(["binary", "structured"]), help="Show the headers and body of the delivery.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option(
+    "--mode", type=click.Choice(["binary", "structured", "batch"]), help="Show the headers and body of the delivery."
+)
+@json_option
 def try_(
     event_file: Path, filters: tuple[str, ...], transformer_file: Path | None, mode: Mode | None, *, as_json: bool
 ) -> None:
@@ -62,27 +61,26 @@ def try_(
     Exit codes: 0 it matches, 1 it does not, 2 an error.
     """
     from eventroute.cli.trial import (  # noqa: PLC0415  # slow to import
-        json_document,
+        document_of,
         read_event,
         read_filters,
         read_transformer,
-        try_out,
+        text_of,
     )
+    from eventroute.trial import try_out  # noqa: PLC0415
 
     if event_file == transformer_file == STDIN:
         raise click.UsageError("only one of --event and --transformer can be the standard input")
     stdin = standard_input()
-    try:
-        event = read_event(event_file, stdin)
-        wanted = read_filters(filters)
-        transformer = None if transformer_file is None else read_transformer(transformer_file, stdin)
-    except EventrouteError as error:
-        if as_json:
-            click.echo(json_document({"error": str(error)}))
-        raise _Refusal(plain(str(error))) from error
-    outcome = try_out(event, wanted, transformer, mode)
-    click.echo(json_document(outcome.document()) if as_json else encodable(outcome.text()))
+    event = read_event(event_file, stdin)
+    wanted = read_filters(filters)
+    transformer = None if transformer_file is None else read_transformer(transformer_file, stdin)
+    outcome = try_out(event, wanted, transformer)
+    if as_json:
+        print_json(document_of(outcome, mode))
+    else:
+        click.echo(encodable(text_of(outcome, mode)))
     if outcome.error is not None:
-        raise _Refusal(plain(str(outcome.error))) from outcome.error
+        raise Failure.of(outcome.error) from outcome.error
     if not outcome.matched:
         raise SystemExit(1)

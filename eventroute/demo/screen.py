@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shlex
 from collections.abc import Sequence
@@ -26,11 +27,20 @@ _INDENT: Final = 10
 _WIDTH: Final = 20
 
 
+class _Output(Console):
+    """The standard output. Where nobody reads it any more, that is an error like any other: Rich would end the process
+    in the middle of everything.
+    """
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError(errno.EPIPE, "nobody reads the output any more")
+
+
 class Screen:
     """Prints a scene at a time."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = Console() if console is None else console
+        self._console = _Output() if console is None else console
         self._scenes = 0
 
     def introduce(self, stage: Stage, file: Path) -> None:

@@ -16,7 +16,7 @@ from eventroute.demo.receiver import Message, Receiver
 from eventroute.demo.serving import serving
 from eventroute.demo.webhook import Webhook
 from eventroute.gateway.app import Gateway
-from eventroute.push.addresses import AddressPolicy
+from eventroute.push.policy.addresses import AddressPolicy
 from eventroute.push.sinks.client import HttpSettings
 from eventroute.router import Router
 from eventroute.secrets import Secret

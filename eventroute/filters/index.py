@@ -332,6 +332,8 @@ class FilterIndex(Generic[K]):
         return self._holding(found, row)
 
     def _match_raw(self, raw: Raw) -> set[K]:
+        if not self._columns and not self._whole:  # all that are held take every event, or none
+            return self._holding([*self._always], {})
         plan = self._plan or self._make_plan()
         if plan.decode is not None:
             try:
@@ -352,9 +354,11 @@ class FilterIndex(Generic[K]):
 
     def _holding(self, found: list[Any], row: dict[str, Any]) -> set[K]:
         """The keys of those that hold."""
+        self._last = found, _DECIDED
         if not found:
-            self._last = found, _DECIDED
             return set()
+        if len(found) == 1 and (one := found[0]).rest is None:
+            return {one.key} if one.keys is None else set(one.keys)
         verdicts = _DECIDED.copy()
         self._last = found, verdicts
         keys: set[K] = set()

@@ -83,7 +83,7 @@ class Relation(Enum):
     SUFFIX = "suffix"
 
 
-@frozen
+@frozen(weakref_slot=False)
 class Text:
     """A field's text is the literal, or begins or ends with it."""
 
@@ -92,28 +92,28 @@ class Text:
     literal: str
 
 
-@frozen
+@frozen(weakref_slot=False)
 class AllOf:
     """Every operand holds; without any, always true."""
 
     operands: tuple[Node, ...]
 
 
-@frozen
+@frozen(weakref_slot=False)
 class AnyOf:
     """At least one operand holds."""
 
     operands: tuple[Node, ...]
 
 
-@frozen
+@frozen(weakref_slot=False)
 class Not:
     """The operand does not hold."""
 
     operand: Node
 
 
-@frozen
+@frozen(weakref_slot=False)
 class Composed:
     """A clause in a dialect that the application handed in, which makes it of other clauses.
 
@@ -125,7 +125,7 @@ class Composed:
     meaning: Node
 
 
-@frozen
+@frozen(weakref_slot=False)
 class Function:
     """A clause in a dialect that the application handed in, which makes a function of it.
 
@@ -137,14 +137,14 @@ class Function:
     test: EventTest
 
 
-@frozen
+@frozen(weakref_slot=False)
 class Sql:
     """A CESQL expression: its value is true, and nothing in it is an error."""
 
     expression: Expression
 
 
-@frozen
+@frozen(weakref_slot=False)
 class EventPattern:
     """An event pattern: the event looks as the object says. Its tree is one of its own."""
 
@@ -158,14 +158,14 @@ def _typed(value: object) -> tuple[type, object]:
     return type(value), value
 
 
-@frozen
+@frozen(weakref_slot=False)
 class Literal:
     """A text, a number or a boolean. A whole number is an int, however it was written."""
 
     value: str | int | float | Decimal | bool = field(eq=_typed)
 
 
-@frozen
+@frozen(weakref_slot=False)
 class Each:
     """`data.a[*].b`: the value of `b` in that element of `data.a` that a quantifier has in hand.
 
@@ -175,7 +175,7 @@ class Each:
     path: tuple[Steps, ...]
 
 
-@frozen
+@frozen(weakref_slot=False)
 class Call:
     """The value of a function; the name is in upper case."""
 
@@ -193,7 +193,7 @@ class Operator(Enum):
     MODULO = "%"
 
 
-@frozen
+@frozen(weakref_slot=False)
 class Arithmetic:
     """Operators of one level, from left to right: there is one operand more than operators."""
 
@@ -201,7 +201,7 @@ class Arithmetic:
     operators: tuple[Operator, ...]
 
 
-@frozen
+@frozen(weakref_slot=False)
 class Negative:
     """Unary minus."""
 
@@ -222,7 +222,7 @@ class Comparator(Enum):
     AT_LEAST = ">="
 
 
-@frozen
+@frozen(weakref_slot=False)
 class Compare:
     """Two values of one kind stand so to each other. Of a literal and another value, the literal is `right`."""
 
@@ -231,7 +231,7 @@ class Compare:
     right: Value
 
 
-@frozen
+@frozen(weakref_slot=False)
 class In:
     """The value equals one of the options; if `negated`, it is of the kind of each and equals none."""
 
@@ -240,7 +240,7 @@ class In:
     negated: bool
 
 
-@frozen
+@frozen(weakref_slot=False)
 class Between:
     """The value lies between two of its kind, ends included; if `negated`, outside of them."""
 
@@ -250,7 +250,7 @@ class Between:
     negated: bool
 
 
-@frozen
+@frozen(weakref_slot=False)
 class Like:
     """The value is a text that fits the pattern; if `negated`, one that does not."""
 
@@ -267,7 +267,7 @@ class Place(Enum):
     ANYWHERE = "CONTAINS"
 
 
-@frozen
+@frozen(weakref_slot=False)
 class Includes:
     """The value is a text with the part at the place; if `negated`, a text without it."""
 
@@ -277,14 +277,14 @@ class Includes:
     negated: bool
 
 
-@frozen
+@frozen(weakref_slot=False)
 class Exists:
     """There is such a value, null included."""
 
     value: Field | Each
 
 
-@frozen
+@frozen(weakref_slot=False)
 class IsNull:
     """The value is null or missing; if `negated`, it is neither."""
 
@@ -292,14 +292,14 @@ class IsNull:
     negated: bool
 
 
-@frozen
+@frozen(weakref_slot=False)
 class Truth:
     """The value is `true`."""
 
     value: Value
 
 
-@frozen
+@frozen(weakref_slot=False)
 class Exclusive:
     """An odd number of the operands hold."""
 
@@ -314,7 +314,7 @@ class Quantifier(Enum):
     NONE = "NONE"
 
 
-@frozen
+@frozen(weakref_slot=False)
 class Quantified:
     """The condition holds for so many elements of an array; where there is no array, this does not hold.
 

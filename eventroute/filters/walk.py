@@ -169,7 +169,8 @@ class _Writer:
         for name, branch in names.items():
             yield f"{indent}v = d{depth}.get({name!r})"
             if branch.indexes or depth == MAX_INLINE:
-                yield f"{indent}walk({self._bound({name: branch})}, {{{name!r}: v}}, row, found)"
+                yield f"{indent}if v is not None or {name!r} in d{depth}:"
+                yield f"{indent}    walk({self._bound({name: branch})}, {{{name!r}: v}}, row, found)"
                 continue
             if branch.columns:
                 yield from self._field(branch, indent)

@@ -6,7 +6,7 @@ import hmac
 from base64 import b64decode
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
-from typing import Literal
+from typing import Final, Literal
 
 from attrs import field, frozen
 from starlette.requests import Request
@@ -14,7 +14,23 @@ from starlette.requests import Request
 from eventroute.errors import Unauthorized
 from eventroute.secrets import Secret
 
-__all__ = ["AccessRequest", "Authorize", "Basic", "Bearer", "Credential", "credentials", "request_facts"]
+__all__ = [
+    "AccessRequest",
+    "Action",
+    "Authorize",
+    "Basic",
+    "Bearer",
+    "Credential",
+    "credentials",
+    "request_facts",
+    "users",
+]
+
+
+Action = Literal["publish", "manage", "look", "try"]
+"""Publish events; manage a bus: its subscriptions and dead letters; look at what it holds, or with no bus at which
+buses there are; try filters and transformers, which is about no bus.
+"""
 
 
 def _read_only(headers: Mapping[str, str]) -> Mapping[str, str]:
@@ -26,8 +42,8 @@ class AccessRequest:
     """What is known of a request before its body is read."""
 
     bus: str
-    action: Literal["publish", "manage"] = "publish"
-    """Whether it is about events, or about the bus's subscriptions."""
+    """Empty where it is about none."""
+    action: Action = "publish"
     method: str
     headers: Mapping[str, str] = field(converter=_read_only, repr=False)
     """By name in lower case; several of one name are joined by a comma."""
@@ -71,6 +87,13 @@ class Basic:
 
 Credential = Bearer | Basic
 
+_NEEDS: Final[Mapping[Action, str]] = {
+    "publish": "publishing to {!r} needs one of its credentials",
+    "manage": "managing {!r} needs one of its credentials",
+    "look": "looking at {!r} needs one of its managers' credentials",
+    "try": "this needs one of the credentials that publishers and managers have",
+}
+
 
 def credentials(
     publishers: Mapping[str, Sequence[Credential]],
@@ -80,11 +103,18 @@ def credentials(
 ) -> Authorize:
     """A hook that lets a request publish if it has one of its bus's credentials, and manage likewise.
 
-    Anybody may publish to `open_buses`; nobody may do what nothing here allows. Who may publish may not manage.
+    Anybody may publish to `open_buses`; nobody may do what nothing here allows. Who may publish may not manage. Who has
+    any of the credentials may try.
     """
-    allowed = {
+    managed = managers or {}
+    allowed: dict[Action, dict[str, tuple[Credential, ...]]] = {
         "publish": {bus: tuple(known) for bus, known in publishers.items()},
-        "manage": {bus: tuple(known) for bus, known in (managers or {}).items()},
+        "manage": {bus: tuple(known) for bus, known in managed.items()},
+        "look": {
+            **{bus: tuple(known) for bus, known in managed.items()},
+            "": tuple(each for known in managed.values() for each in known),
+        },
+        "try": {"": tuple(each for known in (*publishers.values(), *managed.values()) for each in known)},
     }
     everybody = frozenset(open_buses)
 
@@ -96,13 +126,25 @@ def credentials(
         known = allowed[request.action].get(request.bus, ())
         right = [each.matches(scheme.lower(), given.strip(" ")) for each in known]
         if not any(right):
-            what = "publishing to" if request.action == "publish" else "managing"
-            raise Unauthorized(f"{what} {request.bus!r} needs one of its credentials")
+            raise Unauthorized(_NEEDS[request.action].format(request.bus))
 
     return authorize
 
 
-def request_facts(bus: str, request: Request, *, action: Literal["publish", "manage"] = "publish") -> AccessRequest:
+def users(known: Sequence[Credential]) -> Authorize:
+    """A hook that lets a request do whatever the app offers if it has one of these credentials."""
+    everyone = tuple(known)
+
+    def authorize(request: AccessRequest) -> None:
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        right = [each.matches(scheme.lower(), given.strip(" ")) for each in everyone]
+        if not any(right):
+            raise Unauthorized("this needs the credentials of one of its users")
+
+    return authorize
+
+
+def request_facts(bus: str, request: Request, *, action: Action = "publish") -> AccessRequest:
     """What a hook is told of a request of HTTP."""
     headers: dict[str, str] = {}
     for name, value in request.headers.items():

@@ -14,12 +14,13 @@ class Bell:
 
     def __init__(self) -> None:
         self._rung = False
-        self._waiters: list[anyio.Event] = []
+        self._waiters: list[anyio.Event] | None = None  # there are very many bells for which nobody ever waits
 
     def ring(self) -> None:
         """Wake all who wait, or let the next wait return at once."""
         if not self._waiters:
             self._rung = True
+            return
         for waiter in self._waiters:
             waiter.set()
 
@@ -29,6 +30,8 @@ class Bell:
             self._rung = False
             return
         waiter = anyio.Event()
+        if self._waiters is None:
+            self._waiters = []
         self._waiters.append(waiter)
         heard = False
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from functools import partial
 
 import anyio
@@ -26,6 +26,8 @@ class Watched:
     """Whether it ends with the lease, too."""
     lapsed: bool = False
     """Whether that was why it was cut off."""
+    before: Token[tuple[Deadlines, Watched]] | None = None
+    """Brings back what watched over attempts of the task before it."""
 
 
 Extend = Callable[[float], None]
@@ -55,24 +57,23 @@ class Deadlines:
         return self._clock.monotonic() >= self.lease_until
 
     def watch(self, scope: anyio.CancelScope, *, leased: bool = False) -> Watched:
-        """Begin to watch over a worker's scope; `forget` ends it."""
+        """Begin to watch over the scope in which the running task makes attempts; `forget` ends it."""
         watched = Watched(scope, leased=leased)
         self._watched[watched] = None
+        watched.before = _attempt.set((self, watched))  # once for all attempts of the scope
         return watched
 
     def forget(self, watched: Watched) -> None:
-        """Watch no longer."""
+        """Watch no longer; called in the same task."""
         self._watched.pop(watched, None)
-
-    def begin(self, watched: Watched, seconds: float) -> None:
-        """An attempt begins; it may take so long."""
-        _attempt.set((self, watched))
-        self.set(watched, seconds)
+        if watched.before is not None:
+            _attempt.reset(watched.before)
+            watched.before = None
 
     def set(self, watched: Watched, seconds: float) -> None:
-        """The attempt under way may take so long from now on."""
+        """The attempt that begins, or is under way, may take so long from now on."""
         watched.deadline = self._clock.monotonic() + seconds
-        ends = self._end_of(watched)
+        ends = self._end_of(watched) if watched.leased else watched.deadline
         if ends < self._next:
             self._next = ends
             self._earlier.ring()

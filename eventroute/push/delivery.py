@@ -6,9 +6,18 @@ import math
 
 from attrs import define, field
 
+from eventroute.event import Event
 from eventroute.storage.base import Claim, Entry
 
-__all__ = ["Delivery", "Range"]
+__all__ = ["Delivery", "Range", "Shared"]
+
+
+@define(eq=False)
+class Shared:
+    """What is known of an event that goes to several subscriptions."""
+
+    event: Event | None = None
+    """As it was read for the first of them; each gets a copy of its own, since data can be changed."""
 
 
 @define(eq=False)
@@ -38,6 +47,17 @@ class Delivery:
     """Those of one key go one at a time."""
     keyed: bool = True
     """Whether its row in the ledger has the key: not where it comes out of order, redriven after its key went on."""
+    shared: Shared | None = None
+    """Where others get the event, too."""
+
+    def event(self) -> Event:
+        """The event, for this one alone. Raises InvalidEvent."""
+        shared = self.shared
+        if shared is None:
+            return Event.from_log(self.raw)
+        if shared.event is None:
+            shared.event = Event.from_log(self.raw)
+        return shared.event.fresh()
 
     @property
     def row_key(self) -> int | None:
@@ -61,6 +81,8 @@ class Range:
     """Behind the last of its deliveries that is settled or recorded."""
     matched: bool = False
     """Whether all its records have been matched."""
+    resting: bool = False
+    """Whether there is nothing to write down of it until more of it is settled."""
     in_order: bool = False
     """Whether it is worked on alone: what comes of it is written in one change, behind the ranges before it."""
     entries: list[Entry] = field(factory=list)

@@ -13,11 +13,11 @@ from attrs import define, evolve
 from eventroute.deadletters import letter_event
 from eventroute.errors import InvalidEvent
 from eventroute.hooks import DeadLetterForwarded, DeadLetterHeldUp
-from eventroute.push.backoff import Backoff
+from eventroute.push.lane.sending import guarded
 from eventroute.push.outcome import Delivered, Outcome, Rejected, RetryLater
 from eventroute.push.patience import patiently
-from eventroute.push.reply import TOO_MANY_HOPS
-from eventroute.push.sending import guarded
+from eventroute.push.policy.backoff import Backoff
+from eventroute.push.policy.reply import TOO_MANY_HOPS
 from eventroute.push.sinks.base import Message, Sink, takes_messages
 from eventroute.push.worker import Worker
 from eventroute.storage.base import DeadLetter, Forward, Forwarded, PutOff

@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Protocol
 
-from attrs import frozen
+from attrs import define
 
 from eventroute.event import Event
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.push.sinks.base import Sink
 from eventroute.storage.base import Changes, Claim
 
-__all__ = ["Matcher", "Route", "RoutingTable"]
+__all__ = ["Matcher", "Route", "RoutingTable", "unchanged"]
 
 
-@frozen(eq=False)
+def unchanged(event: Event) -> Event:
+    """The transformation of a subscription that asks for none: what has it is sent as it is stored."""
+    return event
+
+
+@define(eq=False, weakref_slot=False)
 class Route:
-    """The way of one subscription's events, as it is now."""
+    """The way of one subscription's events, as it is now. Another one takes its place when it changes."""
 
     subscription: str
     address: str
@@ -77,4 +82,8 @@ class RoutingTable(Protocol):
 
     def matcher(self, claim: Claim) -> Matcher:
         """The matcher for a claimed range; changes up to the claim's version must have been applied."""
+        ...
+
+    def few(self, reader: str, most: int) -> Collection[str] | None:
+        """The subscriptions that a reader serves from now on; None where they may be more than `most`."""
         ...

@@ -14,12 +14,12 @@ from eventroute.hooks import Hooks
 from eventroute.push.firing import Firing
 from eventroute.push.forwarding import Forwarding
 from eventroute.push.lane import Lane
-from eventroute.push.pace import Pace
+from eventroute.push.lane.pace import Pace
 from eventroute.push.patience import patiently
-from eventroute.push.reading import Reading
-from eventroute.push.retrying import Retrying
 from eventroute.push.route import RoutingTable
 from eventroute.push.worker import Worker
+from eventroute.push.worker.reading import Reading
+from eventroute.push.worker.retrying import Retrying
 from eventroute.storage.base import Reader, Session, Storage
 
 __all__ = ["Scheduler"]
@@ -136,19 +136,10 @@ class Scheduler:
             async with anyio.create_task_group() as writing:
                 writing.start_soon(worker.journal.run)
                 async with anyio.create_task_group() as pushing:
-                    worker.attach(pushing)
-                    await worker.outages.look()
-                    await worker.refresh()
-                    self._worker = worker
-                    pushing.start_soon(worker.deadlines.run)
-                    pushing.start_soon(worker.sweep)
-                    pushing.start_soon(Retrying(worker).run)
-                    pushing.start_soon(self.firing.run)
-                    self.forwarding = Forwarding(worker, pushing)
-                    pushing.start_soon(self.forwarding.run)
-                    pushing.start_soon(self._read, worker, pushing)
-                    await self._stop.wait()
-                    await self._end_attempts(worker)
+                    try:
+                        await self._push(worker, pushing)
+                    finally:  # whoever still knows it, as a call that has its changes heard, begins nothing with it
+                        worker.end()
                     pushing.cancel_scope.cancel()
                 worker.let_go()
                 worker.journal.close()
@@ -156,6 +147,21 @@ class Scheduler:
                 await worker.journal.done.wait()
                 writing.cancel_scope.cancel()
             leasing.cancel_scope.cancel()
+
+    async def _push(self, worker: Worker, pushing: TaskGroup) -> None:
+        worker.attach(pushing)
+        await worker.outages.look()
+        await worker.refresh()
+        self._worker = worker
+        pushing.start_soon(worker.deadlines.run)
+        pushing.start_soon(worker.sweep)
+        pushing.start_soon(Retrying(worker).run)
+        pushing.start_soon(self.firing.run)
+        self.forwarding = Forwarding(worker, pushing)
+        pushing.start_soon(self.forwarding.run)
+        pushing.start_soon(self._read, worker, pushing)
+        await self._stop.wait()
+        await self._end_attempts(worker)
 
     async def _keep_lease(self, session: Session, worker: Worker) -> None:
         async def extend() -> float:

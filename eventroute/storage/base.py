@@ -37,6 +37,7 @@ from eventroute.storage.letters import Letters
 from eventroute.storage.retention import Retention
 from eventroute.storage.sending import Sending
 from eventroute.storage.timers import Timers
+from eventroute.storage.transfer import Transfer
 from eventroute.storage.values import (
     DEFAULT_BUS,
     LIVE,
@@ -116,7 +117,7 @@ __all__ = [
 ]
 
 
-class Storage(Timers, Deliveries, Sending, Letters):
+class Storage(Timers, Deliveries, Sending, Letters, Transfer):
     """A log and a ledger. `async with storage:` opens and closes it; openings nest and are counted."""
 
     # -- lifecycle -------------------------------------------------------------------------------------------------
@@ -374,14 +375,15 @@ class Storage(Timers, Deliveries, Sending, Letters):
         """
 
     @abstractmethod
-    async def write(self, bus: str, session: Session, entries: Sequence[Entry]) -> None:
+    async def write(self, bus: str, session: Session, entries: Sequence[Entry], *, known: int | None = None) -> None:
         """Apply all entries, in order, in one change, durably; a repeat of the same call has no further effect.
 
         The precondition is the session: LeaseLost where it has lapsed or was closed, or where an `Advance` or a
         `Complete` names a claim that it does not hold; then nothing is applied. Entries for a subscription that is
-        gone, or is on another bus, are dropped, but for `Forwarded` and `PutOff`; an `Advance` or `Complete` whose
-        reader is gone does nothing. A reader that has reached its `until` with no claim left is removed, which counts
-        as a change of its subscription.
+        gone, or is on another bus, are dropped, but for `Forwarded` and `PutOff`; with `known`, so are those for one
+        that was created after that version of the bus: they are about one before of the same id. An `Advance` or
+        `Complete` whose reader is gone does nothing. A reader that has reached its `until` with no claim left is
+        removed, which counts as a change of its subscription.
         """
 
     @abstractmethod

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Self
 
@@ -14,7 +13,7 @@ from attrs import field, frozen
 from eventroute.errors import InvalidConfiguration
 from eventroute.storage.retention import DAY, Retention, State, checked_keys
 from eventroute.storage.values import Bounds, Mark
-from eventroute.timestamps import format_timestamp
+from eventroute.timestamps import rfc3339
 
 __all__ = ["BusInfo", "BusSettings", "Lost", "Trimmed", "read_settings", "written_settings"]
 
@@ -192,35 +191,31 @@ class BusInfo:
         return {
             "name": self.name,
             "settings": self.settings.to_dict(),
-            "created": _rfc3339(self.created),
+            "created": rfc3339(self.created),
             "first": self.bounds.first,
             "end": self.bounds.end,
             "events": self.events,
             "bytes": self.size,
-            "oldest": _rfc3339(self.oldest),
-            "newest": _rfc3339(self.newest),
+            "oldest": rfc3339(self.oldest),
+            "newest": rfc3339(self.newest),
             "needed": self.needed,
             "held_by": self.held_by,
             "subscriptions": self.subscriptions,
             "remembered": self.remembered,
             "dedup_window": self.dedup_window,
             "dead_letters": self.dead_letters,
-            "oldest_dead_letter": _rfc3339(self.oldest_dead_letter),
+            "oldest_dead_letter": rfc3339(self.oldest_dead_letter),
             "dead_letters_dropped": self.dead_letters_dropped,
             "lost": [
                 {
                     "subscription": lost.subscription,
                     "events": lost.events,
                     "letters": lost.letters,
-                    "time": _rfc3339(lost.time),
+                    "time": rfc3339(lost.time),
                 }
                 for lost in self.lost
             ],
         }
-
-
-def _rfc3339(time: float | None) -> str | None:
-    return None if time is None else format_timestamp(datetime.fromtimestamp(time, UTC))
 
 
 @frozen(kw_only=True)

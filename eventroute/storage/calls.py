@@ -4,95 +4,41 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
-
-from attrs import frozen
+from typing import Any
 
 from eventroute.storage import ledger, placement, trimming
 from eventroute.storage.base import (
     Advance,
-    Bounds,
-    BreakerState,
-    BusInfo,
     BusSettings,
-    Changes,
     Claim,
     Complete,
     DeadLetter,
     Dropped,
     Entry,
     Fired,
-    Forwards,
     Reader,
-    Record,
     Session,
     Start,
-    Storage,
     StoredSubscription,
-    Timer,
     Trimmed,
     Waiting,
-    WaitingKey,
-    WaitingSummary,
 )
+from eventroute.storage.scope import Scope
 from eventroute.storage.sending import Took
+from eventroute.storage.transfer_calls import TransferCalls
 
 __all__ = ["Scope", "TableCalls"]
-
-T = TypeVar("T")
 
 _SWEEP = 1_000  # rows that are taken away in one transaction
 _LONG = 5_000  # microseconds: it has a transaction of its own
 
 
-@frozen
-class Scope:
-    """What a change may touch, so that a storage which others write to at the same time can lock it, all at once and in
-    one order, and read what the change is decided by together with that.
-    """
-
-    bus: str = ""
-    """The ledger of this bus."""
-    subscription: str = ""
-    """The ledger of the bus that this subscription is on."""
-    readers: tuple[str, ...] = ()
-    """Of the bus, and their claims: a hint."""
-    session: str = ""
-    """A hint."""
-    log: bool = False
-    """The log of the bus, too."""
-    buses: bool = False
-    """Which buses there are."""
-    ledger: bool = True
-    """False: the ledger of the bus is left alone."""
-
-
-class TableCalls(Storage):
+class TableCalls(TransferCalls):
     """All but opening, closing, appending and watching, over `_change` and `_read`."""
-
-    @abstractmethod
-    def _now(self, tables: Any) -> float:
-        """The time by which leases run and records are dated."""
 
     @abstractmethod
     def _forget_watched(self, bus: str) -> None:
         """A bus is gone: those who watch it are woken."""
-
-    @abstractmethod
-    async def _change(
-        self,
-        scope: Scope,
-        work: Callable[[Any], T],
-        *,
-        cost: float = 100,
-        durable: bool = True,
-        undo: Callable[[T], Callable[[Any], None]] | None = None,
-    ) -> T:
-        """Have a change made in one transaction; see `Call` for what the arguments are."""
-
-    @abstractmethod
-    async def _read(self, work: Callable[[Any], T], *, snapshot: bool = False) -> T:
-        """Have something read; with `snapshot` all of one state, where that takes several statements."""
 
     # -- the log ---------------------------------------------------------------------------------------------------
 
@@ -105,10 +51,6 @@ class TableCalls(Storage):
     async def update_bus(self, bus: str, settings: BusSettings) -> None:
         """See `Storage.update_bus`."""
         await self._change(Scope(bus, log=True), lambda tables: tables.update_bus(bus, settings))
-
-    async def describe_bus(self, bus: str, *, oldest: int = 0) -> BusInfo:
-        """See `Storage.describe_bus`."""
-        return await self._read(lambda tables: trimming.describe(tables, bus, oldest, self._now(tables)), snapshot=True)
 
     async def delete_bus(self, bus: str, *, subscriptions: bool = False) -> None:
         """See `Storage.delete_bus`. The events go in steps, between which others may write."""
@@ -127,14 +69,6 @@ class TableCalls(Storage):
         while await self._change(scope, lambda tables: tables.sweep(_SWEEP), cost=_LONG, durable=False):
             pass
 
-    async def buses(self) -> tuple[str, ...]:
-        """See `Storage.buses`."""
-        return await self._read(lambda tables: tables.buses())
-
-    async def read(self, bus: str, start: int, end: int, *, limit: int, max_bytes: int) -> list[Record]:
-        """See `Storage.read`."""
-        return await self._read(lambda tables: tables.read(bus, start, end, limit, max_bytes))
-
     async def trim(self, bus: str, before: int, *, limit: int, hard: bool = False) -> Trimmed:
         """See `Storage.trim`."""
 
@@ -146,14 +80,6 @@ class TableCalls(Storage):
 
         return await self._change(Scope(bus, log=True), step, cost=100 + 2 * limit, durable=False)
 
-    async def bounds(self, bus: str) -> Bounds:
-        """See `Storage.bounds`."""
-        return await self._read(lambda tables: tables.bounds(bus))
-
-    async def offset_at(self, bus: str, time: float) -> int:
-        """See `Storage.offset_at`."""
-        return await self._read(lambda tables: tables.offset_at(bus, time))
-
     # -- timers ----------------------------------------------------------------------------------------------------
 
     async def fire_timers(self, bus: str, *, now: float, limit: int) -> Fired:
@@ -164,18 +90,6 @@ class TableCalls(Storage):
             cost=100 + 10 * limit,
         )
 
-    async def next_timer(self, bus: str) -> float | None:
-        """See `Storage.next_timer`."""
-        return await self._read(lambda tables: tables.next_timer(bus))
-
-    async def timers(self, bus: str, *, after: tuple[float, str] | None = None, limit: int = 100) -> list[Timer]:
-        """See `Storage.timers`."""
-        return await self._read(lambda tables: tables.timers(bus, after, limit))
-
-    async def count_timers(self, bus: str) -> int:
-        """See `Storage.count_timers`."""
-        return await self._read(lambda tables: tables.count_timers(bus))
-
     async def cancel_timer(self, bus: str, timer: str) -> bool:
         """See `Storage.cancel_timer`."""
         return await self._change(Scope(bus, log=True), lambda tables: tables.cancel_timer(bus, timer))
@@ -185,7 +99,9 @@ class TableCalls(Storage):
     async def open_session(self, ttl: float) -> Session:
         """See `Storage.open_session`."""
         return await self._change(
-            Scope(), lambda tables: ledger.open_session(tables, ttl, self._now(tables)), durable=False
+            Scope(),
+            lambda tables: ledger.open_session(tables, ledger.new_session(ttl), self._now(tables)),
+            durable=False,
         )
 
     async def extend_session(self, session: Session) -> None:
@@ -240,10 +156,6 @@ class TableCalls(Storage):
             Scope(subscription=subscription), lambda tables: placement.join_live(tables, subscription, within)
         )
 
-    async def subscription(self, subscription: str) -> StoredSubscription:
-        """See `Storage.subscription`."""
-        return await self._read(lambda tables: placement.find(tables, subscription))
-
     async def start_replay(self, subscription: str, *, start: Start, end: int | float | None) -> Reader:
         """See `Storage.start_replay`."""
         return await self._change(
@@ -257,15 +169,7 @@ class TableCalls(Storage):
             Scope(subscription=subscription), lambda tables: placement.cancel_replay(tables, subscription, reader)
         )
 
-    async def changes(self, bus: str, after: int) -> Changes:
-        """See `Storage.changes`."""
-        return await self._read(lambda tables: tables.changes(bus, after), snapshot=True)
-
     # -- the ledger ------------------------------------------------------------------------------------------------
-
-    async def readers(self, bus: str) -> tuple[Reader, ...]:
-        """See `Storage.readers`."""
-        return await self._read(lambda tables: tables.readers(bus))
 
     async def claim(self, bus: str, reader: str, session: Session, *, limit: int, alone: bool = False) -> Claim | None:
         """See `Storage.claim`."""
@@ -281,7 +185,7 @@ class TableCalls(Storage):
         )
 
     async def claim_waiting(
-        self, bus: str, subscription: str, session: Session, *, now: float, limit: int
+        self, bus: str, subscription: str, session: Session, *, now: float, limit: int, known: int | None = None
     ) -> list[Waiting]:
         """See `Storage.claim_waiting`."""
 
@@ -290,28 +194,22 @@ class TableCalls(Storage):
 
         return await self._change(
             Scope(bus, session=session.id),
-            lambda tables: ledger.claim_waiting(tables, bus, subscription, session, now, limit, self._now(tables)),
+            lambda tables: ledger.claim_waiting(
+                tables, bus, subscription, session, now, limit, self._now(tables), known
+            ),
             cost=100 + 5 * limit,
             durable=False,
             undo=undo,
         )
 
-    async def write(self, bus: str, session: Session, entries: Sequence[Entry]) -> None:
+    async def write(self, bus: str, session: Session, entries: Sequence[Entry], *, known: int | None = None) -> None:
         """See `Storage.write`."""
         readers = {entry.claim.reader: None for entry in entries if isinstance(entry, Advance | Complete)}
         await self._change(
             Scope(bus, readers=tuple(readers), session=session.id),
-            lambda tables: ledger.write(tables, bus, session, entries, self._now(tables)),
+            lambda tables: ledger.write(tables, bus, session, entries, self._now(tables), known),
             cost=100 + 20 * len(entries),
         )
-
-    async def waiting(self, bus: str, *, before: int | None = None) -> tuple[WaitingSummary, ...]:
-        """See `Storage.waiting`."""
-        return await self._read(lambda tables: tables.waiting(bus, before, self._now(tables)))
-
-    async def waiting_keys(self, bus: str, subscription: str) -> list[WaitingKey]:
-        """See `Storage.waiting_keys`."""
-        return await self._read(lambda tables: ledger.waiting_keys(tables, bus, subscription))
 
     async def take_sending(self, bus: str, subscription: str, session: Session) -> Took | None:
         """See `Storage.take_sending`."""
@@ -329,25 +227,7 @@ class TableCalls(Storage):
             durable=False,
         )
 
-    async def senders(self, bus: str) -> dict[str, str]:
-        """See `Storage.senders`."""
-        return await self._read(lambda tables: tables.senders(bus, self._now(tables)))
-
-    async def breakers(self, bus: str, *, after: int = 0) -> tuple[BreakerState, ...]:
-        """See `Storage.breakers`."""
-        return await self._read(lambda tables: tables.breakers(bus, after))
-
     # -- dead letters ----------------------------------------------------------------------------------------------
-
-    async def dead_letters(
-        self, bus: str, *, subscription: str | None = None, after: tuple[str, int] | None = None, limit: int = 100
-    ) -> list[DeadLetter]:
-        """See `Storage.dead_letters`."""
-        return await self._read(lambda tables: tables.dead_letters(bus, subscription, after, limit))
-
-    async def count_dead_letters(self, bus: str) -> dict[tuple[str, str], int]:
-        """See `Storage.count_dead_letters`."""
-        return await self._read(lambda tables: tables.count_dead_letters(bus))
 
     async def redrive(self, bus: str, letters: Sequence[tuple[str, int]], *, due: float, removed: bool = False) -> int:
         """See `Storage.redrive`."""
@@ -370,10 +250,6 @@ class TableCalls(Storage):
             lambda tables: ledger.drop_letters(tables, bus, before, keep, limit, self._now(tables)),
             cost=_LONG,
         )
-
-    async def forwards(self, bus: str) -> tuple[Forwards, ...]:
-        """See `Storage.forwards`."""
-        return await self._read(lambda tables: tables.forwards(bus, self._now(tables)))
 
     async def claim_letters(
         self, bus: str, subscription: str, session: Session, *, now: float, limit: int

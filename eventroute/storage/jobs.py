@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-import os
 import threading
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
@@ -14,7 +14,7 @@ from eventroute.errors import StorageClosed, StorageError
 from eventroute.storage.base import Delayed
 from eventroute.storage.threads import Waiter, new_waiter, wake
 
-__all__ = ["AppendJob", "Call", "Job", "JobThread", "fail", "running"]
+__all__ = ["AppendJob", "Call", "Job", "JobThread", "PatientCall", "fail"]
 
 T = TypeVar("T")
 
@@ -23,10 +23,12 @@ class Job(Generic[T]):
     """Something to be done in a thread while a task waits.
 
     `cost` is roughly how long it takes, in microseconds, and bounds what shares a transaction. One that is not
-    `durable` may be undone by a power loss.
+    `durable` may be undone by a power loss. One that is `patient` waits a moment for others to share its transaction.
     """
 
     __slots__ = ("cost", "durable", "error", "finished", "result", "waiter", "withdrawn")
+
+    patient = False
 
     result: T
 
@@ -65,10 +67,18 @@ class Call(Job[T]):
         return None if self._undo is None else Call(self._undo(self.result), durable=False)
 
 
+class PatientCall(Call[T]):
+    """A call for whose result nobody waits urgently."""
+
+    __slots__ = ()
+
+    patient = True
+
+
 class AppendJob(Job[tuple[int, ...]]):
     """An append; those that stand together in the queue are written together."""
 
-    __slots__ = ("acknowledged", "append_id", "bus", "delayed", "events", "identities")
+    __slots__ = ("acknowledged", "append_id", "bus", "delayed", "events", "identities", "size")
 
     COSTS = (5.0, 3.0, 5.0, 0.003)
     """What an append costs, and each of its events, delayed events and bytes (microseconds)."""
@@ -85,9 +95,15 @@ class AppendJob(Job[tuple[int, ...]]):
         delayed: Sequence[Delayed] = (),
         identities: Sequence[bytes] | None = None,
     ) -> None:
-        size = sum(map(len, events)) + sum(len(each.event) for each in delayed)
         append, event, later, byte = self.COSTS
-        super().__init__(append + event * len(events) + later * len(delayed) + byte * size, durable=True)
+        size = sum(map(len, events))
+        cost = append + event * len(events) + byte * size
+        if delayed:
+            more = sum(len(each.event) for each in delayed)
+            size += more
+            cost += later * len(delayed) + byte * more
+        Job.__init__(self, cost, durable=True)
+        self.size = size
         self.bus = bus
         self.delayed = delayed
         self.events = events
@@ -97,14 +113,24 @@ class AppendJob(Job[tuple[int, ...]]):
 
 
 class JobThread(ABC):
-    """A thread with its queue, which is as long as tasks wait. What it does with jobs is its subclass's."""
+    """A thread with its queue, which is as long as tasks wait. What it does with jobs is its subclass's.
+
+    Calls do not wait for all appends before them: who delivers makes one call behind the other, and would deliver the
+    less, the more is published. Where both wait, each has half of a group at the least: what calls cost beyond theirs
+    is not taken from the appends. Calls stay in order, and so do appends.
+    """
 
     GROUP_COST = 5_000.0
     """Jobs are taken together up to this cost (microseconds)."""
 
+    COMPANY_WITHIN = 0.002
+    """How long patient jobs wait for others, in seconds."""
+
     def __init__(self, name: str) -> None:
         self._queue: SimpleQueue[Job[Any] | None] = SimpleQueue()
-        self._held: Job[Any] | None = None
+        self._calls: deque[Job[Any]] = deque()
+        self._appends: deque[Job[Any]] = deque()
+        self._ending = False
         self._lock = threading.Lock()
         self._closed: StorageError | None = None
         self._started = False
@@ -123,10 +149,10 @@ class JobThread(ABC):
 
     async def run(self, job: Job[T]) -> T:
         """Have a job done and wait for it. A job that is cancelled before its turn is not done at all."""
-        job.waiter = new_waiter()
+        waiter = job.waiter = new_waiter()
         self.post(job)
         try:
-            await job.waiter.wait()
+            await waiter.wait()
         except BaseException:
             self._withdraw(job)
             raise
@@ -203,23 +229,34 @@ class JobThread(ABC):
 
     def _take(self) -> list[Job[Any]]:
         """Wait for a job and take what else is queued, within the cost; empty: it is time to end."""
-        job = self._held or self._next()
-        self._held = None
         jobs: list[Job[Any]] = []
         cost = 0.0
-        while job is not None:
-            if not job.withdrawn:
-                if jobs and cost + job.cost > self.GROUP_COST:
-                    self._held = job
-                    return jobs
-                jobs.append(job)
-                cost += job.cost
-            if jobs and self._queue.empty():  # nobody else takes from it
-                return jobs
-            job = self._next()
-        if jobs:
-            self._queue.put(None)
+        while not jobs and (self._calls or self._appends or not self._ending):
+            if not (self._calls or self._appends):
+                self._line_up(self._next())
+            cost = self._fill(jobs, cost)
+        while cost < self.GROUP_COST and all(job.patient for job in jobs) and not self._ending:
+            try:
+                self._line_up(self._queue.get(timeout=self.COMPANY_WITHIN))
+            except Empty:
+                break
+            cost = self._fill(jobs, cost)
         return jobs
+
+    def _fill(self, jobs: list[Job[Any]], cost: float) -> float:
+        """Take what is queued, up to the cost; returns the cost of what has been taken."""
+        while not self._queue.empty():
+            self._line_up(self._queue.get())  # nobody else takes from it
+        if not self._appends:
+            return _move(self._calls, jobs, cost, self.GROUP_COST)
+        cost = _move(self._calls, jobs, cost, self.GROUP_COST / 2)
+        return _move(self._appends, jobs, min(cost, self.GROUP_COST / 2), self.GROUP_COST)
+
+    def _line_up(self, job: Job[Any] | None) -> None:
+        if job is None:
+            self._ending = True
+        else:
+            (self._appends if isinstance(job, AppendJob) else self._calls).append(job)
 
     def _next(self) -> Job[Any] | None:
         while True:
@@ -252,7 +289,7 @@ class JobThread(ABC):
         with self._lock:
             self._closed = self._closed or failure
             self._ended = True
-            left = jobs if self._held is None else [*jobs, self._held]
+            left = [*jobs, *self._calls, *self._appends]
             while not self._queue.empty():
                 job = self._queue.get()
                 left += [] if job is None else [job]
@@ -262,17 +299,20 @@ class JobThread(ABC):
             wake([self._stopper])
 
 
+def _move(line: deque[Job[Any]], jobs: list[Job[Any]], cost: float, most: float) -> float:
+    """Take jobs out of a line up to a cost, the first whatever it costs; returns the cost of all."""
+    moved = 0
+    while line and (line[0].withdrawn or not moved or cost + line[0].cost <= most):
+        job = line.popleft()
+        if not job.withdrawn:
+            jobs.append(job)
+            cost += job.cost
+            moved += 1
+    return cost
+
+
 def fail(jobs: Iterable[Job[Any]], error: Exception) -> None:
     """Give the jobs an error; each its own copy, since each is raised in another task."""
     for job in jobs:
         job.error = copy.copy(error)
         job.error.__cause__ = error.__cause__
-
-
-def running(threads: T | None, process: int) -> T:
-    """The threads of a storage that was opened in this process. Raises StorageClosed, StorageError behind a fork."""
-    if threads is None:
-        raise StorageClosed("the storage is not open: use it inside `async with storage:`")
-    if process != os.getpid():
-        raise StorageError("the storage was opened before a fork: make and open one of its own in the child")
-    return threads

@@ -7,8 +7,9 @@ first change of another after its time and its id never comes back; so "the sess
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Literal, TypeAlias
 
 from attrs import evolve
 
@@ -27,6 +28,7 @@ from eventroute.storage.base import (
     PutOff,
     Session,
     Settle,
+    StoredSubscription,
     Trip,
     Wait,
     Waiting,
@@ -44,6 +46,7 @@ __all__ = [
     "drop_letters",
     "extend_session",
     "leave_sending",
+    "new_session",
     "open_session",
     "purge",
     "redrive",
@@ -55,12 +58,18 @@ __all__ = [
     "write",
 ]
 
+_Born: TypeAlias = Callable[[str], int | None]
 
-def open_session(tables: Tables, ttl: float, now: float) -> Session:
+
+def new_session(ttl: float) -> Session:
+    """A session under an id that none ever had."""
+    return Session(secrets.token_hex(12), ttl)
+
+
+def open_session(tables: Tables, session: Session, now: float) -> Session:
     """See `Storage.open_session`."""
     tables.drop_lapsed(now)
-    session = Session(secrets.token_hex(12), ttl)
-    tables.put_session(session.id, now + ttl)
+    tables.put_session(session.id, now + session.ttl)
     return session
 
 
@@ -109,12 +118,19 @@ def release(tables: Tables, taken: Claim | None) -> None:
 
 
 def claim_waiting(
-    tables: Tables, bus: str, subscription: str, session: Session, now: float, limit: int, lease_now: float
+    tables: Tables,
+    bus: str,
+    subscription: str,
+    session: Session,
+    now: float,
+    limit: int,
+    lease_now: float,
+    known: int | None = None,
 ) -> list[Waiting]:
     """See `Storage.claim_waiting`; `lease_now` is the time that leases run by."""
     tables.version(bus)
     _living(tables, session, lease_now)
-    if _asleep(tables, subscription, bus):
+    if _asleep(tables, subscription, bus, known):
         return []
     if tables.has_keys(subscription):
         taken = tables.free_in_turn(subscription, session.id, now, limit)
@@ -159,7 +175,9 @@ def release_waiting(tables: Tables, taken: Sequence[Waiting], session: Session) 
     tables.let_go_waiting(taken, session.id)
 
 
-def write(tables: Tables, bus: str, session: Session, entries: Sequence[Entry], now: float) -> None:
+def write(
+    tables: Tables, bus: str, session: Session, entries: Sequence[Entry], now: float, known: int | None = None
+) -> None:
     """See `Storage.write`."""
     tables.version(bus)
     _there(tables, session)
@@ -167,9 +185,9 @@ def write(tables: Tables, bus: str, session: Session, entries: Sequence[Entry], 
         if isinstance(entry, Advance | Complete):
             _check(tables, bus, entry.claim, session)
     tables.drop_lapsed(now, keep=session.id)
-    there: dict[str, int | None] = {}
+    born = _served(tables, bus, known)
     for entry in entries:
-        _apply(tables, bus, session, entry, there)
+        _apply(tables, bus, session, entry, born)
 
 
 def claim_letters(
@@ -191,14 +209,13 @@ def release_letters(tables: Tables, bus: str, taken: Sequence[DeadLetter], sessi
 def redrive(tables: Tables, bus: str, letters: Sequence[tuple[str, int]], due: float, removed: bool) -> int:
     """See `Storage.redrive`."""
     tables.version(bus)
-    there: dict[str, int | None] = {}
+    born = _served(tables, bus)
     count = 0
     for subscription, offset in letters:
         letter = tables.dead_letter(bus, subscription, offset)
-        born = _served(tables, bus, subscription, there)
-        if letter is None or not letter.event or born is None:
+        if letter is None or not letter.event or born(subscription) is None:
             continue
-        if not removed and tables.dead_letter_born(bus, subscription, offset) != born:
+        if not removed and tables.dead_letter_born(bus, subscription, offset) != born(subscription):
             continue
         tables.drop_dead_letter(bus, subscription, offset)
         key = tables.waiting_key(subscription, offset)
@@ -248,17 +265,28 @@ def _there(tables: Tables, session: Session) -> None:
         raise LeaseLost(f"the session {session.id} has lapsed or was closed")
 
 
-def _asleep(tables: Tables, subscription: str, bus: str) -> bool:
+def _asleep(tables: Tables, subscription: str, bus: str, known: int | None = None) -> bool:
     stored = tables.subscription(subscription)
-    return stored is None or stored.bus != bus or stored.paused is not None
+    return stored is None or stored.bus != bus or stored.paused is not None or _is_newer(stored, known)
 
 
-def _served(tables: Tables, bus: str, subscription: str, known: dict[str, int | None]) -> int | None:
-    """The `born` of a subscription that exists on the bus, else None; asked once a call."""
-    if subscription not in known:
+def _is_newer(stored: StoredSubscription, known: int | None) -> bool:
+    """Whether who knows subscriptions up to the version `known` cannot mean this one, but one before of its id."""
+    return known is not None and stored.born > known
+
+
+def _served(tables: Tables, bus: str, known: int | None = None) -> _Born:
+    """What tells the `born` of a subscription that is on the bus and is not newer than `known`, else None; of each it
+    is asked once.
+    """
+
+    @cache
+    def born(subscription: str) -> int | None:
         stored = tables.subscription(subscription)
-        known[subscription] = None if stored is None or stored.bus != bus else stored.born
-    return known[subscription]
+        gone = stored is None or stored.bus != bus or _is_newer(stored, known)
+        return None if stored is None or gone else stored.born
+
+    return born
 
 
 def _check(tables: Tables, bus: str, done: Claim, session: Session) -> None:
@@ -269,7 +297,7 @@ def _check(tables: Tables, bus: str, done: Claim, session: Session) -> None:
         raise LeaseLost(f"offsets {done.start} to {done.end} of the reader {done.reader!r} are another's now")
 
 
-def _apply(tables: Tables, bus: str, session: Session, entry: Entry, there: dict[str, int | None]) -> None:
+def _apply(tables: Tables, bus: str, session: Session, entry: Entry, born: _Born) -> None:
     match entry:
         case Advance(claimed, start):
             _advance(tables, claimed, start)
@@ -278,15 +306,15 @@ def _apply(tables: Tables, bus: str, session: Session, entry: Entry, there: dict
         case Forwarded() | PutOff():
             _apply_to_letter(tables, bus, entry)
         case _:
-            _apply_to_delivery(tables, bus, session, entry, there)
+            _apply_to_delivery(tables, bus, session, entry, born)
 
 
 def _apply_to_delivery(
-    tables: Tables, bus: str, session: Session, entry: Wait | Settle | Bury | Trip, there: dict[str, int | None]
+    tables: Tables, bus: str, session: Session, entry: Wait | Settle | Bury | Trip, born: _Born
 ) -> None:
     name = _whose(entry)
-    born = _served(tables, bus, name, there)
-    if born is None:
+    its_born = born(name)
+    if its_born is None:
         return
     match entry:
         case Wait(waiting, held):
@@ -294,10 +322,10 @@ def _apply_to_delivery(
         case Settle(_, offset):
             tables.drop_waiting(name, offset)
         case Bury(letter, key):
-            _bury(tables, bus, letter, key, born)
+            _bury(tables, bus, letter, key, its_born)
         case Trip(state):
-            known = tables.breaker(name)
-            if known is None or known.serial < state.serial:
+            before = tables.breaker(name)
+            if before is None or before.serial < state.serial:
                 tables.put_breaker(bus, state)
 
 

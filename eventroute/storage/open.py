@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Literal, cast
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from eventroute.clock import Clock
 from eventroute.errors import InvalidConfiguration
@@ -24,16 +24,25 @@ def open_storage(url: str, *, clock: Clock | None = None) -> Storage:
     `postgresql://user@host/database`, with the options `schema`, `patience` and `poll_interval` (seconds) and `pooled`
     (true or false) in the query, beside what libpq knows: `postgresql://host/db?schema=events&sslmode=verify-full`.
     Needs the extra `postgres`.
+
+    `nats://host:4222/name`, with the options `replicas` (1 to 5), `storage` (file or memory), `max_bytes`, `patience`
+    (seconds), `credentials` (a path) and `tls` (true or false); several hosts with a comma between. Needs the extra
+    `nats`.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # which tells the password, too
+        raise InvalidConfiguration(f"this is no address: {_ENCODED}", where="storage") from None
     if parts.scheme not in _KNOWN:
-        raise _refused(url, f"there is no storage {parts.scheme or url!r}; known: {_FORMS}")
-    if parts.scheme in _LATER:
-        raise _refused(url, f"the storage {parts.scheme!r} is not available yet; known: {_FORMS}")
+        raise _refused(url, f"there is no storage {parts.scheme or _shown(url)!r}; known: {_FORMS}")
+    if _may_tell(parts):
+        raise _refused(url, f"an @ does not stand there: {_ENCODED}")
     if parts.fragment:
         raise _refused(url, "an address has no #; write %23 for one in a path")
     if parts.scheme in ("postgresql", "postgres"):
         return _postgres(url, clock)
+    if parts.scheme == "nats":
+        return _nats(url, clock)
     if parts.scheme == "memory":
         if parts.netloc or parts.path or parts.query:
             raise _refused(url, "the address of a storage in memory is memory: and no more")
@@ -43,9 +52,9 @@ def open_storage(url: str, *, clock: Clock | None = None) -> Storage:
     return _sqlite(url, unquote(parts.path[1:]), dict(parse_qsl(parts.query, keep_blank_values=True)), clock)
 
 
-_LATER = frozenset({"nats"})
-_KNOWN = frozenset({"memory", "sqlite", "postgresql", "postgres"}) | _LATER
-_FORMS = "memory:, sqlite:///PATH, postgresql://HOST/DATABASE"
+_KNOWN = frozenset({"memory", "sqlite", "postgresql", "postgres", "nats"})
+_FORMS = "memory:, sqlite:///PATH, postgresql://HOST/DATABASE, nats://HOST/NAME"
+_ENCODED = "in a user, a password and a path write %5B for [, %5D for ], %2F for /, %3F for ?, %23 for # and %40 for @"
 _POSTGRES = ("schema", "patience", "poll_interval", "pooled")
 
 
@@ -88,6 +97,49 @@ def _postgres(url: str, clock: Clock | None) -> Storage:
         raise _refused(url, str(error)) from None
 
 
+_NATS = ("replicas", "storage", "max_bytes", "patience", "credentials", "tls")
+
+
+def _nats(url: str, clock: Clock | None) -> Storage:
+    try:  # an extra
+        from eventroute.storage.nats.server import Server  # noqa: PLC0415
+        from eventroute.storage.nats.storage import NatsStorage  # noqa: PLC0415
+    except ImportError as error:
+        raise _refused(url, f"NATS needs nats-py ({error}): pip install 'eventroute[nats]'") from error
+    parts = urlsplit(url)
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    for name in options:
+        if name not in _NATS:
+            raise _refused(url, f"there is no option {name!r}; known: {', '.join(_NATS)}")
+    tls = options.get("tls", "false")
+    if tls not in ("true", "false"):
+        raise _refused(url, f"tls={tls!r} is neither true nor false")
+    user, _, hosts = parts.netloc.rpartition("@")
+    if not all(hosts.split(",")):
+        raise _refused(url, "a host is missing: write nats://HOST:4222/NAME")
+    scheme = "tls" if tls == "true" else "nats"
+    try:
+        server = Server(
+            addresses=tuple(f"{scheme}://{user}{'@' if user else ''}{host}" for host in hosts.split(",")),
+            name=parts.path.strip("/") or "eventroute",
+            replicas=_whole(url, "replicas", options),
+            storage=cast(Literal["file", "memory"] | None, options.get("storage")),
+            max_bytes=_whole(url, "max_bytes", options),
+            credentials=options.get("credentials"),
+            patience=_seconds(url, "patience", options.get("patience", "10")),
+        )
+    except InvalidConfiguration as error:
+        raise _refused(url, str(error)) from None
+    return NatsStorage(server, clock=clock)
+
+
+def _whole(url: str, name: str, options: Mapping[str, str]) -> int | None:
+    text = options.get(name)
+    if text is not None and not (text.isascii() and text.isdecimal() and len(text) < 19):
+        raise _refused(url, f"{name}={text!r} is not a whole number")
+    return None if text is None else int(text)
+
+
 def _seconds(url: str, name: str, text: str) -> float:
     try:
         return float(text)
@@ -96,7 +148,20 @@ def _seconds(url: str, name: str, text: str) -> float:
 
 
 def _refused(url: str, reason: str) -> InvalidConfiguration:
-    """The address in the message is without what might be a password."""
+    return InvalidConfiguration(reason, where=_shown(url) or "storage")
+
+
+def _shown(url: str) -> str:
+    """The address without what might be a password."""
     parts = urlsplit(url)
+    if _may_tell(parts):
+        return parts.scheme if parts.scheme in _KNOWN else "storage"
     host = parts.netloc.rpartition("@")[2]
-    return InvalidConfiguration(reason, where=parts._replace(netloc=host, query="", fragment="").geturl() or "storage")
+    return parts._replace(netloc=host, query="", fragment="").geturl()
+
+
+def _may_tell(parts: SplitResult) -> bool:
+    """Whether a password may stand where none is looked for, since not all of it is percent-encoded."""
+    if parts.scheme == "sqlite":
+        return False
+    return any("@" in part for part in (parts.path, parts.query.partition("=")[0], parts.fragment))

@@ -28,6 +28,8 @@ from eventroute.storage.base import (
     WaitingKey,
     WaitingSummary,
 )
+from eventroute.storage.fates import TracingTables
+from eventroute.storage.transfer_tables import TransferTables
 
 __all__ = ["FIRST_OFFSET", "REMOVED_KEPT", "BusRow", "Need", "Tables", "micros", "timer_number"]
 
@@ -76,7 +78,7 @@ class Need:
     until: int | None
 
 
-class Tables(Protocol):
+class Tables(TracingTables, TransferTables, Protocol):
     """Rows read and written one by one. A method that takes a bus raises UnknownBus only where it says so."""
 
     # -- buses and the log -----------------------------------------------------------------------------------------

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import threading
+import weakref
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
-__all__ = ["Head", "Waiter", "Watchers", "current_loop", "new_waiter", "wake"]
+__all__ = ["Bell", "Head", "Waiter", "Watchers", "current_loop", "new_waiter", "wake"]
 
 
 def current_loop() -> object:
@@ -41,15 +45,89 @@ class Waiter(ABC):
         """Let the wait end; called in the task's loop."""
 
     @abstractmethod
-    def post(self, function: Callable[[list[Waiter]], None], waiters: list[Waiter]) -> None:
-        """Have the loop call a function soon; may be called from any thread. Raises RuntimeError where it has ended."""
+    def ring(self, waiters: list[Waiter]) -> None:
+        """Have the loop wake these, which are its own; may be called from any thread. Where it has ended nothing
+        happens, or RuntimeError is raised.
+        """
+
+
+class Bell(ABC):
+    """By which an asyncio loop is told from any thread that there is something to do, with half the work of
+    `call_soon_threadsafe`: an event descriptor, which the loop reads once, where its own pair of sockets is read until
+    nothing is left. It lasts as long as somebody has it, or the loop is not closed.
+
+    Raises OSError where the process has no descriptor left, NotImplementedError where the loop watches none, or the
+    system has no such descriptors.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not hasattr(os, "eventfd"):
+            raise NotImplementedError
+        self._descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        weakref.finalize(self, os.close, self._descriptor).atexit = False  # so it is open as long as anybody may ring
+        loop.add_reader(self._descriptor, self._hear)
+
+    def ring(self) -> None:
+        """Have the loop answer, once for all that has rung by then."""
+        os.eventfd_write(self._descriptor, 1)
+
+    def _hear(self) -> None:
+        os.eventfd_read(self._descriptor)
+        self._answer()
+
+    @abstractmethod
+    def _answer(self) -> None:
+        """Do what there is to do; called in the loop."""
+
+
+class _WaitersBell(Bell):
+    """By which a loop is told whom to wake."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._rung: deque[list[Waiter]] = deque()
+        super().__init__(loop)
+
+    def wake(self, waiters: list[Waiter]) -> None:
+        self._rung.append(waiters)
+        self.ring()
+
+    def _answer(self) -> None:
+        while self._rung:
+            _wake_all(self._rung.popleft())
+
+
+class _Belfry(threading.local):
+    """A thread runs one loop at a time, and this is the bell of the last one."""
+
+    loop: Callable[[], object] = staticmethod(lambda: None)
+    bell: _WaitersBell | None = None
+
+
+_belfry = _Belfry()
+
+_bells: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.ref[_WaitersBell]] = weakref.WeakKeyDictionary()
+"""That of each loop, which keeps it as long as it is not closed: loops may take turns, and go to other threads."""
+
+
+def _bell(loop: asyncio.AbstractEventLoop) -> _WaitersBell | None:
+    """The bell of the loop that runs the caller; None where the system or the loop can have none."""
+    if _belfry.loop() is not loop:
+        known = _bells.get(loop)
+        bell = None if known is None else known()
+        if bell is None:
+            with suppress(OSError, NotImplementedError):
+                bell = _WaitersBell(loop)
+                _bells[loop] = weakref.ref(bell)
+        _belfry.loop, _belfry.bell = weakref.ref(loop), bell
+    return _belfry.bell
 
 
 class _AsyncioWaiter(Waiter):
-    __slots__ = ("_future",)
+    __slots__ = ("_bell", "_future")
 
     def __init__(self) -> None:
         self.loop = loop = asyncio.get_running_loop()
+        self._bell = _bell(loop)
         self._future: asyncio.Future[None] = loop.create_future()
 
     def wait(self) -> Awaitable[None]:
@@ -59,8 +137,11 @@ class _AsyncioWaiter(Waiter):
         if not self._future.done():
             self._future.set_result(None)
 
-    def post(self, function: Callable[[list[Waiter]], None], waiters: list[Waiter]) -> None:
-        self.loop.call_soon_threadsafe(function, waiters)
+    def ring(self, waiters: list[Waiter]) -> None:
+        if self._bell is None:
+            self.loop.call_soon_threadsafe(_wake_all, waiters)
+        else:
+            self._bell.wake(waiters)
 
 
 class _TrioWaiter(Waiter):
@@ -77,14 +158,14 @@ class _TrioWaiter(Waiter):
     def wake(self) -> None:
         self._event.set()
 
-    def post(self, function: Callable[[list[Waiter]], None], waiters: list[Waiter]) -> None:
-        self.loop.run_sync_soon(function, waiters)
+    def ring(self, waiters: list[Waiter]) -> None:
+        self.loop.run_sync_soon(_wake_all, waiters)
 
 
 def new_waiter() -> Waiter:
     """A waiter for the running task."""
-    trio = _running_trio()
-    return _AsyncioWaiter() if trio is None else _TrioWaiter(trio)
+    trio = sys.modules.get("trio")  # as `_running_trio`, since every call comes here
+    return _TrioWaiter(trio) if trio is not None and trio.lowlevel.in_trio_run() else _AsyncioWaiter()
 
 
 def _wake_all(waiters: list[Waiter]) -> None:
@@ -96,13 +177,17 @@ def wake(waiters: Iterable[Waiter], *, here: object = None) -> None:
     """Wake each waiter, with one call a loop; those of the loop `here`, in which the caller runs, at once."""
     by_loop: dict[object, list[Waiter]] = {}
     for waiter in waiters:
-        by_loop.setdefault(waiter.loop, []).append(waiter)
+        group = by_loop.get(waiter.loop)
+        if group is None:
+            by_loop[waiter.loop] = [waiter]
+        else:
+            group.append(waiter)
     for loop, group in by_loop.items():
         if loop is here:
             _wake_all(group)
             continue
         try:
-            group[0].post(_wake_all, group)
+            group[0].ring(group)
         except RuntimeError:
             continue  # that loop has ended, and its tasks with it
 
@@ -176,7 +261,9 @@ class Watchers:
             for bus, head in heads.items():
                 old = self._heads.get(bus, head)
                 self._heads[bus] = Head(max(old.end, head.end), max(old.version, head.version))
-                waiting = self._waiting.get(bus, {})
-                woken += [waiter for waiter, seen in waiting.items() if head.passes(seen)]
-        wake(woken, here=here)
+                waiting = self._waiting.get(bus)
+                if waiting:
+                    woken += [waiter for waiter, seen in waiting.items() if head.passes(seen)]
+        if woken:
+            wake(woken, here=here)
         return bool(woken)

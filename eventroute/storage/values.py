@@ -281,6 +281,8 @@ class DeadLetter:
     event: bytes
     forward: Forward | None = None
     """Whether it is to go elsewhere; else it stays in the ledger."""
+    born: int = field(default=0, eq=False)
+    """What `born` its subscription had; told by the storage. Not compared."""
 
 
 @frozen

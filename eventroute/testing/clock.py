@@ -20,7 +20,11 @@ _Alarm = tuple[float, int, anyio.Event | anyio.CancelScope]
 
 
 class VirtualClock:
-    """A `Clock` whose time stands still until `advance` moves it. For one event loop, asyncio or trio."""
+    """A `Clock` whose time stands still until `advance` moves it. For one event loop, asyncio or trio.
+
+    `advance` waits for the tasks of that loop alone: what threads, files and servers do takes real time, of which this
+    clock knows nothing. Route through a storage on disk by the machine's own clock.
+    """
 
     def __init__(self, start: float = 1_700_000_000.0) -> None:
         self._start = start

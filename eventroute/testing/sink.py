@@ -30,7 +30,7 @@ from eventroute.errors import InvalidSubscription
 from eventroute.event import Event
 from eventroute.push.outcome import Delivered, Outcome, Rejected, RetryLater
 from eventroute.push.policy import DeliveryPolicy
-from eventroute.push.rate import Rate
+from eventroute.push.policy.rate import Rate
 from eventroute.push.sinks.base import Message, Sink, SinkProvider, takes_messages
 
 __all__ = ["Behaviour", "FarEnd", "SinkContract"]

@@ -15,7 +15,18 @@ from hypothesis import strategies as st
 
 import benchmarks.workloads
 from benchmarks.__main__ import main
-from benchmarks.harness import BadMeasurement, Comparison, Contender, Row, Unavailable, Workload, load, run, table
+from benchmarks.harness import (
+    BadMeasurement,
+    Comparison,
+    Contender,
+    Row,
+    Unavailable,
+    Workload,
+    document,
+    load,
+    run,
+    table,
+)
 
 seconds = st.floats(min_value=1e-6, max_value=1e3)
 
@@ -103,6 +114,23 @@ def test_a_row_tells_time_and_rate_of_a_unit() -> None:
     assert " ".join(header.split()) == "workload case contender unit us each min - max a second ratio"
     assert line.split() == ["w", "c", "x", "event", "2.00", "1.00", "-", "3.00", "500,000", "2.50"]
     assert len(header) == len(line)
+
+
+def test_a_goal_is_told_of_beside_those_that_it_is_for() -> None:
+    calls: list[tuple[str, int]] = []
+
+    def rows(*, tiny: bool) -> list[Row]:
+        subjects = (scripted("quick", [0.004], calls), scripted("slow", [0.006], calls))
+        comparison = Comparison("a case", scripted("floor", [0.009], calls), subjects, size=1000, tiny=10, goal=5e-6)
+        return run(Workload("sample", "What it is for.", "event", (comparison,)), runs=1, tiny=tiny)
+
+    assert [row.goal for row in rows(tiny=False)] == [None, 5e-6, 5e-6]
+    header, *lines = table(rows(tiny=False)).splitlines()
+    assert header.endswith("goal")
+    assert [line.split()[-2:] for line in lines[1:]] == [["5", "kept"], ["5", "MISSED"]]
+    assert {len(line) for line in lines} == {len(header)}
+    assert [row.goal for row in rows(tiny=True)] == [None] * 3  # what is tried with little proves nothing
+    assert [row.get("goal") for row in document(rows(tiny=False))] == [None, 5e-6, 5e-6]
 
 
 @pytest.mark.parametrize(

@@ -123,3 +123,8 @@ def test_purging_asks_first() -> None:
 def test_wrong_use_is_told(arguments: list[str], said: str) -> None:
     assert said in invoke(*arguments, code=2)
     assert len(json.loads(invoke("list", "--json"))) == 5
+
+
+def test_what_was_done_is_told_as_json() -> None:
+    assert json.loads(invoke("redrive", "--subscription", "a", "--json")) == {"redriven": 2}
+    assert json.loads(invoke("purge", "--all", "--yes", "--json"))["purged"] > 0

@@ -1,18 +1,16 @@
 from __future__ import annotations
 
-import io
 import json
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
+import anyio
 import pytest
 from click.testing import CliRunner, Result
 
-from eventroute.cli import terminal
 from eventroute.cli.commands import commands
 from eventroute.event import Event
+from eventroute.storage.open import open_storage
+from eventroute.testing.storage.log import put
 
 
 def invoke(*arguments: str, stdin: str | bytes | None = None, code: int = 0) -> str:
@@ -37,7 +35,7 @@ def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_listing() -> None:
     lines = invoke("list").splitlines()
-    assert lines[0].split() == ["offset", "appended", "type", "source", "subject", "id"]
+    assert lines[0].split() == ["offset", "appended", "type", "source", "subject", "id", "size"]
     assert [line.split()[0] for line in lines[1:]] == ["1", "2", "3", "4", "5"]
     paid = json.loads(invoke("list", "--json", "--filter", "type = 'order.paid'", "--start", "2", "--limit", "1"))
     assert [(one["offset"], one["event"]["id"], one["event"]["data"]["n"]) for one in paid] == [(3, "3", 2**70)]
@@ -45,31 +43,28 @@ def test_listing() -> None:
     assert len(invoke("list", "--start", "2000-01-01T00:00:00Z").splitlines()) == 6
 
 
+def test_listing_goes_on_behind_what_is_no_event(storage: str) -> None:
+    async def spoil() -> None:
+        async with open_storage(storage) as opened:
+            await put(opened, b"nonsense", event("7").to_json())
+
+    anyio.run(spoil)
+    command = ["events", "list", "--json", "--start", "5"]
+    result = CliRunner().invoke(commands, command)
+    assert "the event 6 of the bus 'default' is damaged: it is no CloudEvent" in result.stderr
+    found = json.loads(result.stdout)
+    assert [one["offset"] for one in found] == [5, 6, 7]
+    assert found[1] == {"offset": 6, "appended": None, "event": None}
+    rows = CliRunner().invoke(commands, ["events", "list", "--start", "6"]).stdout.splitlines()
+    assert rows[1].split() == ["6", "(not", "an", "event)", "0"]
+    chosen = CliRunner().invoke(commands, [*command, "--filter", "type = 'order.made'"])
+    assert [one["offset"] for one in json.loads(chosen.stdout)] == [7]
+    assert "the event 6" in chosen.stderr
+
+
 def test_showing() -> None:
     assert json.loads(invoke("show", "2"))["event"]["id"] == "2"
     assert invoke("show", "6", code=1) == "there is no event at offset 6\n"
-
-
-def test_the_tail() -> None:
-    assert [line.split()[0] for line in invoke("tail", "-n", "2").splitlines()] == ["4", "5"]
-    assert [json.loads(line)["offset"] for line in invoke("tail", "--json").splitlines()] == [1, 2, 3, 4, 5]
-    assert invoke("tail", "-n", "0") == ""
-    assert len(invoke("tail", "--filter", "type = 'order.paid'").splitlines()) == 3
-
-
-@pytest.mark.skipif(signal.getsignal(signal.SIGINT) is signal.SIG_IGN, reason="runs where Ctrl-C is ignored")
-def test_following_goes_on_until_interrupted(storage: str) -> None:
-    command = [sys.executable, "-m", "eventroute", "events", "tail", "-n", "1", "--follow", "--storage", storage]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            assert process.stdout.readline().split()[0] == "5"
-            invoke("put", "-", stdin=event("new").to_json())
-            assert process.stdout.readline().split()[-1] == "new"
-            process.send_signal(signal.SIGINT)
-            assert process.wait(30) == 0
-        finally:
-            process.kill()
 
 
 @pytest.mark.parametrize("as_array", [True, False])
@@ -125,20 +120,3 @@ def test_a_large_file_goes_in_several_changes_and_says_how_far_it_came(tmp_path:
 )
 def test_wrong_use_is_told(arguments: list[str], said: str) -> None:
     assert said in invoke(*arguments, code=2)
-
-
-def test_long_work_shows_a_bar_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    screen = Terminal()
-    monkeypatch.setattr("sys.stderr", screen)
-    with terminal.progress("publishing", 2) as advance:
-        advance(2)
-    assert "publishing" in screen.getvalue()
-    for stream, quiet in ((io.StringIO(), False), (Terminal(), True)):
-        monkeypatch.setattr("sys.stderr", stream)
-        with terminal.progress("publishing", 2, quiet=quiet) as advance:
-            advance(2)
-        assert stream.getvalue() == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +13,7 @@ from click.testing import CliRunner
 
 from eventroute.cli.commands import commands
 from eventroute.storage.sqlite import SQLiteStorage
-from eventroute.testing.storage_log import put
+from eventroute.testing.storage.log import put
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def test_damage_is_told_line_by_line(file: Path, options: list[str]) -> None:
     done = CliRunner().invoke(commands, ["log", "check", str(file), *options])
     assert done.exit_code == 1
     assert "the event 2 cannot be read" in done.stdout
-    assert "damaged; go on with a backup" in done.stderr
+    assert "damaged; go on with a backup" in done.stdout
 
 
 def test_what_is_no_storage_is_an_error(tmp_path: Path) -> None:
@@ -66,3 +67,19 @@ def test_room_is_given_back(file: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0
     assert f"{file}: 0 bytes given back" in done.output
     assert CliRunner().invoke(commands, ["log", "vacuum", str(tmp_path / "no.db")]).exit_code == 2
+
+
+def test_all_of_it_as_json(file: Path, tmp_path: Path) -> None:
+    def told(*arguments: str) -> object:
+        return json.loads(CliRunner().invoke(commands, ["log", *arguments, "--json"]).stdout)
+
+    copy = tmp_path / "copy.db"
+    assert told("check", str(file)) == {"file": str(file), "whole": True, "findings": []}
+    assert told("backup", str(file), str(copy)) == {"file": str(copy), "bytes": copy.stat().st_size}
+    assert told("vacuum", str(file)) == {"file": str(file), "bytes": 0}
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("UPDATE event SET time = time + 1 WHERE key % 256 = 2")
+        connection.commit()
+    found = CliRunner().invoke(commands, ["log", "check", str(file), "--json"])
+    assert found.exit_code == 1
+    assert json.loads(found.stdout)["whole"] is False

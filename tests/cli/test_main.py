@@ -65,6 +65,14 @@ def test_a_missing_extra_is_named(
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_what_counts_is_named_where_it_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_text(HEAD + "telemetry = true\n[gateway]\nport = 0\n")
+    done = eventroute("serve", str(tmp_path / "x.toml"), without="opentelemetry")
+    assert done.returncode == 2
+    assert "pip install 'eventroute[otel]'" in done.stderr
+    assert not (tmp_path / "events.db").exists()
+
+
 def test_a_missing_package_of_no_extra_is_our_fault_and_shown_whole() -> None:
     done = eventroute("serve", "x.toml", without="eventroute.cli.serve")
     assert done.returncode == 1
@@ -75,6 +83,20 @@ def test_what_is_not_used_is_not_imported() -> None:
     program = "import sys, eventroute.cli.commands; print(*{name.partition('.')[0] for name in sys.modules})"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert not {"starlette", "uvicorn", "aiohttp", "rich"} & set(done.stdout.split())
+
+
+def test_it_runs_with_a_click_whose_types_take_no_parameters() -> None:
+    """As those before 8.4 do not; to subclass one with a parameter would fail there."""
+    program = """
+import click
+for kind in (click.ParamType, click.Choice, click.Path, click.IntRange):
+    kind.__class_getitem__ = None
+from tests.cli.reference import leaves
+print(len(list(leaves())))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 25
 
 
 def test_check_says_yes_and_touches_nothing(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import urllib.request
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -86,6 +87,16 @@ def test_a_stop_lets_what_is_in_flight_end(tmp_path: Path) -> None:
             receiver.wait_for(lambda: "next" in receiver.delivered)
             assert broker.stop() == 0
         assert dict(receiver.delivered) == {"slow": 1, "next": 1}
+
+
+@pytest.mark.skipif(find_spec("opentelemetry") is None, reason="needs opentelemetry")
+def test_counted_it_does_the_same(tmp_path: Path) -> None:
+    with receiving() as receiver:
+        with serve(configure(tmp_path, receiver.url, first="telemetry = true")) as broker:
+            assert publish(broker.port, "a") == 202
+            receiver.wait_for(lambda: "a" in receiver.delivered)
+            assert broker.stop() == 0
+        assert dict(receiver.delivered) == {"a": 1}
 
 
 @pytest.mark.skipif(find_spec("uvloop") is None, reason="needs uvloop")
@@ -214,3 +225,25 @@ def test_a_body_that_is_cut_off_on_the_wire_is_not_stored(tmp_path: Path) -> Non
             receiver.wait_for(lambda: "whole" in receiver.delivered)
             assert broker.stop() == 0
         assert receiver.asked == {"whole"}
+
+
+def test_the_operators_page_beside_the_gateway(tmp_path: Path) -> None:
+    file = tmp_path / "broker.toml"
+    file.write_text('storage = "memory:"\n[gateway]\nport = 0\n[operator]\n')
+    with serve(file) as broker:
+        url = f"http://127.0.0.1:{broker.port}/-/operator/default/"
+        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
+            assert b'href="/-/operator/default/' in answer.read()
+        assert publish(broker.port, "x") == 202
+        assert broker.stop() == 0
+
+
+def test_a_playground_beside_the_gateway(tmp_path: Path) -> None:
+    file = tmp_path / "broker.toml"
+    file.write_text('storage = "memory:"\n[gateway]\nport = 0\n[playground]\n')
+    with serve(file) as broker:
+        with urllib.request.urlopen(f"http://127.0.0.1:{broker.port}/-/playground/", timeout=PATIENCE) as answer:
+            page = answer.read()
+        assert b'action="/-/playground/"' in page
+        assert publish(broker.port, "x") == 202
+        assert broker.stop() == 0

@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 
 from eventroute.event import Event
-from eventroute.push.addresses import AddressPolicy
+from eventroute.push.policy.addresses import AddressPolicy
 from eventroute.push.sinks.client import HttpSettings
 from eventroute.router import Router
 from eventroute.storage.base import DeadLetter

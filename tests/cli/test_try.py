@@ -20,6 +20,7 @@ from eventroute.cli import trial
 from eventroute.cli.commands import commands
 from eventroute.jsontext import MAX_DEPTH, encode_json
 from eventroute.testing.strategies import events, json_values
+from eventroute.trial import shown
 
 ATTRIBUTES = {"specversion": "1.0", "id": "1", "source": "/shop", "type": "com.example.made"}
 EVENT = Event({**ATTRIBUTES, "datacontenttype": "application/json"}, {"name": "Ada", "n": 2**64 + 1})
@@ -71,8 +72,12 @@ def refusal(*arguments: str, stdin: bytes = b"") -> str:
     assert obeyed(result.stderr) == ""
     message, *caret = result.stderr.removeprefix("Error: ").rstrip("\n").split("\n")
     assert len(caret) in {0, 2}
-    told = document(*arguments, stdin=stdin, code=2)
-    assert list(told) == ["error"]
+    told = attempt(*arguments, "--json", stdin=stdin)
+    assert (told.exit_code, told.stdout) == (2, "")
+    assert told.stderr.isascii()
+    error = json.loads(told.stderr)["error"]
+    assert error["exit_code"] == 2
+    assert error["message"].startswith(error["where"])
     return "\n".join([message, *caret])
 
 
@@ -113,7 +118,7 @@ def test_the_result_is_the_transformers(event: Event) -> None:
         assert str(error).split("\n")[0] in result.stderr
     else:
         assert result.exit_code == 0
-        assert result.stdout.endswith(trial.shown(wanted.to_json().decode()) + "\n")
+        assert result.stdout.endswith(shown(wanted.to_json().decode()) + "\n")
 
 
 garbage = st.one_of(
@@ -331,7 +336,7 @@ def test_a_file_beyond_the_bound_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["--event", "-", "more"], ["--event", "-", "--transformer", "-"], ["--event", "-", "--mode", "batch"]],
+    [[], ["--event", "-", "more"], ["--event", "-", "--transformer", "-"], ["--event", "-", "--mode", "batches"]],
 )
 def test_wrong_use_is_exit_2(arguments: list[str]) -> None:
     result = attempt(*arguments)

@@ -338,6 +338,16 @@ def test_only_what_filters_read_is_decoded() -> None:
         Event.from_json(raw)
 
 
+def test_where_no_filter_reads_anything_nothing_is_decoded() -> None:
+    index = indexed({"all": [], "every": {"any": [{"not": {"exact": {"a": "1"}}}, {"exact": {"a": "1"}}]}})
+    assert index.match_json(b'{"specversion":"1.0","id":"1","source":"/s","type":"t"}') == {"all", "every"}
+    index.discard("every")
+    assert index.match_json(b"no event") == {"all"}
+    index.add("type", Filter.parse({"exact": {"type": "t"}}))
+    with pytest.raises(InvalidEvent):
+        index.match_json(b"no event")
+
+
 @pytest.mark.parametrize(
     "raw",
     [

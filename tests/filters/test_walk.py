@@ -23,7 +23,7 @@ predicates = st.builds(
 )
 
 
-def tree(held: list[Text], more: list[Field]) -> Branch[Text]:
+def tree(held: list[Text], more: list[Field], *, nulls: bool) -> Branch[Text]:
     top: Branch[Text] = Branch()
     columns: dict[Field, Column[Text]] = {field: Column() for field in [*(text.field for text in held), *more]}
     for text in held:
@@ -32,6 +32,7 @@ def tree(held: list[Text], more: list[Field]) -> Branch[Text]:
         branch = top.below(field.attribute or "data")
         for step in field.segments:
             branch = branch.below(step)
+        column.nulls = nulls
         branch.end(field, column)
     return top
 
@@ -41,12 +42,13 @@ def tree(held: list[Text], more: list[Field]) -> Branch[Text]:
     st.lists(fields, max_size=4),
     values().filter(lambda data: not isinstance(data, str)),
     st.sampled_from(TEXTS),
+    st.booleans(),
 )
 def test_both_walks_find_the_fields_and_the_predicates_that_hold(
-    held: list[Any], more: list[Field], data: Any, type: str
+    held: list[Any], more: list[Field], data: Any, type: str, nulls: bool
 ) -> None:
     event: dict[str, Any] = {"type": type, "data": data, "other": 1}
-    top = tree(held, more)
+    top = tree(held, more, nulls=nulls)
     row: dict[str, Any] = {}
     found: list[Text] = []
     walk(top.names, event, row, found)
@@ -59,4 +61,4 @@ def test_both_walks_find_the_fields_and_the_predicates_that_hold(
     for text in held:
         assert (text in found) is Filter(text)(whole)
     seen = {str(field): field(whole) for field in [*(text.field for text in held), *more]}
-    assert row == {key: value for key, value in seen.items() if value is not None and value is not MISSING}
+    assert row == {key: value for key, value in seen.items() if value is not MISSING and (nulls or value is not None)}

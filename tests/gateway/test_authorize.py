@@ -78,3 +78,12 @@ def test_who_may_publish_may_not_manage() -> None:
     assert not allowed(hook, "default", "Bearer r00t-t0ken")
     assert not allowed(hook, "lobby", None, "manage")
     assert not allowed(HOOK, "default", "Bearer t0ken", "manage")
+
+
+@pytest.mark.parametrize("right", ["Bearer p", "Bearer m"])
+def test_who_has_any_credential_may_try(right: str) -> None:
+    hook = credentials({"a": [Bearer(Secret("p"))]}, open_buses=["b"], managers={"c": [Bearer(Secret("m"))]})
+    hook(AccessRequest(bus="", action="try", method="GET", headers={"authorization": right}, client=None))
+    for wrong in ({}, {"authorization": "Bearer x"}):
+        with pytest.raises(Unauthorized, match="that publishers and managers have"):
+            hook(AccessRequest(bus="", action="try", method="GET", headers=wrong, client=None))

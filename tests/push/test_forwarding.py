@@ -14,17 +14,17 @@ from hypothesis import strategies as st
 from eventroute.errors import InvalidSubscription, Reject
 from eventroute.event import Event
 from eventroute.hooks import DeadLetterForwarded, DeadLetterHeldUp, Happening
-from eventroute.push.backoff import Backoff
 from eventroute.push.forwarding import AT_ONCE, BACKOFF
 from eventroute.push.outcome import Delivered, Outcome, Rejected, RetryLater
 from eventroute.push.policy import DeliveryPolicy
+from eventroute.push.policy.backoff import Backoff
 from eventroute.router import Router
 from eventroute.storage.base import DEFAULT_BUS, Bury, DeadLetter, Forward
 from eventroute.storage.memory import MemoryStorage
 from eventroute.subscription import Subscription
 from eventroute.testing.clock import VirtualClock
 from eventroute.testing.faults import FaultyStorage
-from tests.pushing import Sink, events, idle, settle, to
+from tests.pushing import FakeProvider, Sink, events, idle, settle, to
 
 NO = Reject("no")
 LOOK = 2.0
@@ -37,7 +37,7 @@ def clock() -> VirtualClock:
 
 
 @define(eq=False)
-class Targets:
+class Targets(FakeProvider):
     """A provider of `fake:` sinks, and the sink: it answers as told, and then takes everything."""
 
     script: list[Outcome] = field(factory=list)
@@ -45,16 +45,6 @@ class Targets:
     tried: int = 0
     takes: float = 0.0
     clock: VirtualClock | None = None
-    schemes: frozenset[str] = frozenset({"fake"})
-
-    async def open(self) -> None:
-        await checkpoint()
-
-    async def aclose(self) -> None:
-        await checkpoint()
-
-    def check(self, address: str, policy: DeliveryPolicy) -> None:
-        """Any address will do."""
 
     def sink(self, address: str, policy: DeliveryPolicy) -> Targets | None:
         return None if address == "fake:away" else self

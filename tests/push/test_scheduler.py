@@ -8,14 +8,16 @@ from collections.abc import Sequence
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
-from attrs import define, field
+from attrs import define, evolve, field
 
 from eventroute.errors import BackendUnsupported, StorageClosed, StorageError
 from eventroute.event import Event
-from eventroute.push.backoff import Backoff
 from eventroute.push.outcome import Delivered, Outcome, Rejected, RetryLater
 from eventroute.push.policy import DeliveryPolicy
+from eventroute.push.policy.backoff import Backoff
+from eventroute.push.policy.rate import Rate
 from eventroute.push.sinks.base import Sink
+from eventroute.push.worker.recording import RECORD_AFTER
 from eventroute.router import Router
 from eventroute.storage.base import Entry, Record, Session
 from eventroute.storage.memory import MemoryStorage
@@ -246,9 +248,11 @@ async def test_a_retry_that_is_due_before_it_is_written_is_made_once_it_is(
     class Slow(MemoryStorage):
         takes = 0.3
 
-        async def write(self, bus: str, session: Session, entries: Sequence[Entry]) -> None:
+        async def write(
+            self, bus: str, session: Session, entries: Sequence[Entry], *, known: int | None = None
+        ) -> None:
             await clock.sleep(self.takes)
-            await super().write(bus, session, entries)
+            await super().write(bus, session, entries, known=known)
 
     sinks.scripts["a"] = [RetryLater("http-500")]
     storage = Slow(clock)
@@ -272,16 +276,58 @@ async def test_what_is_no_event_is_dead_lettered_and_stops_nobody(clock: Virtual
         assert sinks.attempts == [("a", "1")]
 
 
+@pytest.mark.parametrize("member", [b'"x":"\xff"', b'"subject":"\xff"', b'"\xff":1', b'"x":' + b"9" * 5_000])
+async def test_what_cannot_be_read_but_for_its_name_is_dead_lettered_and_stops_nobody(
+    clock: VirtualClock, sinks: Scripted, member: bytes
+) -> None:
+    storage = MemoryStorage(clock)
+    async with Router(storage, clock=clock, sinks=[sinks]) as router:
+        await router.subscribe(to("a", rate=Rate(1_000, burst=10)))
+        hostile = b'{"specversion":"1.0","id":"h","source":"/s","type":"t",%b}' % member
+        await storage.append("default", [hostile], append_id="from elsewhere")
+        await router.publish(*events(1))
+        await router.idle()
+        assert [letter.reason for letter in await router.deadletters()] == ["invalid-event"]
+        assert sinks.attempts == [("a", "1")]
+
+
+@pytest.mark.parametrize("policy", [{}, {"order_by": "data.n"}, {"mode": "batch"}])
+@pytest.mark.parametrize(
+    "members",
+    [
+        b'"datacontenttype":"text/plain","data":"\xff"',
+        b'"data_base64":"\xff"',
+        b'"data":"\xff"',
+        b'"data":' + b"9" * 5_000,
+    ],
+)
+async def test_data_that_cannot_be_decoded_is_dead_lettered_and_stops_nobody(
+    clock: VirtualClock, sinks: Scripted, members: bytes, policy: dict[str, object]
+) -> None:
+    storage = MemoryStorage(clock)
+    async with Router(storage, clock=clock, sinks=[sinks]) as router:
+        transformer = {"template": '{"data": ${$.data}}'}
+        await router.subscribe(evolve(to("a", **policy), transformer=transformer))
+        hostile = b'{"specversion":"1.0","id":"h","source":"/s","type":"t",%b}' % members
+        await storage.append("default", [hostile], append_id="from elsewhere")
+        await router.publish(*events(1))
+        await router.idle()
+        assert [letter.reason for letter in await router.deadletters()] == ["invalid-event"]
+        assert sinks.attempts == [("a", "1")]
+
+
 async def test_a_stop_does_not_wait_for_ever_for_a_storage_that_fails(
     clock: VirtualClock, sinks: Scripted, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(MemoryStorage):
         broken = False
 
-        async def write(self, bus: str, session: Session, entries: list[Entry]) -> None:  # type: ignore[override]
+        async def write(
+            self, bus: str, session: Session, entries: Sequence[Entry], *, known: int | None = None
+        ) -> None:
             if self.broken:
                 raise StorageError("the disk is gone")
-            await super().write(bus, session, entries)
+            await super().write(bus, session, entries, known=known)
 
     storage = Broken(clock=clock)
     async with anyio.create_task_group() as tasks:
@@ -403,3 +449,45 @@ async def test_removing_a_subscription_forgets_what_was_on_its_way(
         [live] = await storage.readers("default")
         assert live.position == live.claimed
     assert len(sinks.attempts) == 1
+
+
+class _Naps(VirtualClock):
+    """Counts the short waits."""
+
+    taken = 0
+
+    async def sleep(self, seconds: float) -> None:
+        self.taken += seconds <= RECORD_AFTER
+        await super().sleep(seconds)
+
+
+@define(eq=False)
+class _Slow(Scripted):
+    """Its sink takes its time, until it may answer."""
+
+    may_answer: anyio.Event = field(factory=anyio.Event)
+
+    def sink(self, address: str, policy: DeliveryPolicy) -> Sink:
+        return self
+
+    async def send(self, event: Event) -> Outcome:
+        await self.may_answer.wait()
+        self.attempts.append((event.id, event.id))
+        return Delivered()
+
+
+async def test_what_waits_behind_a_slow_attempt_is_not_looked_at_over_and_over() -> None:
+    clock = _Naps()
+    storage, sinks = MemoryStorage(clock=clock), _Slow()
+    async with Router(storage, clock=clock, sinks=[sinks]) as router:
+        await router.publish(*events(1, 2, 3))
+        policy = DeliveryPolicy(concurrency=1, timeout=3_600.0)
+        await router.subscribe(Subscription(id="s", sink="scripted:s", start="earliest", policy=policy))
+        await clock.advance(1)
+        clock.taken = 0
+        await clock.advance(1)
+        assert clock.taken == 0
+        sinks.may_answer.set()
+        await clock.advance(1)
+        assert [name for name, _ in sinks.attempts] == ["1", "2", "3"]
+        assert (await storage.readers("default"))[0].position == 4

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+from anyio.lowlevel import checkpoint
 from attrs import evolve
 
-from eventroute.push import batch, forwarding, lane, outages, pace, ranges, retrying, scheduler, turns, worker
-from eventroute.push.attempt import entry_after
+from eventroute.push import forwarding, scheduler
 from eventroute.push.deadlines import Deadlines
 from eventroute.push.delivery import Delivery, Range
+from eventroute.push.lane import lane, pace, turns
+from eventroute.push.lane.pace import Pace
+from eventroute.push.lane.turns import Turns
 from eventroute.push.outcome import Delivered, Outcome, Rejected, RetryLater
-from eventroute.push.pace import Pace
-from eventroute.push.ranges import Ranges
+from eventroute.push.policy import batch
 from eventroute.push.route import Route
-from eventroute.push.turns import Turns
-from eventroute.storage import ledger, placement
+from eventroute.push.sinks.pull import Channel, PulledEvent
+from eventroute.push.worker import journal, outages, ranges, retrying, worker
+from eventroute.push.worker.attempt import entry_after
+from eventroute.push.worker.ranges import Ranges
+from eventroute.storage import dedup, ledger, placement
 from eventroute.storage.base import LIVE, Bury, Complete, PutOff, Settle, Wait
-from eventroute.storage.memory_tables import MemoryTables
-from eventroute.storage.memory_timers import MemoryTimers
+from eventroute.storage.memory.tables import MemoryTables
+from eventroute.storage.memory.timers import MemoryTimers
+from eventroute.storage.tables import Need
 from eventroute.testing.simulation.profile import PROFILES
 from eventroute.testing.simulation.run import simulate
 
-WITHIN = 200
+WITHIN = 100
 """So many seeds are tried at most."""
 
 Patch = pytest.MonkeyPatch
@@ -44,7 +50,7 @@ def forget_pending(patch: Patch) -> None:
     """What is pending is let go without a row."""
 
     def record(self: worker.Worker, lane: object, delivery: Delivery, *, held: bool) -> None:
-        self.ranges.release(delivery)
+        self.ranges.release((delivery,))
 
     patch.setattr(worker.Worker, "_record", record)
 
@@ -99,9 +105,8 @@ def repeat_after_delivery(patch: Patch) -> None:
     """What was delivered stays pending, and gets a row at the next sweep or stop."""
     real = Ranges.release
 
-    def release(self: Ranges, delivery: Delivery) -> None:
-        if delivery.recorded or not delivery.begun:
-            real(self, delivery)
+    def release(self: Ranges, deliveries: Iterable[Delivery]) -> None:
+        real(self, [one for one in deliveries if one.recorded or not one.begun])
 
     patch.setattr(Ranges, "release", release)
 
@@ -162,7 +167,7 @@ def pause_is_ignored(patch: Patch) -> None:
 
 def no_timeout(patch: Patch) -> None:
     """Attempts may take for ever."""
-    patch.setattr(Deadlines, "begin", lambda self, watched, seconds: None)
+    patch.setattr(Deadlines, "set", lambda self, watched, seconds: None)
 
 
 def gap_on_leaving(patch: Patch) -> None:
@@ -334,6 +339,11 @@ def attempt_without_a_lease(patch: Patch) -> None:
     patch.setattr(Deadlines, "_end_of", lambda self, watched: watched.deadline)
 
 
+def forget_what_has_not_begun(patch: Patch) -> None:
+    """What was taken from a lane, and has not begun when others get their turn, is not given back."""
+    patch.setattr(lane.Lane, "_give_back", lambda self, taken: None)
+
+
 def stuck_keys_go_on(patch: Patch) -> None:
     """A dead letter that is to hold its key does not."""
     _entries(patch, lambda entry, delivery: evolve(entry, key=None) if isinstance(entry, Bury) else entry)
@@ -349,6 +359,80 @@ def spend_what_another_spent(patch: Patch) -> None:
     patch.setattr(Pace, "empty", lambda self, now: None)
 
 
+def trim_what_waits(patch: Patch) -> None:
+    """Retention looks at what readers have passed, and not at what waits behind them."""
+    patch.setattr(MemoryTables, "first_need", _first_unread)
+
+
+def trim_what_is_claimed(patch: Patch) -> None:
+    """Retention goes by what readers have claimed, not by what they have completed."""
+    real = MemoryTables.needs
+
+    def needs(self: MemoryTables, bus: str, before: int) -> list[Need]:
+        claimed = min(reader.claimed for reader in self.readers(bus))
+        return [evolve(need, start=max(need.start, claimed)) for need in real(self, bus, before)]
+
+    patch.setattr(MemoryTables, "needs", needs)
+
+
+def duplicates_are_stored(patch: Patch) -> None:
+    """A duplicate is stored within the window."""
+    patch.setattr(dedup, "counts", lambda seen, **given: False)
+
+
+def duplicates_for_ever(patch: Patch) -> None:
+    """What came once is not stored again, however long ago that was."""
+    patch.setattr(dedup, "counts", lambda seen, **given: seen is not None)
+
+
+def pulled_is_done(patch: Patch) -> None:
+    """What is handed to who pulls counts as delivered before it is acknowledged."""
+
+    async def outcome(self: PulledEvent) -> Outcome:
+        await checkpoint()
+        return Delivered()
+
+    patch.setattr(PulledEvent, "outcome", outcome)
+
+
+def given_back_is_done(patch: Patch) -> None:
+    """What is in hand when a pull is left counts as delivered."""
+
+    def close(self: Channel) -> None:
+        for pulled in list(self._open):
+            pulled.tell(Delivered())
+        real(self)
+
+    real = Channel.close
+    patch.setattr(Channel, "close", close)
+
+
+def ack_is_forgotten(patch: Patch) -> None:
+    """Who pulls is told that an event is done, and it comes again."""
+    patch.setattr(PulledEvent, "tell", lambda self, outcome: True)
+
+
+def late_ack_is_heard(patch: Patch) -> None:
+    """Who acknowledges too late is told that it was in time."""
+
+    def tell(self: PulledEvent, outcome: Outcome) -> bool:
+        return real(self, outcome) or self._over
+
+    real = PulledEvent.tell
+    patch.setattr(PulledEvent, "tell", tell)
+
+
+def one_before_is_heard(patch: Patch) -> None:
+    """What a process says of a subscription that was removed is taken for the one that has its id now."""
+    patch.setattr(ledger, "_is_newer", lambda stored, known: False)
+
+
+def one_before_is_written(patch: Patch) -> None:
+    """What came of a subscription that was removed is written all the same, once the new one is known."""
+    patch.setattr(ranges, "without", lambda entries, subscription: entries)
+    patch.setattr(journal, "without", lambda entries, subscription: entries)
+
+
 LEASES = evolve(
     PROFILES["order"],
     acts={"trouble": 6, "mood": 2, "publish": 4},
@@ -360,7 +444,47 @@ LEASES = evolve(
 )
 """Storages that fail for longer than a lease, which is rare elsewhere."""
 
-RUNS = {**PROFILES, "leases": LEASES}
+RATES = evolve(
+    PROFILES["measure"],
+    acts={"power": 2, "mood": 1, "publish": 6},
+    moods=("fine", "slow"),
+    processes=(1, 1),
+    subscriptions=(2, 4),
+    duration=(30.0, 60.0),
+    pace=1.0,
+)
+"""Backlogs that wait for their rate, while the storage forgets who has sent."""
+
+OUTAGES = evolve(
+    PROFILES["days"],
+    acts={"mood": 4, "crash": 1.5, "publish": 3},
+    moods=("down", "down", "down", "fine"),
+    duration=(80_000.0, 200_000.0),
+)
+"""Sinks that are down for longer than events may wait, while processes come and go."""
+
+TAKEOVERS = evolve(
+    PROFILES["changes"],
+    acts={"change": 6, "crash": 3, "stall": 2, "publish": 6, "mood": 3},
+    moods=("slow", "hang", "hang"),
+    processes=(2, 3),
+    subscriptions=(2, 4),
+    downtime=(0.0, 2.0),
+)
+"""Ranges that are matched by one process and taken over by another, while filters change."""
+
+CROWDS = evolve(
+    PROFILES["sinks"],
+    acts={"mood": 4, "publish": 8},
+    moods=("slow", "flaky", "hang", "down"),
+    processes=(3, 3),
+    subscriptions=(5, 7),
+    events=(100, 200),
+    pace=0.8,
+)
+"""Processes that settle what others have left in the ledger, while it is full."""
+
+RUNS = {**PROFILES, "leases": LEASES, "rates": RATES, "outages": OUTAGES, "takeovers": TAKEOVERS, "crowds": CROWDS}
 
 MUTATIONS: dict[Callable[[Patch], None], tuple[str, ...]] = {
     complete_early: ("calm",),
@@ -371,7 +495,7 @@ MUTATIONS: dict[Callable[[Patch], None], tuple[str, ...]] = {
     ignore_hold: ("sinks",),
     one_too_many: ("calm",),
     old_definition: ("changes",),
-    new_definition_for_what_is_claimed: ("changes", "storm"),
+    new_definition_for_what_is_claimed: ("takeovers",),
     repeat_after_delivery: ("calm",),
     no_takeover: ("crashes",),
     rows_stay_held: ("crashes",),
@@ -385,13 +509,13 @@ MUTATIONS: dict[Callable[[Patch], None], tuple[str, ...]] = {
     overlap_on_joining: ("sinks", "changes"),
     no_fence: ("crashes", "storage"),
     timers_stay: ("calm",),
-    no_recount: ("calm",),
-    outages_are_forgotten: ("days",),
+    no_recount: ("crowds",),
+    outages_are_forgotten: ("outages",),
     rows_before_their_range: ("crashes",),
     letters_go_before_they_are_there: ("letters",),
     letters_are_given_up: ("letters",),
     no_rate: ("measure",),
-    rate_is_refilled: ("measure",),
+    rate_is_refilled: ("rates",),
     whole_batch_is_blamed: ("measure",),
     no_survey: ("crashes", "calm"),
     lease_is_not_kept: ("calm",),
@@ -403,9 +527,20 @@ MUTATIONS: dict[Callable[[Patch], None], tuple[str, ...]] = {
     hand_out_any_row: ("order",),
     read_in_order_by_two: ("order",),
     attempt_without_a_lease: ("leases",),
+    forget_what_has_not_begun: ("calm",),
     stuck_keys_go_on: ("order",),
     everybody_sends: ("measure",),
     spend_what_another_spent: ("measure",),
+    trim_what_waits: ("retention",),
+    trim_what_is_claimed: ("retention",),
+    duplicates_are_stored: ("doubles",),
+    duplicates_for_ever: ("doubles",),
+    pulled_is_done: ("pulls",),
+    given_back_is_done: ("pulls",),
+    ack_is_forgotten: ("pulls",),
+    late_ack_is_heard: ("pulls",),
+    one_before_is_heard: ("anew",),
+    one_before_is_written: ("anew",),
 }
 """How the code is broken, and the profiles that have to show it."""
 
@@ -433,6 +568,11 @@ def _entries(patch: Patch, change: Callable[[Any, Delivery], Any]) -> None:
         return change(entry_after(delivery, *args, **kwargs), delivery)
 
     patch.setattr(worker, "entry_after", entry)
+
+
+def _first_unread(self: MemoryTables, bus: str) -> tuple[int, str] | None:
+    needs = self.needs(bus, self.bounds(bus).end)
+    return min(((need.start, need.subscription) for need in needs), default=None)
 
 
 def _hasty(outcome: Outcome) -> Outcome:

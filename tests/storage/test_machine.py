@@ -10,7 +10,7 @@ from eventroute.storage.base import Storage
 from eventroute.storage.memory import MemoryStorage
 from eventroute.storage.sqlite import SQLiteStorage
 from eventroute.testing.clock import VirtualClock
-from eventroute.testing.storage_machine import StorageMachine
+from eventroute.testing.storage.machine import StorageMachine
 
 
 class SQLiteMachine(StorageMachine):

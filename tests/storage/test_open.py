@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from eventroute.storage.open import open_storage
 from eventroute.storage.postgres.storage import PostgresStorage
 from eventroute.storage.sqlite import SQLiteStorage
 from eventroute.testing.clock import VirtualClock
-from eventroute.testing.storage_log import put, read_all
+from eventroute.testing.storage.log import put, read_all
 
 
 @pytest.mark.anyio
@@ -50,14 +51,38 @@ def test_postgresql_by_options_of_ours_and_of_libpq() -> None:
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("", "there is no storage ''; known: memory:, sqlite:///PATH, postgresql://HOST/DATABASE"),
-        ("events.db", "there is no storage 'events.db'; known: memory:, sqlite:///PATH, postgresql://HOST/DATABASE"),
+        ("", "there is no storage ''; known: memory:, sqlite:///PATH, postgresql://HOST/DATABASE, nats://"),
+        (
+            "events.db",
+            "there is no storage 'events.db'; known: memory:, sqlite:///PATH, postgresql://HOST/DATABASE, nats://",
+        ),
         ("mysql://u:secret@h/d", "mysql://h/d: there is no storage 'mysql'; known"),
         ("postgresql://u:secret@h/d?pooled=yes", "postgresql://h/d: pooled='yes' is neither true nor false"),
         ("postgresql://u:secret@h/d?patience=0", "postgresql://h/d: patience: 0.0 is not 0.001 to 3600 seconds"),
         ("postgresql://u:secret@h/d?schema=pg_catalog", "schema: 'pg_catalog' is not 1 to 63 of a-z"),
         ("postgresql://u:secret@h/d?password=secret&sslmud=1", "invalid URI query parameter"),
-        ("nats://h", "the storage 'nats' is not available yet"),
+        ("nats://u:secret@h/a.b", "nats://h/a.b: name: 'a.b' is not 1 to 64 of A-Z, a-z, 0-9, _ and -"),
+        ("nats://secret@h/d?replicas=0", "replicas: 0 is not 1 to 5"),
+        ("nats://secret@h/d?replicas=many", "replicas='many' is not a whole number"),
+        ("nats://secret@h/d?storage=tape", "storage: 'tape' is neither file nor memory"),
+        ("nats://secret@h/d?max_bytes=1000", "max_bytes: 1000 is less than 1,048,576"),
+        ("nats://secret@h/d?patience=0", "patience: 0.0 is not 0.001 to 3600 seconds"),
+        ("nats://secret@h/d?tls=yes", "nats://h/d: tls='yes' is neither true nor false"),
+        ("nats://secret@h/d?token=secret", "there is no option 'token'; known: replicas, storage"),
+        ("nats://secret@h,/d", "a host is missing"),
+        ("nats:///d", "a host is missing"),
+        ("postgresql://u:[secret@h/d", "storage: this is no address: in a user, a password and a path write %5B for ["),
+        ("postgresql://u:secret@h\N{ACCOUNT OF}/d", "storage: this is no address: "),
+        ("nats://u:[secret@h/d", "storage: this is no address: "),
+        ("//u:secret@h/d", "//h/d: there is no storage '//h/d'; known"),
+        ("postgresql//u:secret@h/d", "storage: there is no storage 'storage'; known"),
+        ("u:secret@h/d", "storage: there is no storage 'u'; known"),
+        ("postgresql:u:secret@h/d", "postgresql: an @ does not stand there: "),
+        ("postgresql:/u:secret@h/d", "postgresql: an @ does not stand there: "),
+        ("postgresql://u:x/secret@h/d", "postgresql: an @ does not stand there: "),
+        ("postgresql://u:x?secret@h/d", "postgresql: an @ does not stand there: "),
+        ("postgresql://u:x#secret@h/d", "postgresql: an @ does not stand there: "),
+        ("nats://u:x/secret@h/d", "nats: an @ does not stand there: "),
         ("memory:x", "memory: and no more"),
         ("memory:?a=b", "memory: and no more"),
         ("sqlite://events.db", "write sqlite:///relative.db or sqlite:////absolute.db"),
@@ -75,4 +100,4 @@ def test_what_is_no_address_is_refused(url: str, message: str) -> None:
     with pytest.raises(InvalidConfiguration) as caught:
         open_storage(url)
     assert message in str(caught.value)
-    assert "secret" not in str(caught.value)
+    assert "secret" not in "".join(traceback.format_exception(caught.value))

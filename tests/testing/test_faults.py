@@ -9,7 +9,7 @@ from eventroute.storage.memory import MemoryStorage
 from eventroute.testing.clock import VirtualClock
 from eventroute.testing.faults import FaultyStorage
 from eventroute.testing.storage import StorageContract
-from eventroute.testing.storage_log import put, read_all
+from eventroute.testing.storage.log import put, read_all
 
 BUS = DEFAULT_BUS
 

@@ -99,7 +99,7 @@ def holds(one: Object | Leaf, value: Any) -> bool:
 def object_holds(one: Object, value: Any) -> bool:
     """Whether an object of a pattern holds for a value, or for MISSING."""
     if isinstance(value, list) and value:
-        return any(object_holds(one, element) for element in value)
+        return any(object_holds(one, element) for element in _elements(value))
     members = value if isinstance(value, dict) else {}
     for name, below in one.members:
         if not holds(below, members.get(name, MISSING)):
@@ -120,10 +120,26 @@ def leaf_holds(leaf: Leaf, value: Any) -> bool:
 def scalars(value: Any) -> Iterator[Any]:
     """The values at a leaf's place that are neither arrays nor objects."""
     if isinstance(value, list):
-        for element in value:
-            yield from scalars(element)
+        for element in _elements(value):
+            if not isinstance(element, dict | list):
+                yield element
     elif not isinstance(value, dict) and value is not MISSING:
         yield value
+
+
+def _elements(array: list[Any]) -> Iterator[Any]:
+    """What stands in an array and in those in it, empty ones too. They may be deeper in one another than calls can be,
+    where something else than a router wrote the event.
+    """
+    waiting = [iter(array)]
+    while waiting:
+        for element in waiting[-1]:
+            if isinstance(element, list) and element:
+                waiting.append(iter(element))
+                break
+            yield element
+        else:
+            waiting.pop()
 
 
 def passes(test: Test, value: Any) -> bool:

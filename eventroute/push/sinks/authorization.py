@@ -16,7 +16,7 @@ from attrs import define, field, frozen
 
 from eventroute.clock import Clock
 from eventroute.errors import InvalidConfiguration, SecretNotFound
-from eventroute.push.credentials import (
+from eventroute.push.policy.credentials import (
     BasicCredential,
     BearerCredential,
     ClientCertificate,
@@ -26,7 +26,7 @@ from eventroute.push.credentials import (
     RefreshCredential,
     SecretText,
 )
-from eventroute.push.signing import Signing, signing_key
+from eventroute.push.policy.signing import Signing, signing_key
 from eventroute.push.sinks.client import Answer, HttpSettings, NoAnswer, Request
 from eventroute.push.sinks.oauth import read_token, token_request
 from eventroute.push.sinks.shared import Family, NotReady, Shared

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, TypeGuard
 
-from attrs import frozen
+from attrs import define
 
 from eventroute.errors import InvalidSubscription
 from eventroute.event import Event
 from eventroute.push.outcome import Outcome
 from eventroute.push.policy import DeliveryPolicy
-from eventroute.push.rate import Rate
+from eventroute.push.policy.rate import Rate
 
-__all__ = ["Message", "MessageSink", "Sink", "SinkProvider", "refuse_http_only", "takes_messages"]
+__all__ = ["Message", "MessageSink", "Sink", "SinkProvider", "StoredMessage", "refuse_http_only", "takes_messages"]
 
 
 class Sink(Protocol):
@@ -28,7 +28,7 @@ class Sink(Protocol):
         ...
 
 
-@frozen(eq=False)
+@define(eq=False)
 class Message:
     """One event on its way to a sink."""
 
@@ -38,6 +38,39 @@ class Message:
     """The event as it was published, before the transformer."""
     key: str
     """Names the delivery: the same at each attempt, another for each subscription and each event in the log."""
+
+    @property
+    def document(self) -> bytes:
+        """The event in JSON, as it is to be sent."""
+        return self.event.to_json()
+
+
+class StoredMessage(Message):
+    """A message whose event goes out as it lies in the log: taken apart only for a sink that looks into it."""
+
+    __slots__ = ("_document", "_opened")
+
+    def __init__(self, document: bytes, key: str) -> None:
+        self._document = document
+        self._opened: Event | None = None
+        self.key = key
+
+    @property
+    def document(self) -> bytes:
+        """The event in JSON, as it is to be sent."""
+        return self._document
+
+    @property
+    def event(self) -> Event:  # type: ignore[override]
+        """The event as it is to be sent."""
+        if self._opened is None:
+            self._opened = Event.from_log(self._document)
+        return self._opened
+
+    @property
+    def original(self) -> Event:  # type: ignore[override]
+        """The event as it was published."""
+        return self.event
 
 
 class MessageSink(Sink, Protocol):

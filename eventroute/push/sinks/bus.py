@@ -11,8 +11,8 @@ from eventroute.errors import InvalidSubscription
 from eventroute.event import Event
 from eventroute.push.outcome import Delivered, Outcome, Rejected
 from eventroute.push.policy import DeliveryPolicy
-from eventroute.push.rate import Rate
-from eventroute.push.reply import Append, hops_of, with_hops
+from eventroute.push.policy.rate import Rate
+from eventroute.push.policy.reply import Append, hops_of, with_hops
 from eventroute.push.sinks.base import Message, refuse_http_only
 from eventroute.push.sinks.replies import append_once
 

@@ -14,6 +14,8 @@ from eventroute.push.sinks.base import refuse_http_only
 
 __all__ = ["CallableSink", "CallableSinks"]
 
+_DELIVERED = Delivered()
+
 
 @frozen
 class CallableSink:
@@ -34,7 +36,7 @@ class CallableSink:
             return Rejected("rejected", reject.reason)
         except Exception as error:  # noqa: BLE001 - user code may raise anything; it becomes the reason
             return RetryLater("exception", f"{type(error).__name__}: {error}")
-        return Delivered()
+        return _DELIVERED
 
 
 @frozen

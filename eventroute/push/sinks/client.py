@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -10,10 +11,26 @@ import attrs
 from attrs import field, frozen
 
 from eventroute.errors import EventrouteError, InvalidConfiguration
-from eventroute.push.addresses import AddressPolicy
+from eventroute.push.policy.addresses import AddressPolicy
 from eventroute.secrets import Secrets
 
-__all__ = ["Answer", "HttpClient", "HttpSettings", "NoAnswer", "Request"]
+__all__ = ["Answer", "HttpClient", "HttpSettings", "NoAnswer", "Request", "patience", "written"]
+
+BODY_WITHIN = 1.0
+"""How long the body of an answer is waited for, in seconds, once its status has told the outcome."""
+
+TALKERS = 8
+"""How many connections are passed over on which a server says something unasked, before the attempt fails."""
+
+ENDPOINTS = 10_000
+"""Of how many URLs a client keeps what it made of them; what was not used for longest is made anew."""
+
+_DEFAULTS = (
+    ("user-agent", "User-Agent: eventroute"),
+    ("accept", "Accept: */*"),
+    ("accept-encoding", "Accept-Encoding: identity"),
+)
+_control = re.compile("[\x00-\x08\x0a-\x1f\x7f]").search
 
 
 def _positive(_instance: object, attribute: attrs.Attribute[Any], value: float) -> None:
@@ -94,3 +111,22 @@ class HttpClient(Protocol):
     async def aclose(self) -> None:
         """Close all connections."""
         ...
+
+
+def written(request: Request, target: str) -> bytes:
+    """The request as it goes over the wire; `target` is the rest of the request line, and the Host header.
+
+    Raises ValueError where a header would break out of its line.
+    """
+    names = {name.lower() for name, _ in request.headers}
+    lines = [f"{name}: {value}" for name, value in request.headers]
+    lines += [line for name, line in _DEFAULTS if name not in names]
+    if _control("".join(lines)):
+        raise ValueError("a header holds a control character")
+    head = "\r\n".join([request.method + target, *lines, f"Content-Length: {len(request.body)}", "\r\n"])
+    return head.encode() + request.body
+
+
+def patience(request: Request, left: float) -> float:
+    """For how many seconds the body of an answer is waited for, where so many are left to the request."""
+    return left if request.whole else min(BODY_WITHIN, request.timeout / 4, left)

@@ -9,23 +9,23 @@ from email.utils import parsedate_to_datetime
 
 from attrs import define, evolve, field, frozen
 
-from eventroute.binding import encode_batch, encode_binary, encode_structured
+from eventroute.binding import encode_binary, encode_structured, join_batch
 from eventroute.clock import Clock, SystemClock
-from eventroute.errors import BackendUnsupported, InvalidConfiguration, InvalidSubscription
+from eventroute.errors import InvalidConfiguration, InvalidSubscription
 from eventroute.event import Event
-from eventroute.push.addresses import AddressPolicy, ForbiddenAddress, Lookup, Target, look_up
 from eventroute.push.outcome import Outcome, Rejected, RetryLater
 from eventroute.push.policy import DeliveryPolicy
-from eventroute.push.rate import Rate
-from eventroute.push.reply import Append
-from eventroute.push.signing import message_id, signature_headers
+from eventroute.push.policy.addresses import AddressPolicy, ForbiddenAddress, Lookup, Target, look_up
+from eventroute.push.policy.rate import Rate
+from eventroute.push.policy.reply import Append
+from eventroute.push.policy.signing import message_id, signature_headers
+from eventroute.push.policy.webhook import Consent, Handshake, read_consent
 from eventroute.push.sinks.authorization import Authorization
 from eventroute.push.sinks.base import Message
 from eventroute.push.sinks.client import Answer, HttpClient, HttpSettings, NoAnswer, Request
 from eventroute.push.sinks.references import endpoints_of, references_of
 from eventroute.push.sinks.replies import publish_reply
 from eventroute.push.sinks.shared import Family, NotReady, Shared
-from eventroute.push.webhook import Consent, Handshake, read_consent
 
 __all__ = ["HttpSink", "HttpSinks", "retry_after"]
 
@@ -73,23 +73,14 @@ class HttpSinks:
         return frozenset({"http", "https"})
 
     async def open(self) -> None:
-        """Start the client.
-
-        Raises BackendUnsupported where the event loop is not asyncio, InvalidConfiguration where aiohttp is missing.
-        """
+        """Start the client of the running event loop; raises InvalidConfiguration where its extra is missing."""
+        extra, make = ("http", _on_asyncio) if _runs_asyncio() else ("trio", _on_trio)
         try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            raise BackendUnsupported(
-                "HTTP sinks need asyncio: run the router on asyncio, or hand in a sink provider for http and https"
-            ) from None
-        try:  # slow to import, and an extra
-            from eventroute.push.sinks.aiohttp_client import AiohttpClient  # noqa: PLC0415
+            self.client = make(self.settings, self.lookup)
         except ModuleNotFoundError as error:
             raise InvalidConfiguration(
-                f"HTTP sinks need {error.name}: pip install 'eventroute[http]'", where="sink"
+                f"HTTP sinks need {error.name}: pip install 'eventroute[{extra}]'", where="sink"
             ) from error
-        self.client = AiohttpClient(self.settings, self.lookup)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -133,6 +124,29 @@ class HttpSinks:
         except ForbiddenAddress as error:
             forbidden = Rejected(FORBIDDEN, str(error))
         return HttpSink(self, address, policy, forbidden)
+
+
+def _runs_asyncio() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+# Slow to import, and extras.
+
+
+def _on_asyncio(settings: HttpSettings, lookup: Lookup) -> HttpClient:
+    from eventroute.push.sinks.aiohttp_client import AiohttpClient  # noqa: PLC0415
+
+    return AiohttpClient(settings, lookup)
+
+
+def _on_trio(settings: HttpSettings, lookup: Lookup) -> HttpClient:
+    from eventroute.push.sinks.h11_client import H11Client  # noqa: PLC0415
+
+    return H11Client(settings, lookup)
 
 
 def _check_url(addresses: AddressPolicy, url: str, where: str) -> None:
@@ -202,7 +216,7 @@ class HttpSink:
 
     async def _request(self, messages: Sequence[Message]) -> Request:
         policy, authorization = self.policy, self.provider.authorization
-        headers, body = self._encoded([message.event for message in messages])
+        headers, body = self._encoded(messages)
         if policy.handshake is not None:
             headers.append(("webhook-request-origin", policy.handshake.origin))
         if policy.signing is not None:
@@ -213,12 +227,16 @@ class HttpSink:
         tls = None if policy.certificate is None else await authorization.tls(policy.certificate)
         return Request(policy.method, self.url, headers, body, policy.timeout, tls, whole=policy.reply is not None)
 
-    def _encoded(self, events: Sequence[Event]) -> tuple[list[tuple[str, str]], bytes]:
-        if self.policy.mode == "batch" or len(events) > 1:
-            return encode_batch(events)
+    def _encoded(self, messages: Sequence[Message]) -> tuple[list[tuple[str, str]], bytes]:
+        if self.policy.mode == "batch" or len(messages) > 1:
+            return join_batch([message.document for message in messages])
+        event = messages[0].event
+        if self.policy.mode == "binary":
+            headers, body = encode_binary(event)
+            if body:
+                return headers, body
         # The CloudEvents webhook specification forbids empty bodies: an event without data goes whole.
-        whole = self.policy.mode == "structured" or not events[0].data_bytes
-        return encode_structured(events[0]) if whole else encode_binary(events[0])
+        return encode_structured(event)
 
     async def _taken(self, answer: Answer, messages: Sequence[Message]) -> Outcome:
         outcome = self.policy.outcomes.outcome(answer.status)

@@ -40,11 +40,26 @@ def check_letters(bus: str, sink: str, policy: DeliveryPolicy, sinks: SinkRegist
     try:
         sinks.check(target, _way(policy))
     except InvalidSubscription as error:
-        raise InvalidSubscription(error.reason, where=_PLACE) from None
+        raise InvalidSubscription(error.reason, where=_place(error.where)) from None
     if name is not None and name not in buses:
         raise InvalidSubscription(f"there is no bus {name!r}: make it first", where=_PLACE)
 
 
 def _way(policy: DeliveryPolicy) -> DeliveryPolicy:
     """How dead letters are sent."""
-    return DeliveryPolicy(max_hops=policy.max_hops)
+    access = policy.dead_letter_access
+    if access is None:
+        return DeliveryPolicy(max_hops=policy.max_hops)
+    return DeliveryPolicy(
+        max_hops=policy.max_hops,
+        credential=access.credential,
+        certificate=access.certificate,
+        signing=access.signing,
+    )
+
+
+def _place(where: str) -> str:
+    """What is wrong with a target, or with what it is shown."""
+    name = where.removeprefix("policy.")
+    shown = name.partition(".")[0] in ("credential", "certificate", "signing")
+    return f"{_PLACE}_access.{name}" if shown else _PLACE

@@ -10,7 +10,7 @@ from urllib.parse import quote_plus, urlencode
 import msgspec
 from attrs import field, frozen
 
-from eventroute.push.credentials import ClientCredentials, RefreshCredential
+from eventroute.push.policy.credentials import ClientCredentials, RefreshCredential
 from eventroute.push.sinks.client import Answer, Request
 from eventroute.push.sinks.shared import NotReady
 

@@ -72,9 +72,14 @@ class PulledEvent:
         return True
 
     async def outcome(self) -> Outcome:
-        """Wait for the end of the attempt."""
+        """Wait for the end of the attempt. What the consumer has said, and was told to be heard, counts, also where the
+        attempt is cut off at that moment.
+        """
         try:
             await self._told.wait()
+        except anyio.get_cancelled_exc_class():
+            if self._outcome is None:
+                raise
         finally:
             self._over = True
         return self._outcome or RetryLater("released", counts=False)

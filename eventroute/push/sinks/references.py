@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import attrs
 
-from eventroute.push.credentials import ClientCredentials, RefreshCredential
 from eventroute.push.policy import DeliveryPolicy
+from eventroute.push.policy.credentials import ClientCredentials, RefreshCredential
 from eventroute.secrets import is_reference
 
 __all__ = ["endpoints_of", "references_of"]

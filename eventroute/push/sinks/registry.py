@@ -10,7 +10,7 @@ from eventroute.errors import InvalidSubscription
 from eventroute.event import Event
 from eventroute.push.outcome import Outcome
 from eventroute.push.policy import DeliveryPolicy
-from eventroute.push.rate import Rate
+from eventroute.push.policy.rate import Rate
 from eventroute.push.sinks.base import Message, MessageSink, Sink, SinkProvider, takes_messages
 from eventroute.push.sinks.pull import PullSinks
 
@@ -34,17 +34,26 @@ class SinkRegistry:
 
     def sink(self, address: str, policy: DeliveryPolicy) -> Sink | None:
         """The sink at an address, or None where this process cannot reach it. Raises InvalidSubscription."""
+        return self._sink(self._provider(address), address, policy)
+
+    def found(self, address: str, policy: DeliveryPolicy) -> tuple[Sink | None, DeliveryPolicy]:
+        """Both `sink` and `policy`."""
         provider = self._provider(address)
+        return self._sink(provider, address, policy), self._policy(provider, address, policy)
+
+    def _sink(self, provider: SinkProvider, address: str, policy: DeliveryPolicy) -> Sink | None:
         sink = provider.sink(address, policy)
-        if sink is None:
-            return None
+        if sink is None or provider in self._opened:
+            return sink
         if takes_messages(sink):
             return _MessagesOnFirstUse(self, provider, sink)
         return _OpenedOnFirstUse(self, provider, sink)
 
     def policy(self, address: str, policy: DeliveryPolicy) -> DeliveryPolicy:
         """The policy that holds while this process serves an address. Raises InvalidSubscription."""
-        provider = self._provider(address)
+        return self._policy(self._provider(address), address, policy)
+
+    def _policy(self, provider: SinkProvider, address: str, policy: DeliveryPolicy) -> DeliveryPolicy:
         return provider.policy(address, policy) if isinstance(provider, PullSinks) else policy
 
     async def prepare(self, address: str) -> None:

@@ -8,8 +8,8 @@ from eventroute.errors import InvalidEvent, StorageError, UnknownBus
 from eventroute.event import Event
 from eventroute.push.outcome import Outcome, Rejected, RetryLater
 from eventroute.push.policy import DeliveryPolicy
-from eventroute.push.reply import Append, hops_of, with_hops
-from eventroute.push.signing import message_id
+from eventroute.push.policy.reply import Append, hops_of, with_hops
+from eventroute.push.policy.signing import message_id
 from eventroute.push.sinks.base import Message
 from eventroute.push.sinks.client import Answer
 

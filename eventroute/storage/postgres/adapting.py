@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 from psycopg import Connection
 from psycopg.abc import Buffer
@@ -12,12 +13,17 @@ from psycopg.adapt import Dumper, PyFormat
 from psycopg.pq import Format
 from psycopg.types.numeric import Int8BinaryDumper
 
-__all__ = ["adapt"]
+__all__ = ["KINDS", "Kind", "adapt"]
 
 _NOTHING = struct.pack("!i", -1)
 _length = struct.Struct("!i").pack
 _number = struct.Struct("!iq").pack
+_head = struct.Struct("!iiIii").pack
 _real = struct.Struct("!id").pack
+
+
+def _encode(text: str) -> bytes:
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace")
 
 
 class _Text(Dumper):
@@ -51,9 +57,7 @@ class _TypedArray(_Array):
     encode: Callable[[Any], bytes]
 
     def dump(self, obj: Any) -> Buffer | None:
-        encode = type(self).encode
-        items = [_NOTHING if item is None else encode(item) for item in obj]
-        return struct.pack("!iiIii", 1, 1, self.element, len(obj), 1) + b"".join(items)
+        return _pack(type(self), obj)
 
 
 class _Texts(_TypedArray):
@@ -89,6 +93,25 @@ class _Reals(_TypedArray):
         return _real(8, item)
 
 
+def _pack(array: type[_TypedArray], items: Any) -> bytes:
+    encode = array.encode
+    values = [_NOTHING if item is None else encode(item) for item in items]
+    return _head(1, 1, array.element, len(items), 1) + b"".join(values)
+
+
+Kind = Literal["text", "int8", "float8", "text[]", "bytea[]", "int8[]"]
+
+
+KINDS: dict[Kind, tuple[int, Callable[[Any], bytes]]] = {
+    "text": (_Text.oid, _encode),
+    "int8": (20, struct.Struct("!q").pack),
+    "float8": (701, struct.Struct("!d").pack),
+    "text[]": (_Texts.oid, partial(_pack, _Texts)),
+    "bytea[]": (_Bytes.oid, partial(_pack, _Bytes)),
+    "int8[]": (_Numbers.oid, partial(_pack, _Numbers)),
+}
+"""By its name, what the server knows a type by, and how a value that is not None is sent as binary."""
+
 _ARRAYS: dict[type, type[_TypedArray]] = {str: _Texts, bytes: _Bytes, int: _Numbers, float: _Reals}
 
 
@@ -101,7 +124,3 @@ def adapt(connection: Connection[Any]) -> None:
 
 def _kind(items: list[Any]) -> type | None:
     return next((type(item) for item in items if item is not None), None)
-
-
-def _encode(text: str) -> bytes:
-    return text.replace("\0", "\ufffd").encode("utf-8", "replace")

@@ -7,7 +7,7 @@ from eventroute.storage.base import Bounds, BusSettings, Mark
 from eventroute.storage.buses import read_settings, written_settings
 from eventroute.storage.postgres.server import Link
 from eventroute.storage.postgres.statements import PostgresStatements
-from eventroute.storage.sql_buses import BusLog, SqlBuses
+from eventroute.storage.sql.buses import BusLog, SqlBuses
 from eventroute.storage.tables import BusRow, micros
 from eventroute.storage.threads import Head
 from eventroute.storage.trimming import STEP_BYTES

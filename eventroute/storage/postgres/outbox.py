@@ -17,7 +17,7 @@ from eventroute.errors import StorageError, UnknownBus
 from eventroute.event import Event
 from eventroute.publishing import MAX_EVENT_BYTES, encode, identity_of
 from eventroute.storage.base import Delayed, Fired
-from eventroute.storage.sql_timers import Moving, SqlTimers
+from eventroute.storage.sql.timers import Moving, SqlTimers
 
 if TYPE_CHECKING:
     from cloudevents.core.base import BaseCloudEvent

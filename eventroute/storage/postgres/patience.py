@@ -13,6 +13,7 @@ import psycopg
 from eventroute.errors import StorageError
 from eventroute.storage.jobs import JobThread
 from eventroute.storage.postgres.server import Link, Server, is_away, storage_error
+from eventroute.storage.postgres.starting import Answer
 from eventroute.storage.postgres.tables import MovedElsewhere, PostgresTables
 
 __all__ = ["LinkThread", "StillUnknown"]
@@ -59,11 +60,23 @@ class LinkThread(JobThread):
         """There is a new connection."""
 
     def _begin(self) -> None:
-        """Who opens a storage is told at once where the server is away."""
-        try:
-            self._connect()
-        except psycopg.Error as error:
-            raise storage_error(error, self._server.where) from error
+        """Who opens a storage is told at once where the server is away, but waits for one that is about to be there."""
+        wait, tried = _FIRST_WAIT, False
+        while True:
+            try:
+                self._connect()
+            except psycopg.Error as error:
+                answer = self._server.ask(error)
+                # Where it takes connections by now, it may have begun to just after this one was refused.
+                starts = answer is Answer.STARTS or (answer is Answer.TAKES and not tried)
+                tried = answer is Answer.TAKES
+                if not starts or self._is_impatient():
+                    raise storage_error(error, self._server.where) from error
+                time.sleep(wait)
+                wait = min(2 * wait, _LONGEST_WAIT)
+            else:
+                self._away_since = None
+                return
 
     def _end(self) -> None:
         self._drop()

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from eventroute.errors import StorageError
+from eventroute.errors import StorageClosed, StorageError
 from eventroute.storage.jobs import Call, Job, fail
 from eventroute.storage.postgres.patience import LinkThread
 from eventroute.storage.postgres.server import Link
@@ -32,6 +32,15 @@ class ReadCall(Call[Any]):
 
 class ReadThread(LinkThread):
     """Owns a connection that reads, call by call; what failed because the server was lost is read again."""
+
+    def tell(self, buses: list[str]) -> None:
+        """Tell other processes that these buses got further, soon; called from threads that write, which need not wait.
+
+        That is a transaction of its own, which writes nothing: those that tell something wait for each other while they
+        commit, and this one is soon over. What is not told, since the server is away, others see for themselves.
+        """
+        with suppress(StorageClosed):
+            self.post(ReadCall(lambda tables: tables.tell(self._server.schema, buses), snapshot=False))
 
     def _connected(self, tables: PostgresTables) -> None:
         self._tables = tables

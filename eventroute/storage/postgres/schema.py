@@ -6,27 +6,24 @@ from psycopg import Connection, sql
 from psycopg.rows import TupleRow
 
 from eventroute.errors import StorageError
+from eventroute.storage.postgres.functions import FUNCTIONS
 
 __all__ = ["MIGRATIONS", "SCHEMA_VERSION", "prepare"]
 
 _LOCK = 0x65767274  # what two that prepare one database at once wait for; with the schema's name as the second half
 
-# `claim_next` and `advance_claims` do what `ledger.py` decides, where nothing is out of the ordinary, and nothing where
-# something is: it is then decided there. So what is done most often takes one round trip, and locks the ledger for
-# no longer than the server needs. `token`: what a call knows its claim by, whose answer it did not get.
-#
 # `outbox`: what applications have published in their transactions, in whose order `committed` has them.
 #
 # Names are compared byte by byte, as Python does. Times in microseconds are whole numbers, those in seconds are not.
 #
-# `later`: the bytes of a bus's timers.
+# `later`: the bytes of a bus's timers. `largest`: no event of the bus ever had more bytes.
 #
 # `bus` is what the ledger of a bus is locked by, `log` what its log is: an append waits for the disk with the latter
 # held, and the ledger goes on meanwhile. `plain`: nothing but the next offset has to be known for an append, since the
 # bus tells no duplicates apart and has no bound. `going`: it is being deleted. `deleted`, one row, is beyond all
 # offsets and versions that deleted buses had. Tables whose rows change often leave room for the next version of a row
 # on its page, and are looked after often.
-_VERSION_1 = """
+_VERSION_1 = f"""
 CREATE TABLE about (version integer NOT NULL);
 INSERT INTO about (version) VALUES (1);
 CREATE TABLE bus (
@@ -46,6 +43,7 @@ CREATE TABLE log (
     "end" bigint NOT NULL,
     newest bigint NOT NULL DEFAULT 0,
     bytes bigint NOT NULL DEFAULT 0,
+    largest bigint NOT NULL DEFAULT 0,
     later bigint NOT NULL DEFAULT 0,
     plain boolean NOT NULL
 ) WITH (fillfactor = 20, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
@@ -168,6 +166,7 @@ CREATE TABLE waiting (
     event bytea,
     key bigint,
     session text COLLATE "C",
+    token bigint,
     PRIMARY KEY (subscription, "offset")
 ) WITH (autovacuum_vacuum_scale_factor = 0.05);
 CREATE INDEX waiting_due ON waiting (subscription, due, "offset");
@@ -258,89 +257,14 @@ BEGIN
     RETURN true;
 END
 $$;
-CREATE FUNCTION claim_next(
-    its_bus text, its_reader text, its_session text, most bigint, moment double precision, its_token bigint,
-    OUT first bigint, OUT last bigint, OUT its_version bigint
-) LANGUAGE plpgsql AS $$
-DECLARE
-    now_ double precision := coalesce(moment, extract(epoch FROM clock_timestamp())::double precision);
-    found_ record;
-BEGIN
-    PERFORM set_config('synchronous_commit', 'off', true);
-    SELECT version INTO its_version FROM bus WHERE name = its_bus AND NOT going FOR UPDATE;
-    IF NOT FOUND THEN
-        RETURN;
-    END IF;
-    SELECT start, "end", version INTO found_ FROM claim
-        WHERE bus = its_bus AND reader = its_reader AND session = its_session AND token = its_token;
-    IF FOUND THEN
-        first := found_.start;
-        last := found_."end";
-        its_version := found_.version;
-        RETURN;
-    END IF;
-    SELECT claimed, until, subscription, log."end" INTO found_
-        FROM reader, bus JOIN log ON log.bus = bus.number
-        WHERE reader.bus = its_bus AND reader.name = its_reader AND bus.name = its_bus;
-    IF NOT FOUND OR found_.subscription IS NOT NULL
-        OR NOT EXISTS (SELECT 1 FROM session WHERE id = its_session)
-        OR EXISTS (SELECT 1 FROM session WHERE lapses <= now_ AND id <> its_session)
-        OR EXISTS (SELECT 1 FROM claim WHERE bus = its_bus AND reader = its_reader
-            AND session NOT IN (SELECT id FROM session))
-    THEN
-        RETURN;
-    END IF;
-    first := found_.claimed;
-    last := least(found_.claimed + most, found_."end", found_.until);
-    IF last > first THEN
-        UPDATE reader SET claimed = last WHERE bus = its_bus AND name = its_reader;
-        INSERT INTO claim (bus, reader, start, "end", version, session, token)
-            VALUES (its_bus, its_reader, first, last, its_version, its_session, its_token);
-    END IF;
-END
-$$;
-CREATE FUNCTION advance_claims(
-    its_bus text, its_session text, moment double precision, readers text[], starts bigint[], places bigint[]
-) RETURNS boolean LANGUAGE plpgsql AS $$
-DECLARE
-    now_ double precision := coalesce(moment, extract(epoch FROM clock_timestamp())::double precision);
-    held bigint;
-BEGIN
-    PERFORM 1 FROM bus WHERE name = its_bus AND NOT going FOR UPDATE;
-    IF NOT FOUND
-        OR NOT EXISTS (SELECT 1 FROM session WHERE id = its_session)
-        OR EXISTS (SELECT 1 FROM session WHERE lapses <= now_ AND id <> its_session)
-        OR EXISTS (SELECT 1 FROM reader WHERE bus = its_bus AND name = ANY(readers) AND until IS NOT NULL)
-    THEN
-        RETURN false;
-    END IF;
-    SELECT count(*) INTO held FROM unnest(readers, starts) AS wanted (name, place)
-        JOIN claim ON claim.bus = its_bus AND claim.reader = wanted.name AND claim.start = wanted.place
-        WHERE claim.session = its_session;
-    IF held <> cardinality(starts) THEN
-        RETURN false;
-    END IF;
-    FOR number IN 1..cardinality(starts) LOOP
-        IF places[number] IS NULL THEN
-            DELETE FROM claim WHERE bus = its_bus AND reader = readers[number] AND start = starts[number];
-        ELSE
-            UPDATE claim SET start = places[number]
-                WHERE bus = its_bus AND reader = readers[number] AND start = starts[number];
-        END IF;
-    END LOOP;
-    UPDATE reader SET position = coalesce(
-        (SELECT min(start) FROM claim WHERE claim.bus = its_bus AND claim.reader = reader.name), claimed
-    ) WHERE bus = its_bus AND name = ANY(readers);
-    RETURN true;
-END
-$$;
+{FUNCTIONS}
 CREATE VIEW events AS
     SELECT bus.name AS bus, event."offset", to_timestamp(event.time / 1e6) AS time,
         convert_from(event.event, 'UTF8') AS event
     FROM event JOIN bus ON bus.number = event.bus;
 CREATE VIEW timers AS
     SELECT bus, number, to_timestamp(due) AS due, convert_from(event, 'UTF8') AS event FROM timer;
-"""
+"""  # noqa: S608 - all from here
 
 MIGRATIONS = (_VERSION_1,)
 """Each leads from the version that is its place here to the next one; 0 is an empty schema."""
@@ -357,6 +281,7 @@ def prepare(connection: Connection[TupleRow], schema: str, where: str) -> None:
     if _version(connection, schema, where) == SCHEMA_VERSION:
         return
     with connection.transaction():
+        connection.execute("SELECT set_config('lock_timeout', '0', true)")
         connection.execute("SELECT pg_advisory_xact_lock($1::integer, hashtext($2))", (_LOCK, schema))
         version = _version(connection, schema, where)
         if not version:

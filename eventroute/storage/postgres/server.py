@@ -13,6 +13,7 @@ from psycopg.rows import TupleRow
 
 from eventroute.errors import InvalidConfiguration, StorageError, StorageFull
 from eventroute.storage.postgres.adapting import adapt
+from eventroute.storage.postgres.starting import Answer, ask
 
 __all__ = ["Link", "Server", "check_address", "is_away", "storage_error", "wait_readable"]
 
@@ -33,11 +34,13 @@ _DEFAULTS = {
 """What libpq is told unless the address says otherwise: where nothing comes back for 20 s, nothing will."""
 
 
-# All that is asked can be found by an index. So plans are made once, and not by how small a table was at the time.
+# All that is asked can be found by an index, in its order. So plans are made once, and not by how small a table was at
+# the time.
 _SESSION = (
     "SELECT set_config('search_path', quote_ident($1), false),"
     " set_config('plan_cache_mode', 'force_generic_plan', false), set_config('enable_seqscan', 'off', false),"
-    " set_config('jit', 'off', false)"
+    " set_config('enable_bitmapscan', 'off', false), set_config('jit', 'off', false),"
+    " set_config('lock_timeout', $2, false)"
 )
 
 
@@ -62,8 +65,7 @@ class Server:
 
     def connect(self) -> Link:
         """A new connection. Raises psycopg.Error, StorageError."""
-        parts: dict[str, Any] = {**_DEFAULTS, **conninfo.conninfo_to_dict(self.address)}
-        address = conninfo.make_conninfo(**parts)
+        address = conninfo.make_conninfo(**self._parts)
         link: Link = Connection.connect(
             address, autocommit=True, cursor_factory=RawCursor, prepare_threshold=None if self.pooled else 2
         )
@@ -72,11 +74,26 @@ class Server:
                 raise StorageError(f"{self.where}: the server is too old: PostgreSQL 13 or later is needed")
             adapt(link)
             if not self.pooled:
-                link.execute(_SESSION, (self.schema,))
+                link.execute(_SESSION, (self.schema, str(max(1, int(self.patience * 1000)))))
         except BaseException:
             link.close()
             raise
         return link
+
+    def ask(self, refused: psycopg.Error) -> Answer:
+        """Whether the servers are about to take connections, of which the last refused this one."""
+        last = refused.pgconn
+        hosts, ports = (str(self._parts.get(key) or "").split(",") for key in ("host", "port"))
+        try:
+            if len(hosts) > 1:
+                return ask((host, int(ports[place % len(ports)] or 5432)) for place, host in enumerate(hosts))
+            return Answer.AWAY if last is None else ask([((last.hostaddr or last.host).decode(), int(last.port))])
+        except ValueError:  # what stands there as a port is no number, or as a host no name
+            return Answer.AWAY
+
+    @property
+    def _parts(self) -> dict[str, Any]:
+        return {**_DEFAULTS, **conninfo.conninfo_to_dict(self.address)}
 
 
 def check_address(address: str) -> None:

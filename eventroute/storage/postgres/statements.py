@@ -9,7 +9,7 @@ from typing import Any
 
 from eventroute.errors import StorageError
 from eventroute.storage.postgres.server import Link
-from eventroute.storage.sql_statements import Statements, on_conflict
+from eventroute.storage.sql.statements import Statements, on_conflict
 
 __all__ = ["PostgresStatements"]
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
-import threading
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
@@ -13,17 +11,29 @@ import anyio
 import anyio.lowlevel
 from psycopg import AsyncConnection, Connection
 
-from eventroute.clock import Clock, SystemClock
+from eventroute.clock import Clock
 from eventroute.errors import InvalidConfiguration
 from eventroute.storage import ledger
-from eventroute.storage.base import DEFAULT_BUS, Advance, Claim, Complete, Delayed, Entry, Session
+from eventroute.storage.base import (
+    DEFAULT_BUS,
+    Advance,
+    Claim,
+    Complete,
+    Delayed,
+    Entry,
+    Record,
+    Session,
+    Trimmed,
+    Waiting,
+)
 from eventroute.storage.calls import Scope, TableCalls
-from eventroute.storage.jobs import running
+from eventroute.storage.opening import OpenedStorage
+from eventroute.storage.postgres.ahead import Ahead
 from eventroute.storage.postgres.listener import ListenThread
 from eventroute.storage.postgres.outbox import put_in_outbox
 from eventroute.storage.postgres.reader import ReadCall, ReadThread
 from eventroute.storage.postgres.server import Server, check_address
-from eventroute.storage.postgres.shortcuts import QuickCall, ScopedCall, advance, claim_next, give_back
+from eventroute.storage.postgres.shortcuts import QuickCall, ScopedCall, Taking, advance, claim_next, give_back
 from eventroute.storage.postgres.tables import PostgresTables
 from eventroute.storage.postgres.writer import ScopedAppend, WriteThread
 from eventroute.storage.threads import Head, Watchers
@@ -43,7 +53,7 @@ class _Threads(NamedTuple):
     listener: ListenThread
 
 
-class PostgresStorage(TableCalls):
+class PostgresStorage(OpenedStorage[_Threads], TableCalls):
     """A storage in one schema of a PostgreSQL database (13 or later), which any number of processes may share.
 
     `address` is a URL or what else libpq takes; several hosts may be given, of which the primary is used. `schema` is
@@ -78,64 +88,52 @@ class PostgresStorage(TableCalls):
                 f"{schema!r} is not 1 to 63 of a-z, 0-9 and _, or begins with a digit or pg_", where="schema"
             )
         check_address(address)
+        super().__init__(clock)
         self._server = Server(address=address, schema=schema, patience=patience, pooled=pooled)
         self._given_clock = clock
-        self._clock: Clock = SystemClock() if clock is None else clock
         self._poll_interval = poll_interval
-        self._watchers = Watchers()
-        self._lock = threading.Lock()
-        self._opened = 0
-        self._threads: _Threads | None = None
-        self._process = 0
+        self._ahead = Ahead()
 
     # -- lifecycle -------------------------------------------------------------------------------------------------
 
-    async def open(self) -> None:
-        """See `Storage.open`."""
-        with self._lock:
-            if self._threads is None:
-                self._threads = self._make_threads()
-                self._process = os.getpid()
-            threads = self._running()
-            self._opened += 1
-        try:
-            for thread in (threads.ledger, threads.log):
-                thread.start()
-                await thread.run(ScopedCall(Scope(), _nothing, cost=0, durable=False, undo=None))
-            threads.reader.start()
-            await threads.reader.run(ReadCall(_nothing, snapshot=False))
-            threads.listener.start()
-        except BaseException:
-            with anyio.CancelScope(shield=True):
-                await self.aclose()
-            raise
-
-    async def aclose(self) -> None:
-        """See `Storage.aclose`."""
-        with self._lock:
-            threads = self._running()
-            self._opened -= 1
-            if self._opened:
-                return
-            self._threads, watchers = None, self._watchers
-        with anyio.CancelScope(shield=True):
-            await threads.listener.stop()
-            await threads.reader.stop()
-            watchers.stir()  # who begins to watch from now on is refused
-            await threads.log.stop()
-            await threads.ledger.stop()
-
-    def _make_threads(self) -> _Threads:
-        self._watchers = watchers = Watchers()  # the database may be another by now
-        ledger = WriteThread("eventroute-postgres-ledger", self._server, self._given_clock, watchers, prepares=True)
-        log = WriteThread("eventroute-postgres-log", self._server, self._given_clock, watchers)
-        listener = ListenThread(
-            self._server, watchers, poll_interval=self._poll_interval, own=lambda: (ledger.pid, log.pid)
+    def _make(self, watchers: Watchers) -> _Threads:
+        self._ahead = Ahead()
+        reader = ReadThread("eventroute-postgres-reader", self._server)
+        log, ledger = (
+            WriteThread(
+                f"eventroute-postgres-{name}",
+                self._server,
+                self._given_clock,
+                watchers,
+                tell=reader.tell,
+                prepares=name == "ledger",
+            )
+            for name in ("log", "ledger")
         )
-        return _Threads(ledger, log, ReadThread("eventroute-postgres-reader", self._server), listener)
+        listener = ListenThread(self._server, watchers, poll_interval=self._poll_interval, own=lambda: (reader.pid,))
+        return _Threads(ledger, log, reader, listener)
 
-    def _running(self) -> _Threads:
-        return running(self._threads, self._process)
+    async def _start(self, workers: _Threads) -> None:
+        for thread in (workers.ledger, workers.log):
+            thread.start()
+            await thread.run(ScopedCall(Scope(), _nothing, cost=0, durable=False, undo=None))
+        workers.reader.start()
+        await workers.reader.run(ReadCall(_nothing, snapshot=False))
+        workers.listener.start()
+
+    async def _stop(self, workers: _Threads, watchers: Watchers) -> None:
+        await workers.listener.stop()
+        watchers.stir()  # who begins to watch from now on is refused
+        await workers.log.stop()
+        await workers.ledger.stop()
+        await workers.reader.stop()
+
+    async def _head(self, bus: str) -> Head:
+        head: Head = await self._read(lambda tables: tables.head(bus))
+        return head
+
+    def _look_out(self, workers: _Threads) -> None:
+        workers.listener.look_out()
 
     # -- how calls are made ----------------------------------------------------------------------------------------
 
@@ -148,6 +146,7 @@ class PostgresStorage(TableCalls):
 
     def _forget_watched(self, bus: str) -> None:
         self._watchers.forget(bus)
+        self._ahead.forget(bus)
 
     async def _change(
         self,
@@ -170,7 +169,7 @@ class PostgresStorage(TableCalls):
         """See `Storage.claim`."""
         if alone:
             return await super().claim(bus, reader, session, limit=limit, alone=alone)
-        token = secrets.randbits(63)
+        token, ahead = secrets.randbits(63), self._ahead
 
         def undo(taken: Claim | None) -> Callable[[Any], None]:
             return lambda tables: ledger.release(tables, taken)
@@ -178,7 +177,7 @@ class PostgresStorage(TableCalls):
         job = QuickCall(
             Scope(bus, readers=(reader,), session=session.id),
             lambda tables: ledger.claim(tables, bus, reader, session, limit, self._now(tables)),
-            quick=lambda tables: claim_next(tables, bus, reader, session.id, limit, self._given_time(), token),
+            quick=lambda tables: claim_next(tables, ahead, bus, reader, session.id, limit, self._given_time(), token),
             revoke=lambda tables: give_back(tables, bus, session.id, token),
             cost=300,
             durable=False,
@@ -187,19 +186,57 @@ class PostgresStorage(TableCalls):
         taken: Claim | None = await self._running().ledger.run(job)
         return taken
 
-    async def write(self, bus: str, session: Session, entries: Sequence[Entry]) -> None:
+    async def claim_waiting(
+        self, bus: str, subscription: str, session: Session, *, now: float, limit: int, known: int | None = None
+    ) -> list[Waiting]:
+        """See `Storage.claim_waiting`."""
+        taking = Taking(bus, subscription, session.id, now, limit, known)
+
+        def undo(taken: list[Waiting]) -> Callable[[Any], None]:
+            return lambda tables: ledger.release_waiting(tables, taken, session)
+
+        job = QuickCall(
+            Scope(bus, session=session.id),
+            lambda tables: ledger.claim_waiting(
+                tables, bus, subscription, session, now, limit, self._now(tables), known
+            ),
+            quick=lambda tables: taking.take(tables, self._given_time()),
+            revoke=taking.give_back,
+            cost=300 + 5 * limit,
+            durable=False,
+            undo=undo,
+        )
+        taken: list[Waiting] = await self._running().ledger.run(job)
+        return taken
+
+    async def write(self, bus: str, session: Session, entries: Sequence[Entry], *, known: int | None = None) -> None:
         """See `Storage.write`."""
         readers = {entry.claim.reader: None for entry in entries if isinstance(entry, Advance | Complete)}
         job = QuickCall(
             Scope(bus, readers=tuple(readers), session=session.id),
-            lambda tables: ledger.write(tables, bus, session, entries, self._now(tables)),
-            quick=lambda tables: advance(tables, bus, session.id, entries, self._given_time()),
+            lambda tables: ledger.write(tables, bus, session, entries, self._now(tables), known),
+            quick=lambda tables: advance(tables, bus, session.id, entries, self._given_time(), known),
             cost=300 + 40 * len(entries),
             durable=True,
         )
         await self._running().ledger.run(job)
 
     # -- the log ---------------------------------------------------------------------------------------------------
+
+    async def read(self, bus: str, start: int, end: int, *, limit: int, max_bytes: int) -> list[Record]:
+        """See `Storage.read`."""
+        self._running()
+        records = self._ahead.take(bus, start, end, limit, max_bytes)
+        if records is None:
+            return await super().read(bus, start, end, limit=limit, max_bytes=max_bytes)
+        await anyio.lowlevel.checkpoint()
+        return records
+
+    async def trim(self, bus: str, before: int, *, limit: int, hard: bool = False) -> Trimmed:
+        """See `Storage.trim`."""
+        trimmed = await super().trim(bus, before, limit=limit, hard=hard)
+        self._ahead.forget(bus)
+        return trimmed
 
     async def append(
         self,
@@ -234,22 +271,6 @@ class PostgresStorage(TableCalls):
         Raises InvalidEvent, UnknownBus, StorageError where it is no such connection, and psycopg.Error.
         """
         return put_in_outbox(connection, self._server.schema, bus, events)
-
-    async def watch(self, bus: str, *, end: int, version: int, timeout: float) -> None:
-        """See `Storage.watch`."""
-        await anyio.lowlevel.checkpoint()
-        listener = self._running().listener
-        if not self._watchers.know(bus):
-            self._watchers.advance({bus: await self._read(lambda tables: tables.head(bus))})
-        waiter = self._watchers.add(bus, Head(end, version))
-        if waiter is None:
-            return
-        try:
-            listener.look_out()
-            with self._clock.move_on_after(timeout):
-                await waiter.wait()
-        finally:
-            self._watchers.discard(bus, waiter)
 
 
 def _nothing(_tables: object) -> None:

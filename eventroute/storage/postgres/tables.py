@@ -17,10 +17,13 @@ from eventroute.storage.calls import Scope
 from eventroute.storage.postgres.buses import LOG, bus_log
 from eventroute.storage.postgres.log import PostgresLog
 from eventroute.storage.postgres.outbox import PostgresTimers
+from eventroute.storage.postgres.prepared import Prepared
 from eventroute.storage.postgres.server import Link
-from eventroute.storage.sql_buses import BusLog
-from eventroute.storage.sql_ledger import SqlLedger
-from eventroute.storage.sql_letters import SqlLetters
+from eventroute.storage.sql.buses import BusLog
+from eventroute.storage.sql.ledger import SqlLedger
+from eventroute.storage.sql.letters import SqlLetters
+from eventroute.storage.sql.tracing import SqlTracing
+from eventroute.storage.sql.transfer import SqlTransfer
 
 __all__ = ["TIMELINE", "MovedElsewhere", "PostgresTables"]
 
@@ -43,6 +46,9 @@ _LOCK = (
 _PATH = "SELECT set_config('search_path', quote_ident(?), true)"
 _BUSES = 'SELECT "offset" FROM deleted FOR UPDATE'
 _LOGS = f"{LOG} WHERE bus.name = ANY(?) AND NOT bus.going ORDER BY log.bus FOR UPDATE OF log"
+_TAKEN = 'SELECT reader, start, "end", version FROM claim WHERE bus = ? AND session = ? AND token = ?'
+_LET_GO = "UPDATE waiting SET session = NULL WHERE subscription = ? AND session = ? AND token = ?"
+_TELL = "SELECT pg_notify(?, bus) FROM unnest(?::text[]) AS bus WHERE octet_length(bus) < 8000"
 _SESSION = "SELECT id FROM session WHERE id = ANY(?) ORDER BY id FOR KEY SHARE"
 
 # What changes are mostly decided by, in one statement: sessions, logs, and some readers with their claims.
@@ -94,7 +100,7 @@ class _Seen:
             self.claims[name, part][one] = Claim(name, part, one, two, three, text)
 
 
-class PostgresTables(SqlLedger, SqlLetters, PostgresTimers, PostgresLog):
+class PostgresTables(SqlLedger, SqlLetters, SqlTracing, SqlTransfer, PostgresTimers, PostgresLog):
     """`Tables` on one connection. Between `begin` and `forget` it is within a change."""
 
     def __init__(self, link: Link, where: str) -> None:
@@ -152,9 +158,22 @@ class PostgresTables(SqlLedger, SqlLetters, PostgresTimers, PostgresLog):
             return self._seen_now.now
         return float(self._row("SELECT extract(epoch FROM clock_timestamp())::float8")[0])
 
-    def ask(self, statement: str, arguments: Sequence[Any]) -> tuple[Any, ...]:
-        """The first row of a statement outside a change; no values where there is none."""
-        return self._one(statement, arguments) or ()
+    def ask(self, prepared: Prepared, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """The rows of a statement outside a change. Raises psycopg.Error."""
+        return self._prepared.rows(prepared, arguments)
+
+    def claims_by_token(self, bus: str, session: str, token: int) -> list[Claim]:
+        """What a shortcut has claimed by a call with that token; at most one."""
+        rows = self._all(_TAKEN, (bus, session, token))
+        return [Claim(bus, reader, start, end, version, session) for reader, start, end, version in rows]
+
+    def let_go_by_token(self, subscription: str, session: str, token: int) -> None:
+        """Free the waiting deliveries that a shortcut has taken by a call with that token."""
+        self._do(_LET_GO, (subscription, session, token))
+
+    def tell(self, channel: str, buses: list[str]) -> None:
+        """Notify who listens."""
+        self._all(_TELL, (channel, buses))
 
     # -- what is read ahead ----------------------------------------------------------------------------------------
 

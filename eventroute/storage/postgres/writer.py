@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import groupby
 from typing import Any
@@ -24,8 +25,8 @@ from eventroute.storage.threads import Watchers
 
 __all__ = ["ScopedAppend", "WriteThread"]
 
+_FEW = 2  # calls: more of them are made in one transaction, which then is sooner done than one shortcut each
 _TELL_EVERY = 0.01  # seconds, at the most often
-_TELL = "SELECT pg_notify($1, bus) FROM unnest($2::text[]) AS bus WHERE octet_length(bus) < 8000"
 _STATUS = f"SELECT CASE WHEN {TIMELINE} = $1 THEN pg_xact_status($2::xid8) ELSE 'unknown' END"
 
 
@@ -53,20 +54,30 @@ class WriteThread(LinkThread):
     Where the answer to a commit was lost the server is asked how it ended, as soon as it is there again. Where that
     takes longer than the server's `patience`, the calls fail; if it turns out then that they had their effect, it is
     taken back where `Job.undo` says how. With `prepares` it makes what tables are missing, and the bus `default`.
+    `tell` has other processes told that buses got further, and does not wait for that.
     """
 
     GROUP_COST = 20_000.0
 
     def __init__(
-        self, name: str, server: Server, clock: Clock | None, watchers: Watchers, *, prepares: bool = False
+        self,
+        name: str,
+        server: Server,
+        clock: Clock | None,
+        watchers: Watchers,
+        *,
+        tell: Callable[[list[str]], None],
+        prepares: bool = False,
     ) -> None:
         super().__init__(name, server)
         self._prepares = prepares
+        self._tell = tell
         self._clock = clock
         self._watchers = watchers
         self._tables: PostgresTables | None = None
         self._open_ends: list[tuple[str, list[Job[Any]]]] = []
         self._revoked: list[QuickCall] = []
+        self._owed: list[Job[Any]] = []
         self._news: set[str] = set()
         self._told = 0.0
 
@@ -100,8 +111,12 @@ class WriteThread(LinkThread):
             some = list(run)
             if is_append and self._append_plainly(some):
                 continue
-            if len(some) > 1 or not self._quickly(some[0]):
+            if len(some) > _FEW:
                 self._together(some)
+                continue
+            for job in some:
+                if not self._quickly(job):
+                    self._together([job])
 
     def _together(self, jobs: list[Job[Any]]) -> None:
         try:
@@ -125,18 +140,21 @@ class WriteThread(LinkThread):
         """Make a call by its shortcut, where it has one; false: nothing was done."""
         if not isinstance(job, QuickCall) or self._server.pooled:
             return False
+        links: list[Link] = []
         try:
-            done = self._persist(lambda link: self._try_quickly(link, job))
+            done = self._persist(lambda link: self._try_quickly(link, job, links))
         except StorageError as error:
             fail([job], error)
-            self._revoked.append(job)
+            if any(link.closed for link in links):  # else the server has said itself that it was not done
+                self._revoked.append(job)
             return True
         if done is not None:
             (job.result,) = done
         return done is not None
 
-    def _try_quickly(self, link: Link, job: QuickCall) -> tuple[Any] | None:
+    def _try_quickly(self, link: Link, job: QuickCall, links: list[Link]) -> tuple[Any] | None:
         self._tie_up(link)
+        links.append(link)
         return job.quick(self._work_on())
 
     # -- appends that need no transaction --------------------------------------------------------------------------
@@ -193,6 +211,9 @@ class WriteThread(LinkThread):
                     "the change was made"
                 )
             commit.transaction = ""
+        return self._transact(link, jobs, commit)
+
+    def _transact(self, link: Link, jobs: list[Job[Any]], commit: _Commit) -> bool:
         tables = self._work_on()
         tables.forget()
         try:
@@ -231,11 +252,13 @@ class WriteThread(LinkThread):
         return all(_run(tables, job) for job in jobs)
 
     def _tie_up(self, link: Link) -> None:
-        """Take back what was done for calls that were told that it failed."""
+        """Take back what was done for calls that were told that it failed; first of all, since what such a call has
+        taken has its turn before what the next one takes.
+        """
         while self._revoked:
             quick = self._revoked.pop(0)
             if quick.revoke is not None:
-                self._queue.put(ScopedCall(quick.scope, quick.revoke, cost=100, durable=False))
+                self._owed.append(ScopedCall(quick.scope, quick.revoke, cost=100, durable=False))
         while self._open_ends:
             transaction, jobs = self._open_ends[0]
             aborted = _how_it_ended(link, transaction) == "aborted"
@@ -243,7 +266,11 @@ class WriteThread(LinkThread):
             for job in () if aborted else jobs:  # to take back what was not done does nothing
                 undo = job.undo() if hasattr(job, "result") else None
                 if undo is not None:
-                    self._queue.put(undo)
+                    self._owed.append(undo)
+        while self._owed:
+            self._transact(link, self._owed[:1], _Commit())  # a repeat has no further effect
+            self._work_on().end()
+            self._owed.pop(0)
 
     # -- telling others --------------------------------------------------------------------------------------------
 
@@ -260,16 +287,13 @@ class WriteThread(LinkThread):
         self._tidy()
 
     def _tidy(self) -> None:
-        """Tell other processes which buses got further; in a transaction of its own, that writes nothing: those which
-        tell something wait for each other while they commit, and this one is soon over.
-        """
+        """Have other processes told which buses got further."""
         now = time.monotonic()
-        if not self._news or now - self._told < _TELL_EVERY or self._link is None:
+        if not self._news or now - self._told < _TELL_EVERY:
             return
         self._told = now
         news, self._news = sorted(self._news), set()
-        with suppress(psycopg.Error):  # others look for themselves now and then
-            self._link.execute(_TELL, (self._server.schema, news))
+        self._tell(news)
 
 
 def _run(tables: PostgresTables, job: Any) -> bool:

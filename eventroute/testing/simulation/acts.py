@@ -10,10 +10,10 @@ import anyio
 from anyio.abc import TaskGroup
 from attrs import define, evolve, field
 
+from eventroute.definitions import Vocabulary, compile_subscription, definition_of
 from eventroute.event import Event
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.router import Router
-from eventroute.routing import Vocabulary, compile_subscription, definition_of
 from eventroute.testing.simulation.letters import LETTERS, SINK
 from eventroute.testing.simulation.model import FILTERS, TYPES, Definition, make_event
 from eventroute.testing.simulation.policies import draw_policy
@@ -151,7 +151,9 @@ class Stage:
         """Any definition."""
         lot = self.world.lot
         policy = lot.choice(self.policies) if self.policies else draw_policy(self.world)
-        return Definition(lot.randrange(len(FILTERS)), policy, lot.choice(VARIANTS), lot.random() < 0.25)
+        pulled = self.world.profile.pulled
+        variant = "a" if pulled else lot.choice(VARIANTS)
+        return Definition(lot.randrange(len(FILTERS)), policy, variant, lot.random() < 0.25, pulled)
 
     def bus(self) -> str:
         """Any bus."""
@@ -163,20 +165,23 @@ class Stage:
 
     def events(self, count: int) -> list[Event]:
         """New events."""
-        lot, made = self.world.lot, []
+        lot, made, doubled = self.world.lot, [], self.world.profile.doubled
         for _ in range(count):
             self.published += 1
+            again = doubled and self.published > 1 and lot.random() < 0.4
+            name = max(1, self.published - lot.choice([1, 3, 10, 40])) if again else self.published
             expires = self._soon(lot.choice([-5.0, 1.0, 20.0])) if lot.random() < 0.05 else None
-            after = self._soon(lot.choice([-5.0, 0.01, 3.0, DELAY])) if lot.random() < 0.05 else None
+            after = self._soon(lot.choice([-5.0, 0.01, 3.0, DELAY])) if lot.random() < 0.05 and not doubled else None
             made.append(
                 make_event(
-                    f"e{self.published}",
+                    f"e{name}",
                     lot.choice(TYPES),
                     lot.randrange(100),
                     must=lot.random() < 0.95,
                     poison=lot.random() < 0.03,
                     expires=expires,
                     after=after,
+                    copy=self.published if again else 0,
                 )
             )
         return made
@@ -284,7 +289,7 @@ def mood(stage: Stage) -> None:
     """A sink changes its mood."""
     lot = stage.world.lot
     sinks = [(name, variant) for name in stage.world.model.alive for variant in VARIANTS]
-    sinks += [(SINK, "a")] * 2 if stage.world.profile.letters else []
+    sinks += [(SINK, "a")] * 6 if stage.world.profile.letters else []
     if sinks:
         sink, chosen = lot.choice(sinks), lot.choice(("fine", *stage.world.profile.moods))
         stage.sinks.moods[sink] = chosen
@@ -304,6 +309,18 @@ def trouble(stage: Stage) -> None:
             world.note("storage", "is well")
 
     stage.later(lot.choice([0.5, 3.0, 15.0]), end)
+
+
+def power(stage: Stage) -> None:
+    """The storage loses power: it forgets what it may, all sessions and who sends."""
+    world = stage.world
+    world.fault("power loss")
+    world.note("storage", "loses power")
+    for session, lease in world.leases.items():
+        lease.lost = True
+        if world.tables.has_session(session):
+            lease.unaware = lease.extended + lease.ttl
+    world.forget()
 
 
 def crash(stage: Stage) -> None:
@@ -352,7 +369,7 @@ def jump(stage: Stage) -> None:
     seconds = round(world.lot.choice([0.01, 0.1, 1.0]) * world.lot.uniform(-1, 1) * world.profile.jumps, 3)
     world.wall.start += seconds
     if seconds < 0:
-        world.jumped_back_at, world.jumped_back = world.now(), world.jumped_back - seconds
+        world.jumped_back -= seconds
     world.fault("clock jump")
     world.note("clock", "jumps by %.3f s", seconds)
 
@@ -372,6 +389,7 @@ ACTS: dict[str, Callable[[Stage], None]] = {
         bus,
         mood,
         trouble,
+        power,
         crash,
         stall,
         stop,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
+from typing import Any
 
 import anyio
 from attrs import define
@@ -35,9 +36,9 @@ class SimulatedClock:
         """The loop's time."""
         return self._wall.timer()
 
-    async def sleep(self, seconds: float) -> None:
+    def sleep(self, seconds: float) -> Coroutine[Any, Any, None]:
         """Wait on the loop."""
-        await anyio.sleep(max(0.0, seconds))
+        return anyio.sleep(max(0.0, seconds))
 
     def move_on_after(self, seconds: float) -> AbstractContextManager[anyio.CancelScope]:
         """A scope with a deadline."""

@@ -8,28 +8,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from eventroute.push.backoff import Backoff
+from eventroute.push.policy.backoff import Backoff
 
 __all__ = ["knobs"]
 
 _SMALL: tuple[tuple[str, str, tuple[float, ...]], ...] = (
-    ("eventroute.push.reading", "CLAIM", (1, 3, 10)),
-    ("eventroute.push.reading", "ENTER", (1, 5)),
-    ("eventroute.push.reading", "JOIN_WITHIN", (0, 2, 10)),
-    ("eventroute.push.reading", "PAGE_BYTES", (1, 600)),
-    ("eventroute.push.room", "QUEUE_EVENTS", (1, 2, 5)),
-    ("eventroute.push.room", "QUEUE_BYTES", (1, 400)),
-    ("eventroute.push.worker", "DELIVERIES", (1, 5, 20)),
-    ("eventroute.push.journal", "BATCH", (1, 2, 7)),
-    ("eventroute.push.journal", "LIMIT", (1, 3, 10)),
-    ("eventroute.push.retrying", "FETCH", (1, 3)),
-    ("eventroute.push.retrying", "READ_BYTES", (1, 600)),
+    ("eventroute.push.worker.reading", "CLAIM", (1, 3, 10)),
+    ("eventroute.push.worker.reading", "ENTER", (1, 5)),
+    ("eventroute.push.worker.reading", "JOIN_WITHIN", (0, 2, 10)),
+    ("eventroute.push.worker.reading", "PAGE_BYTES", (1, 600)),
+    ("eventroute.push.lane.room", "QUEUE_EVENTS", (1, 2, 5)),
+    ("eventroute.push.lane.room", "QUEUE_BYTES", (1, 400)),
+    ("eventroute.push.worker.worker", "DELIVERIES", (1, 5, 20)),
+    ("eventroute.push.worker.journal", "BATCH", (1, 2, 7)),
+    ("eventroute.push.worker.journal", "LIMIT", (1, 3, 10)),
+    ("eventroute.push.worker.retrying", "FETCH", (1, 3)),
+    ("eventroute.push.worker.retrying", "READ_BYTES", (1, 600)),
     ("eventroute.push.firing", "FIRE", (1, 2)),
-    ("eventroute.storage.memory_tables", "REMOVED_KEPT", (0, 1)),
+    ("eventroute.storage.memory.tables", "REMOVED_KEPT", (0, 1)),
 )
 
 _LONG: tuple[tuple[str, str], ...] = (
-    ("eventroute.push.retrying", "SURVEY_EVERY"),
+    ("eventroute.push.worker.retrying", "SURVEY_EVERY"),
     ("eventroute.retaining", "LOOK_EVERY"),
     ("eventroute.router", "LOOK_EVERY"),
     ("eventroute.push.firing", "LOOK_EVERY"),

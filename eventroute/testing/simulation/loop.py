@@ -20,7 +20,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextvars import Context, ContextVar, copy_context
 from typing import Any, TypeVar
-from weakref import WeakKeyDictionary
 
 from attrs import define, field
 
@@ -48,13 +47,13 @@ class Life:
     fuse: int = 0
     """After so many more steps `burnt` is called; 0: never."""
     burnt: Callable[[], None] = field(default=lambda: None)
-    _held: list[Handle] = field(factory=list)
+    _held: list[_Step] = field(factory=list)
 
-    def hold(self, handle: Handle) -> None:
+    def hold(self, step: _Step) -> None:
         """Keep a step back until `thaw`."""
-        self._held.append(handle)
+        self._held.append(step)
 
-    def thaw(self) -> list[Handle]:
+    def thaw(self) -> list[_Step]:
         """Go on; the steps that were kept back."""
         self.stalled = False
         held, self._held = self._held, []
@@ -72,22 +71,49 @@ PROCESS: ContextVar[Life | None] = ContextVar("PROCESS", default=None)
 _NUMBER: ContextVar[int] = ContextVar("_NUMBER", default=0)
 
 
+class _Step(TimerHandle):
+    """A callback, to be called soon or at a time. Knows its process, and asks nothing of the loop, which saves time."""
+
+    __slots__ = ("life",)
+
+    _callback: Any
+    _args: Any
+    _cancelled: bool
+    _context: Context
+
+    def __init__(
+        self, when: float, callback: Any, args: tuple[Any, ...], loop: SimulationLoop, context: Context | None
+    ) -> None:
+        self._when = when
+        self._callback = callback
+        self._args = args
+        self._loop = loop
+        self._context = context = copy_context() if context is None else context
+        self._cancelled = self._scheduled = False
+        self._repr = self._source_traceback = None
+        self.life = context.get(PROCESS)
+
+    def cancel(self) -> None:
+        """Do not call it."""
+        self._cancelled = True
+        self._callback = self._args = None
+
+
 class SimulationLoop(asyncio.BaseEventLoop):
     """An asyncio event loop in virtual time, in which the lot decides what runs next."""
 
     def __init__(self, lot: random.Random) -> None:
         super().__init__()
-        self.steps = 0
         self._lot = lot
         self._now = 0.0
         self._steps_now = 0
-        self._tasks = 0
-        self._process_of: WeakKeyDictionary[asyncio.Task[Any], Life] = WeakKeyDictionary()
-        self._frozen: list[asyncio.Task[Any]] = []
+        self._tasks: list[asyncio.Task[Any]] = []
+        """All that there ever were."""
+        self._timers: list[tuple[float, int, _Step]] = []
+        """A heap: when, in which order they were set, and what is to happen."""
+        self._timers_set = 0
         self.set_task_factory(self._make_task)
-        self._ready: deque[Handle]
-        self._scheduled: list[TimerHandle]
-        self._timer_cancelled_count: int
+        self._ready: deque[_Step]
         self._stopping: bool
 
     def time(self) -> float:
@@ -98,7 +124,6 @@ class SimulationLoop(asyncio.BaseEventLoop):
         """Stop a process for good, where it stands."""
         life.dead = True
         life.thaw()
-        self._frozen += [task for task in asyncio.all_tasks(self) if self._process_of.get(task) is life]
 
     def thaw(self, life: Life) -> None:
         """Let a stalled process go on."""
@@ -106,19 +131,25 @@ class SimulationLoop(asyncio.BaseEventLoop):
 
     def dispose(self) -> None:
         """Take apart what was killed, now that nothing of it can matter any more."""
-        left = [*self._frozen, *asyncio.all_tasks(self)]
-        self._frozen.clear()
-        for task in left:
+        for task in self._tasks:
+            if task.done():
+                continue
             task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 - as asyncio does itself
             coroutine = task.get_coro()
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", RuntimeWarning)  # one that was killed before its first step
                 _close(coroutine)
+        self._tasks.clear()
         self._ready.clear()
-        self._scheduled.clear()
+        self._timers.clear()
 
-    def _write_to_self(self) -> None:
-        """Nobody else's thread has to wake this loop."""
+    def call_soon(  # type: ignore[override]
+        self, callback: Any, *args: Any, context: Context | None = None
+    ) -> _Step:
+        """Have something called in the next round."""
+        step = _Step(self._now, callback, args, self, context)
+        self._ready.append(step)
+        return step
 
     def call_soon_threadsafe(  # type: ignore[override]
         self, callback: Any, *args: Any, context: Context | None = None
@@ -126,63 +157,82 @@ class SimulationLoop(asyncio.BaseEventLoop):
         """Call soon; there is one thread only."""
         return self.call_soon(callback, *args, context=context)
 
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Any, *args: Any, context: Context | None = None
+    ) -> _Step:
+        """Have something called at a (virtual) time."""
+        step = _Step(when, callback, args, self, context)
+        self._timers_set += 1
+        heapq.heappush(self._timers, (when, self._timers_set, step))
+        return step
+
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Any, *args: Any, context: Context | None = None
+    ) -> _Step:
+        """Have something called after so many (virtual) seconds."""
+        return self.call_at(self._now + delay, callback, *args, context=context)
+
+    def _write_to_self(self) -> None:
+        """Nobody else's thread has to wake this loop."""
+
     def _make_task(self, _loop: object, coroutine: Any, **given: Any) -> asyncio.Task[Any]:
         context: Context = given.pop("context", None) or copy_context()
-        self._tasks += 1
-        context.run(_NUMBER.set, self._tasks)
+        context.run(_NUMBER.set, len(self._tasks) + 1)
         task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=self, context=context, **given)
-        life = context.get(PROCESS)
-        if life is not None:
-            self._process_of[task] = life
+        self._tasks.append(task)
         return task
 
     def _run_once(self) -> None:
         """One round: all that is ready now, in an order drawn by lot."""
         self._take_due()
-        batch = list(self._ready)
-        self._ready.clear()
-        if len(batch) > 1:
-            # Sets of tasks, of which anyio has some, have an order that depends on addresses: so first our own order.
-            batch.sort(key=_number)
-            self._lot.shuffle(batch)
-        for handle in batch:
-            self._run(handle)
+        ready = self._ready
+        if len(ready) == 1:
+            self._run(ready.popleft())
+            return
+        batch = list(ready)
+        ready.clear()
+        # Sets of tasks, of which anyio has some, have an order that depends on addresses: so first our own order.
+        batch.sort(key=_number)
+        self._shuffle(batch)
+        for step in batch:
+            self._run(step)
 
-    def _run(self, handle: Handle) -> None:
-        life = handle._context.get(PROCESS)  # type: ignore[attr-defined]  # noqa: SLF001 - as asyncio's own loop does
-        if life is not None:
+    def _shuffle(self, batch: list[_Step]) -> None:
+        """As `random.shuffle`, in less time; rounds are short, so that the bias of a product is none."""
+        draw = self._lot.random
+        for last in range(len(batch) - 1, 0, -1):
+            other = int(draw() * (last + 1))
+            batch[last], batch[other] = batch[other], batch[last]
+
+    def _run(self, step: _Step) -> None:
+        life = step.life
+        if life is not None and (life.fuse or life.dead or life.stalled):
             life.burn()
             if life.dead:
                 return
             if life.stalled:
-                life.hold(handle)
+                life.hold(step)
                 return
-        if not handle.cancelled():
-            self.steps += 1
+        if not step._cancelled:  # noqa: SLF001
             self._steps_now += 1
             if self._steps_now > STEPS_WITHOUT_TIME:
-                raise SimulationError(f"{self._steps_now} steps at one moment: something runs in circles: {handle!r}")
-            handle._run()  # noqa: SLF001
+                raise SimulationError(f"{self._steps_now} steps at one moment: something runs in circles: {step!r}")
+            step._run()  # noqa: SLF001
 
     def _take_due(self) -> None:
         """Make the timers that are due ready; where nothing is ready, time jumps to the next one."""
-        while self._scheduled:
-            timer = self._scheduled[0]
-            if timer.cancelled():
-                self._timer_cancelled_count -= 1
-            elif not self._is_of_the_dead(timer):
-                if timer.when() > self._now:
-                    if self._ready or self._stopping:
+        timers, ready = self._timers, self._ready
+        while timers:
+            when, _, step = timers[0]
+            if not step._cancelled and (step.life is None or not step.life.dead):  # noqa: SLF001
+                if when > self._now:
+                    if ready or self._stopping:
                         return
-                    self._now, self._steps_now = timer.when(), 0
-                self._ready.append(timer)
-            heapq.heappop(self._scheduled)._scheduled = False  # type: ignore[attr-defined]  # noqa: SLF001
-        if not self._ready and not self._stopping:
+                    self._now, self._steps_now = when, 0
+                ready.append(step)
+            heapq.heappop(timers)
+        if not ready and not self._stopping:
             raise SimulationError("all tasks wait, and no timer will ever ring")
-
-    def _is_of_the_dead(self, handle: Handle) -> bool:
-        life = handle._context.get(PROCESS)  # type: ignore[attr-defined]  # noqa: SLF001
-        return life is not None and life.dead
 
 
 def _close(coroutine: Any) -> None:
@@ -192,8 +242,8 @@ def _close(coroutine: Any) -> None:
             return
 
 
-def _number(handle: Handle) -> int:
-    return handle._context.get(_NUMBER, 0)  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001
+def _number(step: _Step) -> int:
+    return step._context.get(_NUMBER, 0)  # noqa: SLF001
 
 
 def run_on_asyncio(main: Callable[[], Awaitable[T]], seed: object) -> T:
@@ -225,6 +275,9 @@ def run_on_trio(main: Callable[[], Awaitable[T]], seed: object) -> T:
 
 
 async def _awaited(main: Callable[[], Awaitable[T]]) -> T:
+    sniffio: Any = sys.modules.get("sniffio")  # where it is there (it comes with trio), anyio asks it at every call
+    if sniffio is not None:
+        sniffio.current_async_library_cvar.set("asyncio")
     return await main()
 
 

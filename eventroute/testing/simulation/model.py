@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 from attrs import define, field, frozen
 
@@ -25,6 +25,7 @@ __all__ = [
     "Model",
     "Timeline",
     "make_event",
+    "name_of",
 ]
 
 TYPES = ("t.a", "t.b", "u.c")
@@ -51,6 +52,8 @@ class Fact:
     """An event in the log, as the simulation knows it."""
 
     id: str
+    name: str
+    """Its id, and which copy it is where there are several."""
     bus: str
     offset: int
     seq: int
@@ -76,6 +79,8 @@ class Definition:
     variant: str
     """Which of its sinks it uses."""
     transforms: bool
+    pulled: bool = False
+    """Whether its events are for who asks."""
 
     def matches(self, fact: Fact) -> bool:
         """Whether the event is one of its."""
@@ -86,7 +91,7 @@ class Definition:
         return Subscription(
             id=name,
             bus=bus,
-            sink=f"sim:{name}/{number}/{self.variant}",
+            sink="pull:" if self.pulled else f"sim:{name}/{number}/{self.variant}",
             start=start,
             filters=FILTERS[self.filter][0],
             transformer=TRANSFORMER if self.transforms else None,
@@ -128,6 +133,9 @@ class Fate:
     forwarded: bool = False
     """Whether its dead letter is where it was to go, and in the ledger no more."""
     purged: bool = False
+    jumped: float = 0.0
+    """How far the wall clocks had gone back in all when its row was last written or taken: who took it in time may
+    still have it in hand when they go back."""
 
     @property
     def over(self) -> bool:
@@ -150,6 +158,8 @@ class Timeline:
     paused_at: float = -math.inf
     """When it was last paused or resumed (monotonic)."""
     removed_at: float = math.inf
+    born: int = 0
+    """What tells it from one before of the same id, as the storage says."""
     in_order_from: float = math.inf
     """The first offset from which on its events are in order by their keys."""
     fates: dict[int, Fate] = field(factory=dict)
@@ -172,7 +182,10 @@ class Timeline:
 
     def fate(self, offset: int) -> Fate:
         """What has become of the delivery at an offset."""
-        return self.fates.setdefault(offset, Fate())
+        fate = self.fates.get(offset)
+        if fate is None:
+            fate = self.fates[offset] = Fate()
+        return fate
 
 
 @define(eq=False)
@@ -182,6 +195,7 @@ class Model:
     facts: dict[tuple[str, int], Fact] = field(factory=dict)
     """By bus and offset."""
     by_id: dict[str, Fact] = field(factory=dict)
+    """By name."""
     delayed: dict[str, float] = field(factory=dict)
     """Events that were accepted to be appended later, by id: when they are due (wall clock)."""
     timelines: dict[tuple[str, int], Timeline] = field(factory=dict)
@@ -196,11 +210,11 @@ class Model:
                     return f"bus {bus}: offset {offset} was given to two events"
                 continue
             fact = _fact(bus, offset, seq, raw)
-            if fact.id in self.by_id:
-                return f"bus {bus}: {fact.id} was appended twice, at {self.by_id[fact.id].offset} and {offset}"
+            if fact.name in self.by_id:
+                return f"bus {bus}: {fact.name} was appended twice, at {self.by_id[fact.name].offset} and {offset}"
             if (bus, offset - 1) not in self.facts and offset > 1:
                 return f"bus {bus}: offset {offset} leaves a gap"
-            self.facts[bus, offset] = self.by_id[fact.id] = fact
+            self.facts[bus, offset] = self.by_id[fact.name] = fact
         return None
 
     def of_bus(self, bus: str) -> Iterator[Fact]:
@@ -209,14 +223,25 @@ class Model:
 
 
 def make_event(
-    id: str, type: str, n: int, *, must: bool, poison: bool, expires: str | None, after: str | None
+    id: str, type: str, n: int, *, must: bool, poison: bool, expires: str | None, after: str | None, copy: int = 0
 ) -> Event:
     """An event as simulations publish them."""
-    optional = {"k": n % 4 or None, "must": 0 if must else None, "poison": True if poison else None}
+    optional = {
+        "copy": copy or None,
+        "k": n % 4 or None,
+        "must": 0 if must else None,
+        "poison": True if poison else None,
+    }
     data: dict[str, Any] = {"n": n} | {name: value for name, value in optional.items() if value is not None}
     times = {"expirytime": expires, "deliverafter": after}
     extensions = {name: time for name, time in times.items() if time is not None}
     return Event.create(id=id, type=type, source="/simulation", data=data, extensions=extensions)
+
+
+def name_of(event: Event) -> str:
+    """What tells an event from all others: its id, and which copy it is where one was published again."""
+    copy = cast(Any, event.data).get("copy")
+    return event.id if copy is None else f"{event.id}, copy {copy}"
 
 
 def _fact(bus: str, offset: int, seq: int, raw: bytes) -> Fact:
@@ -225,4 +250,6 @@ def _fact(bus: str, offset: int, seq: int, raw: bytes) -> Fact:
     expiry = event.attributes.get("expirytime")
     expires = parse_timestamp(str(expiry)).timestamp() if expiry is not None else math.inf
     must, poison = "must" in data, "poison" in data
-    return Fact(event.id, bus, offset, seq, raw, event.type, data["n"], must, poison, expires, data.get("k"))
+    return Fact(
+        event.id, name_of(event), bus, offset, seq, raw, event.type, data["n"], must, poison, expires, data.get("k")
+    )

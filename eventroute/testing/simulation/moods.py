@@ -14,10 +14,11 @@ __all__ = ["MOODS"]
 
 
 async def _fine(world: World) -> Outcome:
-    if world.luck.random() < 0.5:
-        await checkpoint()
-    else:
+    draw = world.luck.random()
+    if draw >= 0.5:
         await anyio.sleep(world.luck.random() * 0.02)
+    elif draw >= 0.1:  # else it never waits, and the next attempt begins before anybody else has a turn
+        await checkpoint()
     return Delivered()
 
 

@@ -1,14 +1,14 @@
-"""What a reader leaves behind: nothing may be forgotten."""
+"""What a reader leaves behind, or the log: nothing may be forgotten."""
 
 from __future__ import annotations
 
 from attrs import define
 
-from eventroute.storage.base import Reader
+from eventroute.storage.base import Reader, Trimmed
 from eventroute.testing.simulation.model import Timeline
 from eventroute.testing.simulation.world import World
 
-__all__ = ["Passing", "judge_passing"]
+__all__ = ["Passing", "judge_passing", "judge_takeover", "judge_trim", "served"]
 
 
 @define(eq=False)
@@ -18,6 +18,17 @@ class Passing:
     reader: Reader
     served: list[tuple[Timeline, int, float]]
     """Whom it serves, from where to where."""
+
+
+def served(world: World, bus: str, reader: str) -> list[tuple[Timeline, int, float]]:
+    """Whom a reader serves, from where to where."""
+    return [
+        (timeline, span.start, float("inf") if span.until is None else span.until)
+        for timeline in world.model.alive.values()
+        if timeline.bus == bus
+        for span in world.tables.spans(timeline.id)
+        if span.reader == reader
+    ]
 
 
 def judge_passing(world: World, bus: str, passing: Passing) -> None:
@@ -38,3 +49,39 @@ def judge_passing(world: World, bus: str, passing: Passing) -> None:
                 "%s has passed %s/%d offset %d, which is neither settled nor written down",
                 *where,
             )
+
+
+def judge_takeover(world: World, timeline: Timeline, offset: int) -> None:
+    """It is matched again, and so there may be nothing of it in the ledger: that would be done twice. But for what a
+    replay has left there meanwhile.
+    """
+    fate, where = timeline.fate(offset), (timeline.id, timeline.number, offset)
+    fate.taken = world.seq
+    clean = world.row(timeline.id, offset) is None and fate.letter is None
+    world.require(clean or bool(fate.again), "%s/%d: offset %d is taken over, and there is a row of it", *where)
+
+
+def judge_trim(world: World, bus: str, first: int, trimmed: Trimmed) -> None:
+    """Events are gone: each of them that concerned a subscription has come to its end, or waits with its event."""
+    gone = range(first, world.tables.bounds(bus).first)
+    world.require(
+        len(gone) == trimmed.events, "trim says that %d events are gone, and %d are", trimmed.events, len(gone)
+    )
+    if gone:
+        world.fault("trimmed")
+        world.note("log", "trimmed %s: [%d, %d)", bus, gone.start, gone.stop)
+    for timeline in world.model.alive.values():
+        if timeline.bus == bus:
+            _judge_gone(world, timeline, gone)
+
+
+def _judge_gone(world: World, timeline: Timeline, gone: range) -> None:
+    for offset in range(max(gone.start, timeline.first), gone.stop):
+        fate, row = timeline.fate(offset), world.row(timeline.id, offset)
+        kept = fate.letter is not None or fate.purged or any(ack.seq > fate.redriven for ack in fate.acks)
+        kept = kept or (row is not None and row[0].event is not None)
+        where = (timeline.id, timeline.number, offset)
+        world.require(fate.claimed, "%s/%d: offset %d was trimmed, and was never claimed", *where)
+        world.require(
+            kept or not fate.expected, "%s/%d: offset %d was trimmed, and is neither settled nor kept", *where
+        )

@@ -7,6 +7,7 @@ assert report.violation is None, report.replay
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import logging
 from collections import Counter
@@ -19,20 +20,22 @@ from attrs import evolve, frozen
 
 from eventroute.event import Event
 from eventroute.push.policy import DeliveryPolicy
+from eventroute.storage.base import DEFAULT_BUS, BusSettings
 from eventroute.testing.simulation.acts import ACTS, Stage, create, publish
+from eventroute.testing.simulation.duplicates import Duplicates
 from eventroute.testing.simulation.knobs import knobs
 from eventroute.testing.simulation.letters import LETTERS
 from eventroute.testing.simulation.loop import SimulationError, run_on_asyncio, run_on_trio
-from eventroute.testing.simulation.policies import draw_policy
+from eventroute.testing.simulation.policies import draw_dedup, draw_policy, draw_retention
 from eventroute.testing.simulation.profile import PROFILES, Profile
 from eventroute.testing.simulation.sinks import Sinks
-from eventroute.testing.simulation.verdict import drained, judge_end, judge_stop, patience, undone
+from eventroute.testing.simulation.verdict import at_rest, judge_end, judge_stop, patience, undone
 from eventroute.testing.simulation.world import Trouble, World
 
 __all__ = ["Report", "simulate"]
 
 LOOKS = 3
-"""How often in a row all has to be drained: one that stood still may be about to publish."""
+"""How often in a row all has to be at rest."""
 
 Backend = Literal["asyncio", "trio"]
 
@@ -98,7 +101,7 @@ def simulate(
             seconds = anyio.current_time()
 
     run = run_on_asyncio if backend == "asyncio" else run_on_trio
-    with knobs(world.lot, profile.stretch) as turned, _hushed(world):
+    with knobs(world.lot, profile.stretch) as turned, _hushed(world), _uncollected():
         world.knobs = turned
         try:
             run(main, f"{profile.name} {seed}")
@@ -156,6 +159,12 @@ class _Play:
         world.note("world", "lease %g, knobs %s", stage.lease, world.knobs)
         if profile.letters:
             await world.storage.create_bus(LETTERS)
+        if profile.retained:
+            await world.storage.update_bus(DEFAULT_BUS, BusSettings(retention=draw_retention(lot)))
+        if profile.doubled:
+            window, limit = draw_dedup(lot)
+            world.duplicates = Duplicates(window, limit)
+            await world.storage.update_bus(DEFAULT_BUS, BusSettings(dedup=window, dedup_limit=limit))
         stage.slots = [None] * lot.randint(*profile.processes)
         for slot in range(len(stage.slots)):
             stage.launch(slot)
@@ -202,9 +211,9 @@ class _Play:
         bound = world.now() + patience(stage)
         looks = 0
         while looks < LOOKS:
-            looks = looks + 1 if drained(world) else 0
+            looks = looks + 1 if at_rest(stage) else 0
             if world.now() > bound:
-                world.violate(f"not drained within {patience(stage):g} s: {undone(world)}")
+                world.violate(f"not drained within {patience(stage):g} s: {undone(stage)}")
             await anyio.sleep(0.25 * world.stretch)
             if world.now() > bound - patience(stage) + 30 and not stage.up():
                 await self._have_one_up()
@@ -247,6 +256,18 @@ class _Notes(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Take one record."""
         self._world.note("log", "%s", record.getMessage())
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Garbage waits for the end of the run, which is short; else a tenth of the time goes into looking for it."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 @contextmanager

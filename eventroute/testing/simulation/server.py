@@ -10,15 +10,16 @@ from typing import cast
 import anyio
 from anyio.abc import TaskGroup
 
+from eventroute.definitions import Vocabulary, compile_subscription, definition_of
 from eventroute.errors import EventrouteError, StorageError
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.router import Router
-from eventroute.routing import Vocabulary, compile_subscription, definition_of
 from eventroute.storage.base import Storage
 from eventroute.subscription import Subscription
 from eventroute.testing.simulation.clock import SimulatedClock
 from eventroute.testing.simulation.loop import PROCESS, SimulationLoop
 from eventroute.testing.simulation.model import Definition
+from eventroute.testing.simulation.pulling import consume
 from eventroute.testing.simulation.sinks import Sinks
 from eventroute.testing.simulation.storage import SimulatedStorage
 from eventroute.testing.simulation.world import Host, World
@@ -42,6 +43,8 @@ class Server:
         self.finished = False
         self.busy: set[str] = set()
         """Subscriptions that it is changing now."""
+        self.asked = 0
+        """How many calls by `ask` are under way."""
         self._world = world
         self._sinks = sinks
         self._policy = policy
@@ -54,6 +57,11 @@ class Server:
     def up(self) -> bool:
         """Whether it can be asked for something."""
         return self.router is not None and not self.host.life.dead
+
+    @property
+    def has_calls(self) -> bool:
+        """Whether something that it was asked for is under way, such as an append that takes long."""
+        return self.asked > 0 and not self.finished
 
     def start(self, tasks: TaskGroup) -> None:
         """Begin to live; on trio in `tasks`."""
@@ -108,9 +116,11 @@ class Server:
             except EventrouteError as error:
                 self._world.note(self.host.name, "was told: %s: %s", type(error).__name__, error)
             finally:
+                self.asked -= 1
                 if subscription is not None:
                     self.busy.discard(subscription)
 
+        self.asked += 1
         if subscription is not None:
             self.busy.add(subscription)
         self._context.copy().run(tasks.start_soon, do)
@@ -126,6 +136,8 @@ class Server:
                     self.router, self._tasks, up = router, tasks, True
                     if self._policy is not None:
                         tasks.start_soon(self._serve_function, router, self._policy)
+                    if world.profile.pulled:
+                        tasks.start_soon(consume, world, self._sinks, self.host, router)
                     await self._stop.wait()
                     tasks.cancel_scope.cancel()
         except Exception as error:  # noqa: BLE001 - whatever ends a router is to be known

@@ -12,14 +12,14 @@ from eventroute.errors import Reject, Retry
 from eventroute.event import Event
 from eventroute.push.outcome import Delivered, Outcome, Rejected, RetryLater
 from eventroute.push.policy import DeliveryPolicy
-from eventroute.push.rate import Rate
+from eventroute.push.policy.rate import Rate
 from eventroute.push.sinks.base import Message
 from eventroute.testing.simulation.letters import SINK
-from eventroute.testing.simulation.model import Ack, Fact, Fate, Timeline
+from eventroute.testing.simulation.model import Ack, Fact, Fate, Timeline, name_of
 from eventroute.testing.simulation.moods import MOODS
 from eventroute.testing.simulation.world import Ended, Host, Sent, World
 
-__all__ = ["Sinks"]
+__all__ = ["Attempt", "SimulatedSink", "Sinks"]
 
 EPSILON = 0.002
 
@@ -42,7 +42,7 @@ class Sinks:
 
     def function(self, host: Host, name: str, policy: DeliveryPolicy) -> Callable[[Event], Awaitable[object]]:
         """An async function of one process, as a sink."""
-        sink = _Sink(self, host, name, 1, "a", policy, function=True)
+        sink = SimulatedSink(self, host, name, 1, "a", policy, function=True)
 
         async def take(event: Event) -> None:
             outcome = await sink.send(event)
@@ -72,13 +72,13 @@ class _Provider:
     def check(self, address: str, policy: DeliveryPolicy) -> None:
         """Any address will do."""
 
-    def sink(self, address: str, policy: DeliveryPolicy) -> _Sink | _LetterSink:
+    def sink(self, address: str, policy: DeliveryPolicy) -> SimulatedSink | _LetterSink:
         """The sink of an address."""
         name, number, variant = address.partition(":")[2].split("/")
         if name == SINK:
             return _LetterSink(self.sinks)
         measured = policy.rate is not None or policy.mode == "batch"
-        kind = _MeasuredSink if measured else _Sink
+        kind = _MeasuredSink if measured else SimulatedSink
         return kind(self.sinks, self.host, name, int(number), variant, policy)
 
 
@@ -98,7 +98,9 @@ class _LetterSink:
 
 
 @define(eq=False)
-class _Sink:
+class SimulatedSink:
+    """A sink as one process has it."""
+
     sinks: Sinks
     host: Host
     name: str
@@ -115,9 +117,7 @@ class _Sink:
         """Make an attempt for each of these events, all at once."""
         world, host = self.sinks.world, self.host
         timeline = world.model.timelines[self.name, self.number]
-        attempts = [
-            _Attempt(world, host, timeline, world.model.by_id[event.id], self.variant, self.policy) for event in events
-        ]
+        attempts = [self._attempt(timeline, event) for event in events]
         key = self.name, self.number
         host.requests[key] += 1
         for attempt in attempts:
@@ -133,6 +133,10 @@ class _Sink:
             for attempt in attempts:
                 attempt.end(outcome, alone=len(attempts) == 1)
         return outcome
+
+    def _attempt(self, timeline: Timeline, event: Event) -> Attempt:
+        world = self.sinks.world
+        return Attempt(world, self.host, timeline, world.model.by_id[name_of(event)], self.variant, self.policy)
 
     async def _answer(self, event: Event, poison: bool) -> Outcome:
         world = self.sinks.world
@@ -159,7 +163,7 @@ class _Sink:
         return Delivered()
 
 
-class _MeasuredSink(_Sink):
+class _MeasuredSink(SimulatedSink):
     """A sink that takes messages, as many as the policy allows."""
 
     rate = None
@@ -178,15 +182,25 @@ class _MeasuredSink(_Sink):
     def _keep_to(self, rate: Rate, events: int) -> None:
         """Check that no span of time has more than the rate allows, whoever sends."""
         world, key = self.sinks.world, (self.name, self.number)
-        sent = world.sent.get(key)
-        if sent is None or sent.rate != rate or world.now() - self.host.stalled_at < 1.0:  # it may be late to begin
-            sent = world.sent[key] = Sent(rate)
+        session = self.host.sessions.get(world.model.timelines[key].bus, "")
+        if world.forgot_at > 0 and not world.tables.has_session(session):
+            return  # it cannot know yet that its lease was forgotten, and that another may send
+        sent, late = world.sent.get(key), world.now() - self.host.stalled_at < 1.0  # it may be late to begin
+        if sent is None or sent.rate != rate or late or self._may_not_know(sent):
+            sent = world.sent[key] = Sent(rate, self.host)
+        sent.host = self.host
         over = sent.exceeds(world.now(), events)
         world.require(over <= EPSILON * (1 + rate.events), "%s: %g events above its rate", self.name, over)
 
+    def _may_not_know(self, sent: Sent) -> bool:
+        """Whether another process has sent before, and the storage has forgotten that anybody did."""
+        return sent.host is not self.host and sent.requests[-1][0] <= self.sinks.world.forgot_at
+
 
 @define(eq=False)
-class _Attempt:
+class Attempt:
+    """One attempt for one event, and what has to hold when it begins and when it ends."""
+
     world: World
     host: Host
     timeline: Timeline
@@ -195,14 +209,17 @@ class _Attempt:
     policy: DeliveryPolicy
     began: float = 0.0
     began_wall: float = 0.0
+    until: float = 0.0
+    """Until when it may take (monotonic), where who pulls has asked for more than the timeout."""
 
     @property
     def _key(self) -> tuple[str, int]:
         return self.timeline.id, self.timeline.number
 
-    def _require(self, holds: bool, what: str) -> None:
+    def _require(self, holds: bool, what: str, *details: object) -> None:
         if not holds:
-            self.world.violate(f"{self.timeline.id}/{self.timeline.number} offset {self.fact.offset}: {what}")
+            where = f"{self.timeline.id}/{self.timeline.number} offset {self.fact.offset}"
+            self.world.violate(f"{where}: {what % details if details else what}")
 
     def begin(self) -> None:
         """Check that this attempt may be made, here and now."""
@@ -215,7 +232,7 @@ class _Attempt:
         host.flying[self._key] += 1
         most = max(definition.policy.concurrency for definition in timeline.since(self.began - 120.0))
         flying = host.requests[self._key]
-        self._require(flying <= most, f"{flying} attempts in flight, {most} allowed")
+        self._require(flying <= most, "%d attempts in flight, %d allowed", flying, most)
         late = fact.expires <= self.began_wall and world.jumped_back == 0 and world.calm_for(60.0)
         self._require(not late, "an attempt after it has expired")
         self._check_news()
@@ -234,24 +251,30 @@ class _Attempt:
         if key is None or self.fact.offset < timeline.in_order_from or timeline.removed_at < math.inf:
             return
         stale = not world.tables.has_session(self.host.sessions.get(timeline.bus, ""))
-        excused = stale and self.host.stalled_at >= 0
+        excused = stale and (self.host.stalled_at >= 0 or self._is_unaware(self.host))
         for fact in world.model.of_bus(timeline.bus):
             if fact.key != key or not timeline.in_order_from <= fact.offset < self.fact.offset:
                 continue
             fate = timeline.fate(fact.offset)
             done = fate.over or (fate.claimed and not fate.expected)
-            self._require(done or excused, f"an attempt before offset {fact.offset} of its key has come to its end")
+            self._require(done or excused, "an attempt before offset %d of its key has come to its end", fact.offset)
         for other in world.under_way.setdefault((*self._key, key), []):
-            self._require(
-                excused or self._may_be_beside(other), f"an attempt beside {other.host.name}'s at {other.fact.offset}"
-            )
+            beside = excused or self._may_be_beside(other)
+            self._require(beside, "an attempt beside %s's at %d", other.host.name, other.fact.offset)
         world.under_way[*self._key, key].append(self)
 
-    def _may_be_beside(self, other: _Attempt) -> bool:
-        """Whether nothing could hinder two attempts of a key: one is dead or stood still, or came out of its order."""
+    def _may_be_beside(self, other: Attempt) -> bool:
+        """Whether nothing could hinder two attempts of a key: one is dead or stood still, lost its lease unseen, or
+        came out of its order.
+        """
         dead = other.host.life.dead or other.host.life.stalled or other.host.stalled_at >= other.began
         fates = [self.timeline.fate(one.fact.offset) for one in (self, other)]
-        return dead or any(fate.redriven and not fate.owed_since for fate in fates)
+        return dead or self._is_unaware(other.host) or any(fate.redriven and not fate.owed_since for fate in fates)
+
+    def _is_unaware(self, host: Host) -> bool:
+        """Whether a process cannot know yet that its lease was forgotten, and that another may have taken over."""
+        lease = self.world.leases.get(host.sessions.get(self.timeline.bus, ""))
+        return lease is not None and self.world.now() <= lease.unaware
 
     def _check_news(self) -> None:
         """What is paused, gone or changed must be known before long."""
@@ -262,12 +285,12 @@ class _Attempt:
         self._require(timeline.removed_at > known, "an attempt for a subscription that was removed")
         self._require(not timeline.paused or timeline.paused_at > known, "an attempt for a paused subscription")
         variants = {definition.variant for definition in timeline.since(known)}
-        self._require(self.variant in variants, f"an attempt at an old sink: {self.variant}")
+        self._require(self.variant in variants, "an attempt at an old sink: %s", self.variant)
 
     def _check_hold(self) -> None:
         session, variant, until = self.host.holds.get(self._key, ("", "", 0.0))
         if session == self.host.sessions.get(self.timeline.bus) and variant == self.variant:
-            self._require(self.began >= until - EPSILON, f"an attempt, and the sink has asked for time until {until}")
+            self._require(self.began >= until - EPSILON, "an attempt, and the sink has asked for time until %s", until)
 
     def _check_right(self, session: str) -> None:
         """Whoever attempts has the delivery in hand: by its row, where there is one, else by a claimed range."""
@@ -284,16 +307,16 @@ class _Attempt:
             self._require(bool(claims), "an attempt by one who has neither claimed it nor taken its row")
             return
         self._require(row[1] == session, "an attempt by one who does not hold its row")
-        put_off = row[0].reason != "" and self.began - world.jumped_back_at > 60.0
-        early = put_off and row[0].due > self.began_wall + EPSILON
-        self._require(not early, f"an attempt before it is due: {row[0].due} at {self.began_wall}")
+        jumped = world.jumped_back - timeline.fate(offset).jumped
+        early = row[0].reason != "" and row[0].due > self.began_wall + jumped + EPSILON
+        self._require(not early, "an attempt before it is due: %s at %s", row[0].due, self.began_wall)
 
     def _check_repeat(self, ack: Ack, fate: Fate) -> None:
         world, lease = self.world, self.world.leases[ack.session]
         gone = not lease.closed and not world.tables.has_session(ack.session)
         owed_again = fate.redriven > ack.seq or len(fate.acks) <= 2 * len(fate.again) or fate.taken > 0
         excused = lease.lost or gone or lease.host.life.dead or owed_again
-        self._require(excused, f"a repeat: {lease.host.name} has delivered it, and nothing happened to it")
+        self._require(excused, "a repeat: %s has delivered it, and nothing happened to it", lease.host.name)
         if fate.redriven < ack.seq and not fate.again:
             world.repeats += 1
             self._require(not world.profile.exact, "a repeat, where nothing goes wrong")
@@ -311,7 +334,8 @@ class _Attempt:
         world.note(host.name, "outcome: %s/%d offset %d: %s", *self._key, offset, outcome or "cut off")
         timeout = max(definition.policy.timeout for definition in timeline.since(self.began - 120.0))
         if host.stalled_at < self.began:
-            self._require(now - self.began <= timeout + EPSILON, f"it took {now - self.began} s, {timeout} are allowed")
+            right = now <= max(self.began + timeout, self.until) + EPSILON
+            self._require(right, "it took %s s, %s are allowed", now - self.began, timeout)
         whole = host.ended.get((*self._key, offset))  # it may be a part of a batch, of which all is one attempt
         began = self.began_wall if whole is None or whole.alone else whole.began
         host.ended[(*self._key, offset)] = Ended(outcome, host.clock.time(), began, alone)

@@ -10,7 +10,7 @@ import anyio
 from eventroute.errors import LeaseLost, StorageClosed, StorageError
 from eventroute.testing.simulation.loop import SimulationError
 from eventroute.testing.simulation.witness import Witness
-from eventroute.testing.simulation.world import Host, World
+from eventroute.testing.simulation.world import Host, Trouble, World
 
 __all__ = ["SimulatedStorage"]
 
@@ -38,47 +38,52 @@ class SimulatedStorage:
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
         method = getattr(self._world.storage, name)
+        before = getattr(self._witness, f"before_{name}", None)
+        after = getattr(self._witness, f"after_{name}", None)
+        world, host = self._world, self._host
 
-        async def call(*args: Any, **kwargs: Any) -> Any:
-            return await self._call(name, method, args, kwargs)
+        async def witnessed(*args: Any, **kwargs: Any) -> Any:
+            if host.life.dead:
+                raise StorageClosed("this process was killed")
+            self._count(name)
+            trouble = world.trouble
+            if trouble.happens and name not in SPARED:
+                await self._before(name, trouble)
+            if self._done and name == "write" and self._done.pop(args[1].id, None) is args[2]:
+                return None  # as the interface has it: a repeat of the same call has no further effect
+            seen = None if before is None else before(*args, **kwargs)
+            try:
+                result = await method(*args, **kwargs)
+            except LeaseLost as error:
+                self._witness.lost(args, error)
+                raise
+            if after is not None:
+                world.seq += 1
+                after(seen, result, *args, **kwargs)
+            if trouble.happens and name not in ANSWERED | SPARED:
+                await self._after(name, trouble, result, args)
+            return result
 
-        setattr(self, name, call)
-        return call
+        setattr(self, name, witnessed)
+        return witnessed
 
-    async def _call(self, name: str, method: Callable[..., Awaitable[Any]], args: Any, kwargs: Any) -> Any:
-        trouble, luck = self._world.trouble, self._world.luck
-        self._fence()
-        self._count(name)
-        if trouble.slow and name not in SPARED:
+    async def _before(self, name: str, trouble: Trouble) -> None:
+        """Wait, or fail without effect."""
+        if trouble.slow:
             await self._wait(name)
-        if trouble.failing and name not in SPARED and luck.random() < trouble.failing:
+        if trouble.failing and self._world.luck.random() < trouble.failing:
             self._fail(name, "before")
-        if name == "write" and self._done.pop(args[1].id, None) is args[2]:
-            return None  # as the interface has it: a repeat of the same call has no further effect
-        result = await self._witnessed(name, method, args, kwargs)
-        if trouble.unanswered and name not in ANSWERED | SPARED and luck.random() < trouble.unanswered:
+
+    async def _after(self, name: str, trouble: Trouble, result: Any, args: Any) -> None:
+        """Fail, now that it has had its effect, or wait."""
+        if trouble.unanswered and self._world.luck.random() < trouble.unanswered:
             if name == "write":
                 self._done[args[1].id] = args[2]
             if name == "open_session":  # nobody knows of it: it will lapse
                 self._world.leases[result.id].lost = True
             self._fail(name, "after")
-        if trouble.slow and name not in ANSWERED | SPARED:
+        if trouble.slow:
             await self._wait(name)
-        return result
-
-    async def _witnessed(self, name: str, method: Callable[..., Awaitable[Any]], args: Any, kwargs: Any) -> Any:
-        before = getattr(self._witness, f"before_{name}", None)
-        after = getattr(self._witness, f"after_{name}", None)
-        seen = None if before is None else before(*args, **kwargs)
-        try:
-            result = await method(*args, **kwargs)
-        except LeaseLost as error:
-            self._witness.lost(args, error)
-            raise
-        if after is not None:
-            self._world.tick()
-            after(seen, result, *args, **kwargs)
-        return result
 
     async def _wait(self, name: str) -> None:
         world = self._world

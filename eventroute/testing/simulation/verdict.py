@@ -10,7 +10,7 @@ from eventroute.testing.simulation.acts import DELAY, Stage
 from eventroute.testing.simulation.model import Fate, Timeline
 from eventroute.testing.simulation.world import World
 
-__all__ = ["drained", "held", "judge_end", "judge_stop", "patience"]
+__all__ = ["at_rest", "drained", "held", "judge_end", "judge_stop", "patience"]
 
 
 def patience(stage: Stage) -> float:
@@ -22,7 +22,9 @@ def patience(stage: Stage) -> float:
             policy = definition.policy
             probe = 0.0 if policy.breaker is None else policy.breaker.delay.limit
             turns = 0.0 if policy.rate is None else len(world.model.facts) / policy.rate.events
-            waits.append(policy.backoff.limit + probe + policy.timeout + policy.batch.linger + turns)
+            alone = {"QUEUE_EVENTS", "QUEUE_BYTES", "FETCH"} & world.knobs.keys()  # no batch may get full then
+            linger = policy.batch.linger * (len(world.model.facts) if alone else 1)
+            waits.append(policy.backoff.limit + probe + policy.timeout + linger + turns)
     asked = (10.0 + DELAY) * world.stretch
     return 2 * max(waits) + asked + 3 * stage.lease + world.jumped_back + 2 * world.profile.skew + 60.0 * world.stretch
 
@@ -54,8 +56,15 @@ def drained(world: World) -> bool:
     )
 
 
-def undone(world: World) -> str:
+def at_rest(stage: Stage) -> bool:
+    """Whether nothing is left to be done, and nothing under way brings more: an append may take long and fail first."""
+    return drained(stage.world) and not any(server is not None and server.has_calls for server in stage.slots)
+
+
+def undone(stage: Stage) -> str:
     """What is left to be done, in words."""
+    world = stage.world
+    calls = sum(server.asked for server in stage.slots if server is not None and server.has_calls)
     rows = {name: world.rows(name) for name in world.model.alive if world.rows(name)}
     readers = [
         f"{reader.name}@{reader.position}/{world.tables.bounds(bus).end}"
@@ -63,7 +72,7 @@ def undone(world: World) -> str:
         for reader in world.tables.readers(bus)
         if reader.position < world.tables.bounds(bus).end
     ]
-    return f"rows {rows}, readers {readers}"
+    return f"rows {rows}, readers {readers}, calls {calls}"
 
 
 def held(world: World) -> int:
@@ -81,10 +90,12 @@ def held(world: World) -> int:
 def _in_hand(world: World) -> int:
     """How much lies in ranges of processes that are gone, which nobody takes over while their subscriptions are paused.
 
-    What these had delivered of them nobody knows, and so `idle` counts it as held. And how much is left of replays.
+    What these had delivered of them, and which ranges between them were completed, nobody knows, and so `idle` counts
+    it as held. And how much is left of replays.
     """
-    gone = sum(claim.end - claim.start for claim in world.claims() if not world.tables.has_session(claim.session))
-    readers = (reader for bus in world.tables.buses() for reader in world.tables.readers(bus))
+    left = {(claim.bus, claim.reader) for claim in world.claims() if not world.tables.has_session(claim.session)}
+    readers = [reader for bus in world.tables.buses() for reader in world.tables.readers(bus)]
+    gone = sum(one.claimed - one.position for one in readers if (one.bus, one.name) in left)
     replayed = sum((one.until or 0) - one.position for one in readers if one.replayed_from is not None)
     return int(gone + replayed)
 

@@ -11,10 +11,11 @@ import anyio
 from attrs import Factory, define, field
 
 from eventroute.push.outcome import Outcome
-from eventroute.push.rate import Rate
+from eventroute.push.policy.rate import Rate
 from eventroute.storage.base import Claim, Waiting
 from eventroute.storage.memory import MemoryStorage
 from eventroute.testing.simulation.clock import SimulatedClock, Wall
+from eventroute.testing.simulation.duplicates import Duplicates
 from eventroute.testing.simulation.letters import Letters
 from eventroute.testing.simulation.loop import Life
 from eventroute.testing.simulation.model import Definition, Model, Timeline
@@ -34,6 +35,12 @@ class Trouble:
     slow: float = 0.0
     """How long a call may take, in seconds."""
 
+    happens: bool = field(init=False)
+    """Whether there is any."""
+
+    def __attrs_post_init__(self) -> None:
+        self.happens = self.failing > 0 or self.unanswered > 0 or self.slow > 0
+
 
 @define(eq=False)
 class Ended:
@@ -52,6 +59,8 @@ class Sent:
     """What a process has sent of one subscription under one rate."""
 
     rate: Rate
+    host: Host
+    """Who has sent last."""
     requests: list[tuple[float, int]] = field(factory=list)
     """When (monotonic), and how many events."""
 
@@ -97,6 +106,8 @@ class Lease:
     extended: float
     closed: bool = False
     lost: bool = False
+    unaware: float = -1.0
+    """Until when its process may not know that the storage has forgotten it (monotonic)."""
 
 
 @define(eq=False)
@@ -117,17 +128,20 @@ class World:
     storage: MemoryStorage = field(init=False)
     model: Model = Factory(Model)
     letters: Letters = Factory(Letters)
+    duplicates: Duplicates | None = None
+    """What the bus has to know of duplicates, where it tells them."""
     leases: dict[str, Lease] = Factory(dict)
     definitions: dict[tuple[str, bytes], tuple[int, Definition]] = Factory(dict)
     """What each stored definition means: the number of its subscription, and the definition."""
     trouble: Trouble = Factory(Trouble)
     troubled_at: float = -1e9
     """When something last happened that may delay what a process knows (monotonic)."""
+    forgot_at: float = -1e9
+    """When the storage last lost power (monotonic)."""
     tripped_at: dict[str, float] = Factory(dict)
     """When the breaker of a subscription last changed (monotonic)."""
-    jumped_back_at: float = -1e9
     jumped_back: float = 0.0
-    """By how much in all."""
+    """By how much the wall clocks have gone back in all."""
     seq: int = 0
     """Counts all effects, so that they have an order."""
     attempts: int = 0
@@ -197,6 +211,12 @@ class World:
     def tables(self):  # type: ignore[no-untyped-def]
         """What the storage holds."""
         return self.storage._tables
+
+    def forget(self) -> None:
+        """Have the storage forget what need not survive a power loss."""
+        self.tables._sessions.clear()
+        self.tables._senders.clear()
+        self.troubled_at = self.forgot_at = self.now()
 
     def row(self, name: str, offset: int) -> tuple[Waiting, str | None] | None:
         """A waiting delivery and the session that holds it."""

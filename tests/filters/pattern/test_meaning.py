@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from time import process_time
 from typing import Any
 
@@ -309,6 +310,28 @@ def test_an_event_nested_10_000_deep_is_none() -> None:
     index.add(1, Filter.parse({"pattern": {"data": {"a": [1]}}}))
     with pytest.raises(InvalidEvent):
         index.match_json(raw)
+
+
+@pytest.mark.parametrize("innermost", ["", "[]", "1", '{"a":1}'])
+def test_arrays_deeper_in_one_another_than_calls_can_be(innermost: str) -> None:
+    """As they may stand in a log into which something else than a router wrote."""
+    deep = f"{'[' * 500}{innermost}{']' * 500}"
+    raw = f'{{"specversion":"1.0","id":"1","type":"t","source":"/","data":{deep}}}'.encode()
+    found = Event.from_log(raw)
+    has_object, has_number = innermost.startswith("{"), innermost == "1"
+    expected = {
+        Filter.parse({"pattern": {"data": {"a": [{"exists": False}]}}}): not has_object,
+        Filter.parse({"pattern": {"data": {"a": [1]}}}): has_object,
+        Filter.parse({"pattern": {"data": [1]}}): has_number,
+        Filter.parse({"pattern": {"data": [{"exists": False}]}}): not has_number,
+    }
+    for rule, holds in expected.items():
+        assert rule(found) is holds
+        index: FilterIndex[int] = FilterIndex()
+        index.add(1, rule)
+        assert bool(index.match(found)) is holds
+        with suppress(InvalidEvent):  # where it reads all of the data
+            assert bool(index.match_json(raw)) is holds
 
 
 def test_an_event_of_a_million_names_or_elements() -> None:

@@ -66,6 +66,16 @@ def test_the_index_is_brute_force(filters: list[Any], some: list[str]) -> None:
     check_index(filters, some, READINGS)
 
 
+def test_what_an_object_has_not_is_not_null_though_another_filter_looks_into_it() -> None:
+    index: FilterIndex[int] = FilterIndex()
+    index.add(1, Filter.parse({"pattern": {"data": {"a": [{"anything-but": [""]}]}}}))
+    index.add(2, Filter.parse({"exact": {"data.a[0]": "a"}}))
+    event = Event.create(type="t", source="/s", data={})
+    assert index.match(event) == index.match_json(event.to_json()) == set()
+    null = Event.create(type="t", source="/s", data={"a": None})
+    assert index.match(null) == index.match_json(null.to_json()) == {1}
+
+
 @quick
 @given(st.data(), st.lists(patterns(), min_size=1, max_size=8))
 def test_patterns_alone_are_found(data: st.DataObject, some: list[Any]) -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
+from anyio.abc import ByteStream, SocketAttribute
+from anyio.streams.buffered import BufferedByteReceiveStream
+from anyio.streams.tls import TLSStream
 
 from eventroute.event import Event
-from eventroute.push.addresses import AddressPolicy, Lookup
 from eventroute.push.policy import DeliveryPolicy
-from eventroute.push.reply import Append
+from eventroute.push.policy.addresses import AddressPolicy, Lookup
+from eventroute.push.policy.reply import Append
 from eventroute.push.sinks.client import HttpSettings
 from eventroute.push.sinks.http import HttpSinks
 from eventroute.testing.clock import VirtualClock
@@ -46,54 +48,73 @@ class Receiver:
         self.connections = 0
         self.closed = 0
         self.port = 0
-        self.changed = asyncio.Event()
+        self.changed = anyio.Event()
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, stream: ByteStream) -> None:
         self.connections += 1
         try:
-            while await self._exchange(reader, writer):
+            reader = BufferedByteReceiveStream(stream)
+            while await self.exchange(reader, stream):
                 pass
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (anyio.IncompleteRead, anyio.EndOfStream, anyio.BrokenResourceError):
             pass
         finally:
-            writer.close()
             self.closed += 1
             self.changed.set()
+            await anyio.aclose_forcefully(stream)
 
-    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")[:-2]
+    async def exchange(self, reader: BufferedByteReceiveStream, stream: ByteStream) -> bool:
+        head = (await reader.receive_until(b"\r\n\r\n", 1_000_000)).decode().split("\r\n")
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])}
-        body = await reader.readexactly(int(headers.get("content-length", 0)))
+        body = await reader.receive_exactly(int(headers.get("content-length", 0)))
         self.requests.append((head[0], headers, body))
         self.changed.set()
         now = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         hang, close = now.endswith(self.HANG), now.endswith(self.CLOSE)
-        writer.write(now.removesuffix(self.HANG).removesuffix(self.CLOSE))
-        await writer.drain()
-        if hang:
-            await reader.read()  # until the client goes
-        return not (hang or close)
+        await stream.send(now.removesuffix(self.HANG).removesuffix(self.CLOSE))
+        while hang:  # until the client goes
+            await reader.receive()
+        return not close
 
     async def until(self, condition: Callable[[], bool]) -> None:
         with anyio.fail_after(10):
             while not condition():
-                self.changed.clear()
+                self.changed = anyio.Event()
                 await self.changed.wait()
 
 
 @asynccontextmanager
+async def serving(
+    serve: Callable[[ByteStream], Awaitable[None]], port: int = 0, *, host: str = "127.0.0.1"
+) -> AsyncIterator[int]:
+    """Serve connections on a port of this machine until all of them are over; its number. OSError: there is none."""
+    listener = await anyio.create_tcp_listener(local_host=host, local_port=port)
+    async with anyio.create_task_group() as connections, listener, anyio.create_task_group() as accepting:
+        accepting.start_soon(listener.serve, serve, connections)
+        try:
+            yield listener.extra(SocketAttribute.local_port)
+        finally:
+            accepting.cancel_scope.cancel()
+
+
+@asynccontextmanager
 async def receiver(
-    *answers: bytes, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+    *answers: bytes, tls: ssl.SSLContext | None = None, receiving: Receiver | None = None
 ) -> AsyncIterator[Receiver]:
-    receiving = Receiver(*answers)
-    server = await asyncio.start_server(receiving.serve, host, 0, ssl=tls)
-    receiving.port = server.sockets[0].getsockname()[1]
-    try:
-        yield receiving
-    finally:
-        server.close()
-        await receiving.until(lambda: receiving.closed == receiving.connections)
-        await server.wait_closed()
+    receiving = receiving or Receiver(*answers)
+
+    async def serve(stream: ByteStream) -> None:
+        if tls is not None:
+            try:
+                stream = await TLSStream.wrap(stream, ssl_context=tls, standard_compatible=False)
+            except (ssl.SSLError, anyio.BrokenResourceError, anyio.EndOfStream):
+                await anyio.aclose_forcefully(stream)
+                return
+        await receiving.serve(stream)
+
+    with anyio.fail_after(60):
+        async with serving(serve) as receiving.port:
+            yield receiving
 
 
 def answering(*found: str) -> Lookup:

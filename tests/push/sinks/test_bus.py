@@ -9,10 +9,10 @@ from anyio.lowlevel import checkpoint
 
 from eventroute.errors import InvalidEvent, InvalidSubscription, StorageError, StorageFull, UnknownBus
 from eventroute.event import Event
-from eventroute.push.credentials import HeaderCredential
 from eventroute.push.outcome import Delivered, Outcome, Rejected, RetryLater
 from eventroute.push.policy import DeliveryPolicy
-from eventroute.push.reply import HOPS, Reply, hops_of
+from eventroute.push.policy.credentials import HeaderCredential
+from eventroute.push.policy.reply import HOPS, Reply, hops_of
 from eventroute.push.sinks.base import Message
 from eventroute.push.sinks.bus import BusSink, BusSinks
 from eventroute.router import Router

@@ -12,7 +12,7 @@ from attrs import define, field
 
 from eventroute.errors import Reject, Retry, StorageFull
 from eventroute.event import Event
-from eventroute.push.reply import HOPS
+from eventroute.push.policy.reply import HOPS
 from eventroute.push.sinks.bus import BusSinks
 from eventroute.push.sinks.callable import CallableSinks
 from eventroute.testing.sink import Behaviour, SinkContract

@@ -17,8 +17,10 @@ import trustme
 from attrs import evolve
 
 from eventroute.errors import InvalidSubscription
-from eventroute.push.addresses import AddressPolicy
-from eventroute.push.credentials import (
+from eventroute.push.outcome import Delivered, Outcome, Rejected, RetryLater
+from eventroute.push.policy import DeliveryPolicy
+from eventroute.push.policy.addresses import AddressPolicy
+from eventroute.push.policy.credentials import (
     BasicCredential,
     BearerCredential,
     ClientCertificate,
@@ -27,8 +29,6 @@ from eventroute.push.credentials import (
     HeaderCredential,
     RefreshCredential,
 )
-from eventroute.push.outcome import Delivered, Outcome, Rejected, RetryLater
-from eventroute.push.policy import DeliveryPolicy
 from eventroute.push.sinks.client import HttpSettings
 from eventroute.push.sinks.http import HttpSinks
 from eventroute.secrets import Secret, Secrets
@@ -37,11 +37,6 @@ from tests.push.sinks.receiver import EVENT, LOOPBACK, OK, Receiver, answer, rec
 
 ENDPOINT = "https://id.example.com/token"
 NOW = datetime.fromtimestamp(VirtualClock().time(), UTC)
-
-
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 @pytest.fixture

@@ -15,11 +15,6 @@ from eventroute.testing.sink import Behaviour, SinkContract
 from tests.push.sinks.receiver import LOOPBACK, OK, Receiver, answer, receiver
 
 
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @define(eq=False)
 class Endpoint:
     """The far end of an HTTP sink is a server on loopback."""

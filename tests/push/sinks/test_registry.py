@@ -13,7 +13,7 @@ from eventroute.errors import InvalidSubscription
 from eventroute.event import Event
 from eventroute.push.outcome import Delivered, Outcome
 from eventroute.push.policy import DeliveryPolicy
-from eventroute.push.rate import Rate
+from eventroute.push.policy.rate import Rate
 from eventroute.push.sinks.base import Message, Sink, takes_messages
 from eventroute.push.sinks.registry import SinkRegistry
 

@@ -11,11 +11,11 @@ from attrs import evolve
 
 from eventroute.errors import StorageFull
 from eventroute.event import Event
-from eventroute.push.addresses import AddressPolicy
-from eventroute.push.backoff import Backoff
 from eventroute.push.outcome import Delivered, Outcome, Rejected, RetryLater
 from eventroute.push.policy import DeliveryPolicy
-from eventroute.push.reply import HOPS, Append, Reply
+from eventroute.push.policy.addresses import AddressPolicy
+from eventroute.push.policy.backoff import Backoff
+from eventroute.push.policy.reply import HOPS, Append, Reply
 from eventroute.push.sinks.base import Message
 from eventroute.push.sinks.client import HttpSettings
 from eventroute.router import Router
@@ -37,11 +37,6 @@ BINARY = answer(
     body=b'{"ok": true}',
 )
 BATCH = answer(200, "Content-Type: application/cloudevents-batch+json", body=b"[%b,%b]" % ((REPLY.to_json(),) * 2))
-
-
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 class Appended:

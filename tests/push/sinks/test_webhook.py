@@ -13,11 +13,11 @@ from standardwebhooks.webhooks import Webhook
 from eventroute.event import Event
 from eventroute.push.outcome import Delivered, Outcome, RetryLater
 from eventroute.push.policy import DeliveryPolicy
-from eventroute.push.rate import Rate
-from eventroute.push.signing import Signing
+from eventroute.push.policy.rate import Rate
+from eventroute.push.policy.signing import Signing
+from eventroute.push.policy.webhook import Handshake
 from eventroute.push.sinks.base import Message
 from eventroute.push.sinks.http import HttpSinks
-from eventroute.push.webhook import Handshake
 from eventroute.secrets import Secret, Secrets
 from eventroute.testing.clock import VirtualClock
 from tests.push.sinks.receiver import EVENT, LOOPBACK, OK, Receiver, answer, receiver, sinks
@@ -25,11 +25,6 @@ from tests.push.sinks.receiver import EVENT, LOOPBACK, OK, Receiver, answer, rec
 OLD, NEW = (f"whsec_{b64encode(bytes([byte]) * 32).decode()}" for byte in (1, 2))
 ORIGIN = Handshake(origin="events.example.com", rate=120)
 AGREED = answer(200, "WebHook-Allowed-Origin: events.example.com", "WebHook-Allowed-Rate: 100")
-
-
-@pytest.fixture(scope="module")
-def anyio_backend() -> str:
-    return "asyncio"
 
 
 def policy(**more: Any) -> DeliveryPolicy:

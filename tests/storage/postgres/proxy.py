@@ -12,15 +12,22 @@ from urllib.parse import urlsplit
 
 from benchmarks.postgres import Place
 
-__all__ = ["SHUT_DOWN", "Proxy", "proxied"]
+__all__ = ["SHUT_DOWN", "STARTING", "Proxy", "proxied"]
 
 
 SHUT_DOWN = b"E\x00\x00\x00\x3fSFATAL\x00VFATAL\x00C57P01\x00Mthe administrator ends this session\x00\x00"
 """What a server says at the end of a session that is ended from outside."""
 
 
+STARTING = b"E\x00\x00\x00\x3eSFATAL\x00VFATAL\x00C57P03\x00Mthe database system is starting up\x00\x00"
+"""What a server says to who comes while it starts or recovers."""
+
+
 READY = b"Z\x00\x00\x00\x05I"
 """What a server says when it is ready for another statement."""
+
+
+_ENCRYPTION = (b"\x04\xd2\x16\x2f", b"\x04\xd2\x16\x30")  # asked for in place of the protocol's version
 
 
 class Proxy:
@@ -28,7 +35,8 @@ class Proxy:
 
     Where there are `last_words`, a client that is cut hears the answer, and then these in place of `READY`.
     `before` is asked with what a client has sent, `after` with what was sent to the server before an answer came back:
-    where it says true, the connection is cut instead of passing that on. `refuse` cuts new ones at once.
+    where it says true, the connection is cut instead of passing that on. `refuse` cuts new ones at once; so
+    many as `starting` says hear that the server does, and `turned_away` counts them.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -40,6 +48,8 @@ class Proxy:
         self.before: Callable[[bytes], bool] = lambda _sent: False
         self.after: Callable[[bytes], bool] = lambda _sent: False
         self.refuse = False
+        self.starting = 0
+        self.turned_away = 0
         self.last_words = b""
         self.cuts = 0
         """How often `cut_once` has cut."""
@@ -78,6 +88,11 @@ class Proxy:
                 if self.refuse:
                     client.close()
                     continue
+                if self.starting:
+                    self.starting -= 1
+                    self.turned_away += 1
+                    self._turn_away(client)
+                    continue
                 server = socket.create_connection(self._server)
                 for each in (client, server):
                     each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -86,6 +101,14 @@ class Proxy:
                 sent: list[bytes] = []
                 for source, target, is_client in ((client, server, True), (server, client, False)):
                     threading.Thread(target=self._pump, args=(source, target, is_client, sent), daemon=True).start()
+
+    def _turn_away(self, client: socket.socket) -> None:
+        """Say that the server is starting, once it was asked for a session; it may be asked for encryption before."""
+        with suppress(OSError):
+            while (asked := client.recv(1 << 16)) and asked[4:8] in _ENCRYPTION:
+                client.sendall(b"N")
+            client.sendall(STARTING)
+        client.close()
 
     def _pump(self, source: socket.socket, target: socket.socket, is_client: bool, sent: list[bytes]) -> None:
         with suppress(OSError):

@@ -14,9 +14,9 @@ from attrs import evolve
 
 from benchmarks.postgres import Place
 from eventroute.errors import LeaseLost, StorageError
-from eventroute.storage.base import DEFAULT_BUS, LIVE, Advance, Complete, Wait, Waiting
+from eventroute.storage.base import DEFAULT_BUS, LIVE, Advance, Complete, Settle, Wait, Waiting
 from eventroute.storage.postgres.tables import PostgresTables
-from eventroute.testing.storage_log import put, read_all
+from eventroute.testing.storage.log import put, read_all
 from tests.storage.postgres.proxy import SHUT_DOWN, Proxy, proxied
 
 BUS = DEFAULT_BUS
@@ -50,9 +50,10 @@ async def test_a_change_whose_commit_is_cut_is_made_once(
     proxy, place = behind
     proxy.last_words = last_words
     async with place.storage(durable=False) as storage:
+        session = await storage.open_session(60)
+        assert await storage.claim(BUS, LIVE, session, limit=4) is None  # from now on the server knows the statement
         await put(storage, *[b"1"] * 10)
         await storage.put_subscription(BUS, "s", b"d", start="latest")
-        session = await storage.open_session(60)
         proxy.cut_once(b"claim_next", answered=answered)
         claim = await storage.claim(BUS, LIVE, session, limit=4)
         assert proxy.cuts == 1
@@ -65,6 +66,8 @@ async def test_a_change_whose_commit_is_cut_is_made_once(
         assert [row.count for row in await storage.waiting(BUS)] == [1]
         claim = await storage.claim(BUS, LIVE, session, limit=4)
         assert claim is not None
+        await storage.write(BUS, session, [Advance(claim, 6)])  # as above
+        claim = evolve(claim, start=6)
         proxy.cut_once(b"advance_claims", answered=answered)
         await storage.write(BUS, session, [Advance(claim, 7), Complete(evolve(claim, start=7))])
         await storage.write(BUS, session, [Complete(evolve(claim, start=7))])
@@ -77,6 +80,54 @@ async def test_a_change_whose_commit_is_cut_is_made_once(
         proxy.cut_once(b"COMMIT", answered=answered)
         assert (await storage.put_subscription(BUS, "s", b"e", start="latest")).revision == 2
         assert (await storage.subscription("s")).revision == 2
+
+
+@pytest.mark.parametrize("key", [None, 7], ids=["any order", "in order"])
+@pytest.mark.parametrize("answered", [False, True])
+async def test_what_waits_is_taken_and_settled_once_where_the_connection_is_cut(
+    behind: tuple[Proxy, Place], answered: bool, key: int | None
+) -> None:
+    proxy, place = behind
+    async with place.storage(durable=False) as storage:
+        session = await storage.open_session(60)
+        await storage.put_subscription(BUS, "s", b"d", start="latest")
+        rows = [Waiting("s", offset, 0.0, key=key) for offset in range(1, 6)]
+        await storage.write(BUS, session, [Wait(row, held=False) for row in rows])
+        take = partial(storage.claim_waiting, BUS, "s", session, now=1.0, limit=2)
+        assert await take() == rows[:2]  # from now on the server knows the statement
+        await storage.write(BUS, session, [Settle("s", 1)])
+        proxy.cut_once(b"take_waiting", answered=answered)
+        assert await take() == rows[2:4]
+        proxy.cut_once(b"advance_claims", answered=answered)
+        await storage.write(BUS, session, [Settle("s", 2), Settle("s", 3)])
+        assert proxy.cuts == 2
+        assert await take() == rows[4:]
+        assert [(row.count, row.unheld) for row in await storage.waiting(BUS)] == [(2, 0)]
+
+
+async def test_what_was_taken_by_a_call_that_was_told_to_have_failed_is_given_back(
+    behind: tuple[Proxy, Place],
+) -> None:
+    """Else nobody would deliver it: the session lives on, and does not know that it holds it."""
+    proxy, place = behind
+    async with place.storage(durable=False, patience=0.05) as storage:
+        session = await storage.open_session(60)
+        await storage.put_subscription(BUS, "s", b"d", start="latest")
+        rows = [Waiting("s", offset, 0.0, key=1) for offset in range(1, 4)]
+        await storage.write(BUS, session, [Wait(row, held=False) for row in rows])
+        take = partial(storage.claim_waiting, BUS, "s", session, now=1.0, limit=1)
+        assert await take() == rows[:1]
+
+        def cut_for_good(sent: bytes) -> bool:
+            proxy.refuse = proxy.refuse or b"take_waiting" in sent
+            return proxy.refuse
+
+        proxy.after = cut_for_good
+        with pytest.raises(StorageError):
+            await take()
+        proxy.after = lambda _sent: False
+        proxy.refuse = False
+        assert await take() == rows[1:2]
 
 
 async def test_what_reads_is_read_again(behind: tuple[Proxy, Place]) -> None:
@@ -117,8 +168,11 @@ async def test_a_claim_that_was_told_to_have_failed_is_given_back(
     """Else nobody would ever have it: the session lives on, and does not know that it holds it."""
     proxy, place = behind
     async with place.storage(durable=False, patience=0.05) as storage:
-        await put(storage, *[b"1"] * 10)
         session = await storage.open_session(60)
+        assert (
+            await storage.claim(BUS, LIVE, session, limit=4, alone=alone) is None
+        )  # the server knows the statement now
+        await put(storage, *[b"1"] * 10)
 
         def cut_for_good(sent: bytes) -> bool:
             proxy.refuse = proxy.refuse or text in sent
@@ -129,8 +183,7 @@ async def test_a_claim_that_was_told_to_have_failed_is_given_back(
             await storage.claim(BUS, LIVE, session, limit=4, alone=alone)
         proxy.after = lambda _sent: False
         proxy.refuse = False
-        await storage.extend_session(session)
-        claim = await storage.claim(BUS, LIVE, session, limit=4)
+        claim = await storage.claim(BUS, LIVE, session, limit=4, alone=alone)
         assert claim is not None
         assert (claim.start, claim.end) == (1, 5)
 
@@ -207,7 +260,29 @@ async def test_a_lock_that_is_held_too_long_is_an_error(postgres: Place, shell: 
             shell.execute("SELECT 1 FROM bus FOR UPDATE")
             with pytest.raises(StorageError, match="another process has held a lock for too long"):
                 await storage.put_subscription(BUS, "s", b"d", start="latest")
+            shell.execute("SELECT 1 FROM log FOR UPDATE")
+            with pytest.raises(StorageError, match="another process has held a lock for too long"):
+                await put(storage, b"1")
         await storage.put_subscription(BUS, "s", b"d", start="latest")
+        assert await read_all(storage) == []
+
+
+async def test_a_call_that_a_lock_kept_from_doing_anything_keeps_nobody_from_anything(
+    postgres: Place, shell: psycopg.Connection
+) -> None:
+    async with postgres.storage(durable=False, patience=0.05) as storage:
+        session = await storage.open_session(60)
+        await storage.put_subscription(BUS, "s", b"d", start="latest")
+        with shell.transaction():
+            shell.execute("SELECT 1 FROM bus FOR UPDATE")
+            for call in (
+                partial(storage.claim_waiting, BUS, "s", session, now=1.0, limit=1),
+                partial(storage.claim, BUS, LIVE, session, limit=1),
+                partial(storage.write, BUS, session, [Settle("s", 1)]),
+            ):
+                with pytest.raises(StorageError, match="another process has held a lock for too long"):
+                    await call()
+                await storage.extend_session(session)
 
 
 async def test_a_lease_that_another_has_missed_does_not_come_back(postgres: Place) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 
 import anyio
+import anyio.to_thread
 import psycopg
 import pytest
 
 from benchmarks.postgres import Place
 from eventroute.errors import DamagedEvent
 from eventroute.storage.base import DEFAULT_BUS, BusSettings
-from eventroute.testing.storage_log import put, read_all
+from eventroute.testing.storage.log import put, read_all
 
 BUS = DEFAULT_BUS
 
@@ -99,3 +100,20 @@ async def test_who_watches_is_told_and_need_not_look(postgres: Place) -> None:
                 await put(two, b"1")
                 with anyio.move_on_after(0.1):
                     await ended.wait()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("pooled", [False, True])
+async def test_who_listens_is_told_of_each_bus_that_got_further(
+    postgres: Place, shell: psycopg.Connection, pooled: bool
+) -> None:
+    shell.execute(f"LISTEN {postgres.schema}")
+    async with postgres.storage(durable=False, pooled=pooled) as storage:
+        await storage.create_bus("b")
+        for bus in (BUS, "b"):
+            await storage.append(bus, [b"1"], append_id=bus)
+        told = {""}
+        while not told >= {BUS, "b"}:
+            heard = await anyio.to_thread.run_sync(lambda: [*shell.notifies(timeout=10, stop_after=1)])
+            assert heard
+            told |= {each.payload for each in heard}

@@ -8,7 +8,7 @@ from hypothesis import settings
 from benchmarks.postgres import Place
 from eventroute.storage.base import Storage
 from eventroute.testing.clock import VirtualClock
-from eventroute.testing.storage_machine import StorageMachine
+from eventroute.testing.storage.machine import StorageMachine
 
 
 @pytest.mark.parametrize("pooled", [False, True])

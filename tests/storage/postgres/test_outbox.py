@@ -15,7 +15,7 @@ from eventroute.router import Router
 from eventroute.storage.base import DEFAULT_BUS, BusSettings, Storage
 from eventroute.storage.postgres.storage import PostgresStorage
 from eventroute.subscription import Subscription
-from eventroute.testing.storage_log import put, read_all
+from eventroute.testing.storage.log import put, read_all
 
 BUS = DEFAULT_BUS
 pytestmark = pytest.mark.anyio

@@ -1,4 +1,7 @@
-"""Behind PgBouncer, where it is installed, in transaction mode."""
+"""Behind PgBouncer, where it is installed, in transaction mode.
+
+`EVENTROUTE_TEST_POOLER=1` says that it is, and that these tests must run.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +12,23 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import anyio
+import psycopg
 import pytest
 
 from benchmarks.postgres import Place
 from eventroute.errors import StorageError
 from eventroute.storage.base import DEFAULT_BUS, LIVE, Complete
-from eventroute.testing.storage_log import put, read_all
+from eventroute.testing.storage.log import put, read_all
 
+WANTED = "EVENTROUTE_TEST_POOLER"
 BUS = DEFAULT_BUS
+SESSIONS = 3
 CONFIGURATION = """
 [databases]
 * = {server}
@@ -30,7 +37,8 @@ listen_addr = 127.0.0.1
 listen_port = {own}
 auth_type = any
 pool_mode = transaction
-default_pool_size = 3
+default_pool_size = {sessions}
+server_round_robin = 1
 unix_socket_dir =
 ignore_startup_parameters = options
 """
@@ -38,10 +46,14 @@ ignore_startup_parameters = options
 
 @pytest.fixture
 def pooler(postgres: Place) -> Iterator[Place]:
-    """The place behind a pooler that has fewer sessions of the server than there are connections."""
+    """The place behind a pooler that has fewer sessions of the server than there are connections, and gives each
+    transaction the one that rests longest.
+    """
     program = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
     if program is None:
-        pytest.skip("needs pgbouncer on the path")
+        if WANTED in os.environ:
+            pytest.fail(f"{WANTED} is set, and there is no pgbouncer on the path")
+        pytest.skip(f"needs pgbouncer on the path ({WANTED}=1 requires it)")
     parts = urlsplit(postgres.address)
     with socket.create_server(("127.0.0.1", 0)) as free:
         own = free.getsockname()[1]
@@ -49,7 +61,7 @@ def pooler(postgres: Place) -> Iterator[Place]:
         path = Path(folder, "pgbouncer.ini")
         server = f"host={parts.hostname} port={parts.port or 5432} user={parts.username}"
         server += f" password={parts.password}" if parts.password else ""
-        path.write_text(CONFIGURATION.format(server=server, own=own))
+        path.write_text(CONFIGURATION.format(server=server, own=own, sessions=SESSIONS))
         Path(folder).chmod(0o755)
         as_user = ["-u", "nobody"] if os.geteuid() == 0 else []
         with subprocess.Popen([program, *as_user, path], stderr=subprocess.DEVNULL) as process:
@@ -91,8 +103,16 @@ async def test_two_share_the_work_and_see_what_the_other_wrote(pooler: Place) ->
 async def test_who_does_not_say_so_is_told(pooler: Place) -> None:
     async with pooler.storage(pooled=True):
         pass
+    _fill(pooler)
     with pytest.raises(StorageError, match="say pooled=true"):
         await _use_two(pooler)
+
+
+def _fill(place: Place) -> None:
+    """Let the pooler have all its sessions of the server."""
+    with ExitStack() as together:
+        for _ in range(SESSIONS):
+            together.enter_context(psycopg.connect(place.address)).execute("SELECT 1")
 
 
 async def _use_two(place: Place) -> None:

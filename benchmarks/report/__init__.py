@@ -1,0 +1,1 @@
+"""The page of figures: what is measured for it, and how it becomes tables and plots."""

@@ -1,0 +1,117 @@
+"""How a command fails: one voice on the standard error, for people or as JSON, and the exit codes.
+
+0 done, the answer is yes. 1 the answer is no. 2 wrong use, or an error. 130 Ctrl-C before it was done. 141 nobody reads
+the output any more.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+import click
+
+from eventroute.cli.terminal import json_text, plain
+from eventroute.errors import EventrouteError, UnknownBus
+
+__all__ = ["CLOSED", "INTERRUPTED", "Failure", "NotFound", "ending", "report", "wants_json"]
+
+INTERRUPTED: Final = 130
+CLOSED: Final = 141
+
+
+class Failure(click.ClickException):
+    """An error, told in a few lines. `kind` names it for programs, `where` is the place that is wrong, `more` holds
+    further members of its JSON document.
+    """
+
+    exit_code = 2
+
+    def __init__(self, message: str, kind: str, where: str = "", more: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.where = where
+        self.more = more or {}
+
+    @classmethod
+    def of(cls, error: EventrouteError, **more: Any) -> Failure:
+        """What eventroute refuses, in words for whoever types commands."""
+        message = str(error)
+        if isinstance(error, UnknownBus):
+            message = f"there is no bus {error.bus!r}: make it with `eventroute buses create`"
+        return cls(message, type(error).__name__, getattr(error, "where", ""), more)
+
+
+class NotFound(Failure):
+    """What was looked for is not there: an answer, and no error."""
+
+    exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "NotFound")
+
+
+class _Interrupted(Failure):
+    exit_code = INTERRUPTED
+
+
+class _Declined(Failure):
+    exit_code = 1
+
+
+@contextmanager
+def ending() -> Iterator[None]:
+    """Turns whatever ends a command early into what is told of it."""
+    try:
+        yield
+    except EventrouteError as error:
+        raise Failure.of(error) from error
+    except KeyboardInterrupt as error:
+        raise _Interrupted("interrupted", "Interrupted") from error
+    except click.Abort as error:
+        raise _Declined("nothing was done", "Declined") from error
+    except BrokenPipeError as error:
+        _write_nowhere()
+        raise click.exceptions.Exit(CLOSED) from error
+
+
+def _write_nowhere() -> None:
+    """What is still in a buffer would fail again when the interpreter ends."""
+    with suppress(OSError):  # a test's output has no file
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def wants_json(arguments: Sequence[str]) -> bool:
+    """Whether the arguments ask for JSON, be they right or wrong."""
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return "--json" in options
+
+
+def report(error: click.ClickException, *, as_json: bool) -> int:
+    """Tell an error on the standard error; the exit code."""
+    if as_json:
+        click.echo(json_text({"error": _document(error)}, indent=0), err=True)
+    elif isinstance(error, click.UsageError):
+        told = io.StringIO()
+        error.show(told)
+        click.echo(plain(told.getvalue()), err=True, nl=False)
+    else:
+        begin = "" if isinstance(error, (NotFound, _Declined, _Interrupted)) else "Error: "
+        click.echo(begin + plain(error.format_message()), err=True)
+    return error.exit_code
+
+
+def _document(error: click.ClickException) -> dict[str, Any]:
+    kind, where, more = "WrongUse", "", {}
+    if isinstance(error, Failure):
+        kind, where, more = error.kind, error.where, dict(error.more)
+    told = {"kind": kind, "message": error.format_message()}
+    if where:
+        told["where"] = where
+    return {**told, **more, "exit_code": error.exit_code}

@@ -1,0 +1,1 @@
+"""A bus and its delivery state from one storage to another."""

@@ -1,0 +1,1 @@
+"""`eventroute serve`: a broker in a process of its own, as a configuration file says."""

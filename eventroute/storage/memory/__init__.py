@@ -1,0 +1,5 @@
+"""The storage in this process's memory, gone with it."""
+
+from eventroute.storage.memory.storage import MemoryStorage
+
+__all__ = ["MemoryStorage"]

@@ -1,0 +1,1 @@
+"""The storage on NATS JetStream: a ledger that every process replays from one stream."""

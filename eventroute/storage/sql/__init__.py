@@ -1,0 +1,1 @@
+"""What storages on SQL databases share: the statements, and the tables behind the storages' common logic."""

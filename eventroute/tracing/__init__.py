@@ -1,0 +1,1 @@
+"""Where did my event go? Events are found in the log, and followed to each subscription of their bus."""
