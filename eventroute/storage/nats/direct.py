@@ -35,6 +35,11 @@ class DirectClient(Client):
         self._takers: dict[int, Take] = {}
         self._draining: asyncio.Task[None] | None = None
 
+    @property
+    def has_jetstream(self) -> bool:
+        """Whether the server that it is connected to says that it keeps streams."""
+        return bool(self._server_info.get("jetstream"))
+
     async def take(self, subject: str, take: Take) -> Subscription:
         """Subscribe, and have each message handed over as it is read. The server knows of it when this returns.
 

@@ -52,7 +52,10 @@ class Engine(Follower):
         self._tried_at = 0
 
     async def _main(self) -> None:
-        """Connect, serve, and begin anew, until it is to end. The first time must succeed."""
+        """Connect, serve, and begin anew, until it is to end.
+
+        As long as it has not served once, it does so only where servers are there, and do not serve yet.
+        """
         wait = _FIRST_WAIT
         impatience = asyncio.create_task(self._watch_the_time())
         try:
@@ -63,7 +66,7 @@ class Engine(Follower):
                     wait = _FIRST_WAIT
                 except (Unreachable, Refused, StorageError) as error:
                     failed = self._failed(error)
-                    if self._machine is None:
+                    if self._machine is None and not (link.connected and isinstance(error, Unreachable)):
                         raise failed from None
                     if isinstance(error, StorageError):
                         self._lose_state(error)
@@ -90,6 +93,8 @@ class Engine(Follower):
     def _is_done(self) -> bool:
         if self._stopper is None:
             return False
+        if self._machine is None:
+            return True
         looks = self._looks or self._looking or self._behind
         idle = not (self._inbox or self._outbox.queue or self._outbox.sent or looks or self._running)
         away = self._away_since

@@ -36,6 +36,8 @@ _ORDERS = ("STREAM.CREATE.", "STREAM.PURGE.")
 _DIRECT = 200  # messages that are asked for at the same time
 _NANO = 1_000_000_000
 _NO_MESSAGE = 10037
+_NOT_NOW = (10005, 10008, 10009)
+"""Servers that have not found together: too few are there to keep a stream, or nobody leads."""
 _AWAY = (OSError, EOFError, TimeoutError, nats.errors.Error)
 """What the client raises where the server is away, goes, or does not answer."""
 
@@ -71,6 +73,8 @@ class Link:
         self._server = server
         self._client = DirectClient()
         self.lost = asyncio.Event()
+        self.connected = False
+        """Whether a server was there."""
         self.over = False
         """Whether nothing more is to be asked."""
         self.fault: Exception | None = None
@@ -114,6 +118,7 @@ class Link:
             )
         except _AWAY as error:
             raise Unreachable(_told(error)) from None
+        self.connected = True
         self.max_payload = self._client.max_payload
         version = self._client.connected_server_version
         if (version.major, version.minor) < OLDEST_SERVER:
@@ -156,7 +161,9 @@ class Link:
         try:
             return await self._client.request(f"$JS.API.{subject}", payload, timeout=patience)
         except nats.errors.NoRespondersError:
-            raise Unreachable("JetStream is not enabled, or has no leader at present") from None
+            if not self._client.has_jetstream:
+                raise Refused(0, "JetStream is not enabled on this server") from None
+            raise Unreachable("JetStream has no leader at present") from None
         except nats.errors.TimeoutError:
             raise
         except _AWAY as error:
@@ -167,8 +174,8 @@ class Link:
         payload = b"" if document is None else json.dumps(document).encode()
         answer: dict[str, Any] = json.loads((await self._request(subject, payload)).data)
         if "error" in answer:
-            error = answer["error"]
-            raise Refused(error.get("err_code", 0), error.get("description", "refused"))
+            code, text = answer["error"].get("err_code", 0), answer["error"].get("description", "refused")
+            raise Unreachable(text) if code in _NOT_NOW else Refused(code, text)
         return answer
 
     async def last(self) -> int:

@@ -35,16 +35,22 @@ def private(tmp_path: Path) -> Iterator[PrivateServer]:
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[PrivateCluster]:
-    """Three servers of our own, which run."""
+def gathering(tmp_path: Path) -> Iterator[PrivateCluster]:
+    """Three servers of our own, none of which runs yet."""
     if SERVER is None:
         pytest.skip("needs the program nats-server")
     servers = PrivateCluster(tmp_path)
     try:
-        servers.start()
         yield servers
     finally:
         servers.kill()
+
+
+@pytest.fixture
+def cluster(gathering: PrivateCluster) -> PrivateCluster:
+    """Three servers of our own, which run."""
+    gathering.start()
+    return gathering
 
 
 @pytest.fixture

@@ -24,16 +24,15 @@ SERVER = shutil.which("nats-server")
 class PrivateServer:
     """A process that keeps its streams in a folder."""
 
-    def __init__(self, folder: Path, *more: str, port: int | None = None) -> None:
-        self._folder = folder
-        self._more = more
+    def __init__(self, folder: Path, *more: str, port: int | None = None, jetstream: bool = True) -> None:
+        self._more = ("-js", "-sd", str(folder), *more) if jetstream else more
         self.port = free_ports(1)[0] if port is None else port
         self.place = Place(f"nats://127.0.0.1:{self.port}", "test")
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it, and wait until it listens."""
-        command = [SERVER or "", "-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", str(self._folder), *self._more]
+        command = [SERVER or "", "-a", "127.0.0.1", "-p", str(self.port), *self._more]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 20
         while True:

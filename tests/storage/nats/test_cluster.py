@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -14,9 +15,11 @@ import pytest
 
 from eventroute.errors import StorageError
 from eventroute.storage.base import DEFAULT_BUS
+from eventroute.storage.nats import link
+from eventroute.storage.nats.server import Server
 from eventroute.storage.nats.storage import NatsStorage
 from eventroute.testing.storage.log import read_all
-from tests.storage.nats.private import PrivateCluster
+from tests.storage.nats.private import PrivateCluster, PrivateServer
 
 pytestmark = pytest.mark.anyio
 
@@ -75,14 +78,51 @@ async def leader(cluster: PrivateCluster) -> str:
     return name
 
 
-async def opened(cluster: PrivateCluster) -> NatsStorage:
-    """Open one, once the servers have agreed who leads."""
-    while True:
-        storage = cluster.storage(PATIENCE)
-        with suppress(StorageError):
+async def test_a_storage_that_is_opened_while_servers_come_up_waits_for_them(
+    gathering: PrivateCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "_QUESTION", (0.5,))
+    alone, *others = gathering.servers.values()
+    alone.start()
+    storage = gathering.storage(0.5)
+    with anyio.fail_after(60):
+        with pytest.raises(StorageError, match=r"no leader|does not answer|unavailable"):
             await storage.open()
-            return storage
-        await anyio.sleep(0.05)
+        waiting = gathering.storage(PATIENCE)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(waiting.open)
+            while waiting._workers is None or not waiting._workers._trouble:  # noqa: ASYNC110 - a thread is at work
+                await anyio.sleep(0.01)
+            for other in others:
+                await anyio.to_thread.run_sync(other.start)
+        await waiting.append(DEFAULT_BUS, [b"1"], append_id="a")
+        await waiting.aclose()
+
+
+async def test_who_opens_while_servers_do_not_serve_may_leave_it(
+    gathering: PrivateCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And need not wait until patience ends."""
+    monkeypatch.setattr(link, "_QUESTION", (0.5,))
+    next(iter(gathering.servers.values())).start()
+    storage = gathering.storage(3_000)
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(storage.open)
+            while storage._workers is None or not storage._workers._trouble:  # noqa: ASYNC110 - a thread is at work
+                await anyio.sleep(0.01)
+            tasks.cancel_scope.cancel()
+    assert storage._workers is None
+
+
+async def test_a_server_without_jetstream_is_told_at_once(tmp_path: Path) -> None:
+    server = PrivateServer(tmp_path, jetstream=False)
+    server.start()
+    try:
+        with anyio.fail_after(60), pytest.raises(StorageError, match="JetStream is not enabled on this server"):
+            await NatsStorage(Server(addresses=(server.place.address,), patience=3_000)).open()
+    finally:
+        server.kill()
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])  # it is the servers that are tried
@@ -93,9 +133,7 @@ async def test_nothing_is_lost_nor_doubled_where_the_leader_changes_or_is_killed
     """Where one process writes, it is alone, and hears by answers alone what is stored."""
     load = Load()
     with anyio.fail_after(180):
-        first = await opened(cluster)
-        async with first, cluster.storage(PATIENCE) as second:
-            await first.aclose()
+        async with cluster.storage(PATIENCE) as first, cluster.storage(PATIENCE) as second:
             async with anyio.create_task_group() as tasks:
                 for name in range(WRITERS):
                     tasks.start_soon(load.publish, (first, second)[name % writing], name)
