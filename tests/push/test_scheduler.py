@@ -12,6 +12,7 @@ from attrs import define, evolve, field
 
 from eventroute.errors import BackendUnsupported, StorageClosed, StorageError
 from eventroute.event import Event
+from eventroute.hooks import Happening, Paused
 from eventroute.push.outcome import Delivered, Outcome, Rejected, RetryLater
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.push.policy.backoff import Backoff
@@ -124,6 +125,50 @@ async def test_a_sink_that_is_gone_pauses_its_subscription(
         await router.resume("a")
         await clock.advance(1)
         assert sinks.attempts[1:] == [("a", "2")]
+
+
+async def test_nothing_more_goes_to_a_sink_that_is_gone_while_the_pause_is_written_down(
+    storage: MemoryStorage, clock: VirtualClock, sinks: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pause, told = storage.pause_subscription, list[Happening]()
+
+    async def slowly(subscription: str, reason: str) -> None:
+        await clock.sleep(10)
+        await pause(subscription, reason)
+
+    monkeypatch.setattr(storage, "pause_subscription", slowly)
+    sinks.scripts["a"] = [Rejected("gone", pause="gone") for _ in range(50)]
+    async with Router(storage, clock=clock, sinks=[sinks], hooks=[told.append]) as router:
+        await router.subscribe(to("a", concurrency=4))
+        await router.publish(*events(*range(50)))
+        await clock.advance(5)
+        await router.subscribe(to("a", concurrency=4, timeout=9))  # who changes something does not have it go on
+        await router.publish(*events("new"))
+        await clock.advance(100)
+        assert len(sinks.attempts) <= 4
+        assert [one.reason for one in told if isinstance(one, Paused)] == ["gone"]
+        sinks.scripts["a"].clear()
+        await router.resume("a")
+        await clock.advance(5)
+        assert len(sinks.attempts) == 51
+
+
+async def test_who_resumes_before_the_pause_is_known_is_heard(
+    storage: MemoryStorage, clock: VirtualClock, sinks: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pause = storage.pause_subscription
+
+    async def in_vain(subscription: str, reason: str) -> None:
+        await pause(subscription, reason)
+        await storage.resume_subscription(subscription)
+
+    monkeypatch.setattr(storage, "pause_subscription", in_vain)
+    sinks.scripts["a"] = [Rejected("gone", pause="gone")]
+    async with Router(storage, clock=clock, sinks=[sinks]) as router:
+        await router.subscribe(to("a", concurrency=1))
+        await router.publish(*events(1, 2, 3))
+        await clock.advance(5)
+        assert sinks.attempts == [("a", "1"), ("a", "2"), ("a", "3")]
 
 
 async def test_a_sink_with_a_fault_of_its_own_takes_nobody_down(

@@ -50,6 +50,7 @@ class Lane(Measured):
         "key",
         "leased",
         "limited",
+        "pausing",
         "route",
         "sends",
         "shared",
@@ -74,6 +75,8 @@ class Lane(Measured):
         """What reads the key of an event, where the policy asks for order."""
         self.sends = False
         """Where limits hold for all processes together: whether this is the one that sends."""
+        self.pausing = False
+        """Whether its sink has had the subscription paused, which the storage is about to be told."""
         self._workers = 0
         self._tempo = Tempo()
         self._learn(route)
@@ -92,7 +95,7 @@ class Lane(Measured):
 
     def _learn(self, route: Route) -> None:
         policy, sink = route.policy, route.sink
-        self._asleep, self._at_once = route.held, policy.at_once  # asked for at every attempt
+        self._asleep, self._at_once = route.held or self.pausing, policy.at_once  # asked for at every attempt
         self._messages = sink if sink is not None and takes_messages(sink) else None
         self._batch = policy.batch if policy.mode == "batch" and self._messages is not None else None
         rate, batch = policy.rate, self._batch
@@ -104,6 +107,15 @@ class Lane(Measured):
         self.sends = self.sends and self.limited
         self.leased = self.limited or self.turns is not None
         self._reckon()
+
+    def fall_asleep(self) -> None:
+        """Begin nothing more: the subscription is about to be paused."""
+        self.pausing = self._asleep = True
+
+    def wake(self) -> None:
+        """The pause is written down, and known here: go by the route again."""
+        self.pausing, self._asleep = False, self.route.held
+        self.start()
 
     def begin_to_send(self, *, after_another: bool) -> None:
         """No other process sends now. What another has sent last is not known, so there is nothing to spend yet."""

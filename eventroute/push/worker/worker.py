@@ -277,8 +277,8 @@ class Worker(Recording):
             self._hold(lane, outcome)
         elif lane.circuit.failures:
             self.outages.over(lane)
-        if isinstance(outcome, Rejected) and outcome.pause is not None and self._tasks is not None and self._has(lane):
-            self._tasks.start_soon(self._pause_and_refresh, subscription, outcome.pause)
+        if isinstance(outcome, Rejected) and outcome.pause is not None:
+            self._begin_to_pause(lane, outcome.pause)
         self.ranges.release(deliveries)
         if lane.wants_more and self.resting.fed(subscription):
             self.expect(subscription, self.clock.time())
@@ -312,10 +312,24 @@ class Worker(Recording):
             lane.held_until = max(lane.held_until, self.clock.monotonic() + hold)
             self.expect(lane.route.subscription, self.clock.time() + hold)
 
-    async def _pause_and_refresh(self, subscription: str, reason: str) -> None:
+    def _begin_to_pause(self, lane: Lane, reason: str) -> None:
+        """Have a subscription paused whose sink asks for that. Nothing begins meanwhile: it would be rejected, too.
+
+        What was in flight may ask for the same.
+        """
+        if self._tasks is not None and self._has(lane) and not lane.pausing and lane.route.paused is None:
+            lane.fall_asleep()
+            self._tasks.start_soon(self._pause_and_refresh, lane, reason)
+
+    async def _pause_and_refresh(self, lane: Lane, reason: str) -> None:
+        subscription = lane.route.subscription
         _log.warning("bus %s: subscription %s is paused: %s", self.bus, subscription, reason)
         await self._pause(subscription, reason)
         await self.refresh()
+        lane.wake()
+        self.resting.wake(subscription)  # somebody may have resumed it by now
+        self.resurvey = True
+        self.due.ring()
 
     def expect(self, subscription: str, due: float) -> None:
         """Look after a subscription's waiting deliveries at that time (of the wall clock)."""
