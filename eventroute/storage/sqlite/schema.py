@@ -112,9 +112,10 @@ def _prepare(path: Path, busy_timeout: float) -> None:
         lost = 0 if before is None else lost_pages(before, wal_mark(path))
         if not version:
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only a file without tables takes it
-            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-            if mode != "wal":
-                raise StorageError(f"{path}: its file system cannot do write-ahead logging: use a local disk")
+        # A file keeps the mode, but one that power left half made has none, nor has what VACUUM INTO wrote.
+        (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            raise StorageError(f"{path}: its file system cannot do write-ahead logging: use a local disk")
         while version < SCHEMA_VERSION:
             version = migrate(connection)
         if remember_boot(connection) and lost:

@@ -56,6 +56,23 @@ async def test_a_person_can_read_the_file(path: Path, shell: Shell) -> None:
 
 
 @pytest.mark.anyio
+async def test_a_file_that_does_no_write_ahead_logging_does_so_from_the_next_opening_on(
+    path: Path, shell: Shell
+) -> None:
+    """It comes so from a power loss while it was made, and from programs that copy it. All that is promised of failed
+    writes is promised of that log.
+    """
+    async with SQLiteStorage(path) as storage:
+        await put(storage, b"1")
+    assert shell("PRAGMA journal_mode = DELETE") == [("delete",)]
+    async with SQLiteStorage(path) as storage:
+        assert shell("PRAGMA journal_mode") == [("wal",)]
+        await put(storage, b"2")
+        assert [record.event for record in await read_all(storage)] == [b"1", b"2"]
+        assert path.with_name("events.db-wal").exists()
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
