@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from eventroute.definitions import document_of
-from eventroute.storage.base import StoredSubscription
+from eventroute.storage.base import Reader, StoredSubscription
 from eventroute.timestamps import format_timestamp
 
-__all__ = ["subscription_document"]
+__all__ = ["replay_document", "subscription_document"]
 
 
 def subscription_document(stored: StoredSubscription) -> dict[str, Any]:
@@ -24,3 +24,10 @@ def subscription_document(stored: StoredSubscription) -> dict[str, Any]:
     if stored.paused_at is not None:
         status["pausedat"] = format_timestamp(datetime.fromtimestamp(stored.paused_at, UTC))
     return {"id": stored.id, "bus": stored.bus, **document_of(stored.definition), "status": status}
+
+
+def replay_document(replay: Reader) -> dict[str, Any]:
+    """A replay as JSON values: its `name`, where it began (`start`) and ends (`end`, not included), and how far it is
+    (`position`).
+    """
+    return {"name": replay.name, "start": replay.replayed_from, "position": replay.position, "end": replay.until}

@@ -67,6 +67,36 @@ def check_place(place: object, where: str) -> None:
         )
 
 
+def read_place(place: Any, where: str) -> str | int | datetime:
+    """A place in a log as JSON has it, a time as its text. Raises InvalidSubscription."""
+    if isinstance(place, str) and place not in ("latest", "earliest"):
+        try:
+            return parse_timestamp(place)
+        except ValueError:
+            raise InvalidSubscription(
+                f"{place!r} is none of 'latest', 'earliest', an offset, an RFC 3339 time", where=where
+            ) from None
+    check_place(place, where)
+    known: str | int = place
+    return known
+
+
+def read_part(document: Mapping[str, Any]) -> tuple[str | int | datetime, int | datetime | None]:
+    """The part of a log to replay, as JSON has it: `start`, `earliest` unless it is given, and `end`, which is not
+    included, or None. Raises InvalidSubscription.
+    """
+    for key in document:
+        if key not in ("start", "end"):
+            raise InvalidSubscription("there is no such key; known: start, end", where=str(key))
+    start, end = read_place(document.get("start", "earliest"), "start"), document.get("end")
+    if start == "latest":
+        raise InvalidSubscription("a replay starts at 'earliest', an offset or a time", where="start")
+    until = None if end is None else read_place(end, "end")
+    if isinstance(until, str):
+        raise InvalidSubscription("a replay ends before an offset or a time", where="end")
+    return start, until
+
+
 def _check_start(_instance: object, attribute: attrs.Attribute[Any], start: object) -> None:
     check_place(start, attribute.name)
 
@@ -217,20 +247,11 @@ class Subscription:
                 where="protocol",
             )
         plain = {key: document[key] for key in _KEYS[:8] if document.get(key) is not None}
-        if isinstance(plain.get("start"), str) and plain["start"] not in ("latest", "earliest"):
-            plain["start"] = _start_time(plain["start"])
+        if "start" in plain:
+            plain["start"] = read_place(plain["start"], "start")
         policy = _DEFAULT_POLICY
         if not _POLICY_KEYS.isdisjoint(document):
             policy = DeliveryPolicy.from_dict(
                 document.get("config", {}), document.get("protocolsettings", {}), document.get("sinkcredential")
             )
         return cls(policy=policy, **plain)
-
-
-def _start_time(text: str) -> datetime:
-    try:
-        return parse_timestamp(text)
-    except ValueError:
-        raise InvalidSubscription(
-            f"{text!r} is none of 'latest', 'earliest', an offset, an RFC 3339 time", where="start"
-        ) from None

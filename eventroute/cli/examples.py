@@ -63,6 +63,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "log vacuum": ("eventroute log vacuum events.db",),
     "playground": ("eventroute playground --open", "eventroute playground --port 9000"),
     "serve": ("eventroute serve broker.toml", "eventroute serve --check broker.toml"),
+    "subscriptions cancel-replay": ("eventroute subscriptions cancel-replay orders orders@7",),
     "subscriptions create": (
         "eventroute subscriptions create orders --sink https://example.com/hook --type order.paid",
         "eventroute subscriptions create orders --file orders.toml --start earliest",
@@ -73,6 +74,11 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
         "eventroute subscriptions list --api https://broker.example.com/-/api --credential env:TOKEN",
     ),
     "subscriptions pause": ('eventroute subscriptions pause orders --reason "moving house"',),
+    "subscriptions replay": (
+        "eventroute subscriptions replay orders --start 17 --end 40",
+        "eventroute subscriptions replay orders --start 2026-01-01T00:00:00Z --api http://127.0.0.1:8080/-/api",
+    ),
+    "subscriptions replays": ("eventroute subscriptions replays orders",),
     "subscriptions resume": ("eventroute subscriptions resume orders",),
     "subscriptions show": ("eventroute subscriptions show orders > orders.json",),
 }

@@ -7,6 +7,7 @@ import json
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Sequence
 from http.client import HTTPException
 from typing import Any, Final
 
@@ -93,6 +94,23 @@ class RemoteSubscriptions:
     def resume(self, name: str) -> None:
         """Resume one."""
         self._ask("POST", f"subscriptions/{_quoted(name)}/resume")
+
+    def replay(self, name: str, part: dict[str, Any]) -> dict[str, Any]:
+        """Begin to replay a part of the log."""
+        begun: dict[str, Any] = self._ask("POST", f"subscriptions/{_quoted(name)}/replays", part)
+        return begun
+
+    def replays(self, name: str) -> Sequence[dict[str, Any]]:
+        """The replays that are under way."""
+        found: Sequence[dict[str, Any]] = self._ask("GET", f"subscriptions/{_quoted(name)}/replays")
+        return found
+
+    def cancel_replay(self, name: str, replay: str) -> dict[str, Any] | None:
+        """End one of them; None: it is not there."""
+        if all(one["name"] != replay for one in self.replays(name)):
+            return None
+        ended: dict[str, Any] = self._ask("DELETE", f"subscriptions/{_quoted(name)}/replays/{_quoted(replay)}")
+        return ended
 
     def _ask(self, method: str, path: str, document: object = None, **query: str) -> Any:
         url = f"{self.url}/{path}?{urllib.parse.urlencode({'bus': self.bus, **query})}"

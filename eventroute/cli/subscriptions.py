@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -12,17 +12,18 @@ import click
 import msgspec
 from attrs import frozen
 
+from eventroute.cli.failure import NotFound
 from eventroute.cli.files import name_of, read_file
 from eventroute.cli.remote import RemoteSubscriptions
 from eventroute.cli.tables import print_table
 from eventroute.cli.target import bus_option, json_option, on_router
 from eventroute.cli.terminal import answer, check_may_ask, confirm, echo, print_json
-from eventroute.documents import subscription_document
+from eventroute.documents import replay_document, subscription_document
 from eventroute.errors import InvalidSubscription, UnknownSubscription
 from eventroute.jsontext import decode_json, encode_json
 from eventroute.router import Router
-from eventroute.storage.base import StoredSubscription
-from eventroute.subscription import Subscription
+from eventroute.storage.base import Reader, StoredSubscription
+from eventroute.subscription import Subscription, read_part
 
 __all__ = ["subscriptions"]
 
@@ -49,6 +50,12 @@ class _Place(Protocol):
     def pause(self, name: str, reason: str) -> None: ...
 
     def resume(self, name: str) -> None: ...
+
+    def replay(self, name: str, part: dict[str, Any]) -> dict[str, Any]: ...
+
+    def replays(self, name: str) -> Sequence[dict[str, Any]]: ...
+
+    def cancel_replay(self, name: str, replay: str) -> dict[str, Any] | None: ...
 
 
 @frozen
@@ -90,6 +97,32 @@ class _Stored:
 
         on_router(self.storage, resume)
 
+    def replay(self, name: str, part: dict[str, Any]) -> dict[str, Any]:
+        start, end = read_part(part)
+
+        async def replay(router: Router) -> Reader:
+            await self._one(router, name)
+            return await router.replay(name, start=start, end=end)
+
+        return replay_document(on_router(self.storage, replay))
+
+    def replays(self, name: str) -> Sequence[dict[str, Any]]:
+        return [replay_document(one) for one in on_router(self.storage, lambda router: self._replays(router, name))]
+
+    def cancel_replay(self, name: str, replay: str) -> dict[str, Any] | None:
+        async def cancel(router: Router) -> Reader | None:
+            for one in await self._replays(router, name):
+                if one.name == replay and await router.cancel_replay(one):
+                    return one
+            return None
+
+        ended = on_router(self.storage, cancel)
+        return None if ended is None else replay_document(ended)
+
+    async def _replays(self, router: Router, name: str) -> Sequence[Reader]:
+        await self._one(router, name)
+        return await router.replays(name)
+
     async def _one(self, router: Router, name: str) -> StoredSubscription:
         """One of this bus: a slip of the bus must not touch another's."""
         stored = await router.subscription(name)
@@ -125,9 +158,9 @@ def _placed(command: Callable[..., None]) -> Callable[..., None]:
     return on_place
 
 
-@click.group(epilog=_EXAMPLES, short_help="List, show, create, pause, resume, delete subscriptions.")
+@click.group(epilog=_EXAMPLES, short_help="List, show, create, pause, resume, replay, delete subscriptions.")
 def subscriptions() -> None:
-    """Create, list, show, pause, resume and delete subscriptions, while the broker runs or while it does not."""
+    """Create, list, show, pause, resume, replay and delete subscriptions, while the broker runs or does not."""
 
 
 @subscriptions.command("list")
@@ -196,10 +229,15 @@ def create(
         if value:
             document[name] = value
     if start is not None:
-        document["start"] = int(start) if start.isascii() and start.isdigit() else start
+        document["start"] = _place(start)
     made = place.put(id, document)
     said = f"{id}: revision {made['status']['revision']}, {_state(made['status'])}"
     answer(_exact(made), said, as_json=as_json)
+
+
+def _place(text: str) -> str | int:
+    """A place in a log, as a document has it."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else text
 
 
 def _filter(text: str) -> Any:
@@ -251,6 +289,58 @@ def _tell(id: str, what: str, place: _Place, as_json: bool) -> None:
         print_json(_exact(place.get(id)))
     else:
         echo(f"{id}: {what}")
+
+
+@subscriptions.command(short_help="Deliver a part of the log again.")
+@click.argument("id")
+@click.option("--start", metavar="START", default="earliest", show_default=True, help="earliest, an offset or a time.")
+@click.option(
+    "--end", metavar="END", help="An offset or a time, not included.  [default: where the subscription stands]"
+)
+@_placed
+@json_option
+def replay(id: str, start: str, end: str | None, place: _Place, as_json: bool) -> None:
+    """Deliver a part of the log to a subscription again, beside what is new, by its present filters.
+
+    Its own place does not move. `replays` tells how far it is, `cancel-replay` ends it. A router on the storage does
+    the work.
+    """
+    part = {"start": _place(start)} | ({} if end is None else {"end": _place(end)})
+    begun = place.replay(id, part)
+    said = f"{id}: replaying from offset {begun['start']} to before {begun['end']}, as {begun['name']}"
+    answer(_exact(begun), said, as_json=as_json)
+
+
+@subscriptions.command(short_help="List the replays that are under way.")
+@click.argument("id")
+@_placed
+@json_option
+def replays(id: str, place: _Place, as_json: bool) -> None:
+    """List the replays of a subscription that are under way: where each began, how far it is, and before which offset
+    it ends.
+    """
+    found = place.replays(id)
+    if as_json:
+        print_json(_exact(list(found)))
+        return
+    columns = ("name", "start", "position", "end")
+    print_table(columns, [tuple(one[name] for name in columns) for one in found], empty="no replays")
+
+
+@subscriptions.command(short_help="End a replay where it is.")
+@click.argument("id")
+@click.argument("name")
+@_placed
+@json_option
+def cancel_replay(id: str, name: str, place: _Place, as_json: bool) -> None:
+    """End the replay NAME of a subscription where it is; what is in hand is still delivered.
+
+    Exit codes: 0 done, 1 there is none, or it has ended, 2 an error.
+    """
+    ended = place.cancel_replay(id, name)
+    if ended is None:
+        raise NotFound(f"{id}: there is no replay {name!r}, or it has ended")
+    answer(_exact(ended), f"{id}: the replay ended before offset {ended['position']}", as_json=as_json)
 
 
 @subscriptions.command(short_help="Remove a subscription; its dead letters stay.")

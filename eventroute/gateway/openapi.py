@@ -82,6 +82,21 @@ def _paths() -> dict[str, Any]:
             **one,
             "post": _operation("resumeSubscription", "Resume", {"200": _single()}, _PROBLEMS),
         },
+        "/subscriptions/{id}/replays": {
+            **one,
+            "get": _operation("getReplays", "List the replays that are under way", {"200": _replays()}, _PROBLEMS),
+            "post": _operation(
+                "startReplay",
+                "Deliver a part of the log again",
+                {"201": _replay()},
+                {**_WITH_BODY, "409": "Retention has taken the start away, or too many replays are under way"},
+                body="Part",
+            ),
+        },
+        "/subscriptions/{id}/replays/{name}": {
+            "parameters": [_ID, {**_ID, "name": "name"}, _BUS],
+            "delete": _operation("cancelReplay", "End a replay where it is", {"200": _replay()}, _PROBLEMS),
+        },
     }
 
 
@@ -130,6 +145,15 @@ def _many() -> dict[str, Any]:
     }
 
 
+def _replay() -> dict[str, Any]:
+    return {"description": "The replay", "content": {"application/json": {"schema": _ref("Replay")}}}
+
+
+def _replays() -> dict[str, Any]:
+    listed = {"type": "array", "items": _ref("Replay")}
+    return {"description": "Those under way", "content": {"application/json": {"schema": listed}}}
+
+
 def _schemas() -> dict[str, Any]:
     problem = {
         "type": "object",
@@ -146,7 +170,21 @@ def _schemas() -> dict[str, Any]:
         "additionalProperties": False,
         "properties": {"reason": {**_TEXT, "maxLength": 200}},
     }
-    return {"Subscription": _subscription(), "Problem": problem, "Pause": pause}
+    offset = {"type": "integer", "minimum": 0}
+    place = {"oneOf": [{"type": "string"}, offset]}
+    part = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "start": {**place, "description": "earliest (the default), an offset or an RFC 3339 time"},
+            "end": {**place, "description": "An offset or an RFC 3339 time, not included; else the subscription's own"},
+        },
+    }
+    replay = {
+        "type": "object",
+        "properties": {"name": _TEXT, "start": offset, "position": offset, "end": offset},
+    }
+    return {"Subscription": _subscription(), "Problem": problem, "Pause": pause, "Part": part, "Replay": replay}
 
 
 def _subscription() -> dict[str, Any]:

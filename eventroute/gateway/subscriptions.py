@@ -1,12 +1,13 @@
 """The CloudEvents Subscriptions API over HTTP: subscriptions made, read, changed and removed while a router runs.
 
 Follows the CloudEvents Subscriptions API 0.1 (section 3.2.5) and its OpenAPI document. Beyond it: `bus`, `start` and
-`transformer` in a subscription, its `status`, pages of a list, and pausing and resuming.
+`transformer` in a subscription, its `status`, pages of a list, pausing, resuming and replays.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from inspect import isawaitable
 from typing import Any, Final, Protocol
 from uuid import uuid4
@@ -19,16 +20,23 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from eventroute.clock import Clock, SystemClock
-from eventroute.documents import subscription_document
-from eventroute.errors import EventrouteError, InvalidSubscription, UnknownBus, UnknownSubscription
+from eventroute.documents import replay_document, subscription_document
+from eventroute.errors import (
+    EventrouteError,
+    InvalidSubscription,
+    OffsetTrimmed,
+    StorageConflict,
+    UnknownBus,
+    UnknownSubscription,
+)
 from eventroute.gateway.authorize import Authorize, request_facts
 from eventroute.gateway.body import read_body
 from eventroute.gateway.limits import RequestLimits
 from eventroute.gateway.openapi import document
 from eventroute.gateway.problem import problem_of
 from eventroute.jsontext import decode_json, encode_json
-from eventroute.storage.base import DEFAULT_BUS, StoredSubscription
-from eventroute.subscription import Subscription
+from eventroute.storage.base import DEFAULT_BUS, Reader, StoredSubscription
+from eventroute.subscription import Subscription, read_part
 
 __all__ = ["Manages", "SubscriptionsApi"]
 
@@ -67,12 +75,27 @@ class Manages(Protocol):
         """Resume. Raises UnknownSubscription."""
         ...
 
+    async def replay(
+        self, subscription: str, *, start: str | int | datetime = ..., end: int | datetime | None = ...
+    ) -> Reader:
+        """Deliver a part of the log again. Raises UnknownSubscription, OffsetTrimmed, StorageConflict."""
+        ...
+
+    async def replays(self, subscription: str) -> list[Reader]:
+        """Those under way. Raises UnknownSubscription."""
+        ...
+
+    async def cancel_replay(self, replay: Reader) -> bool:
+        """End one; False: it has ended. Raises UnknownSubscription."""
+        ...
+
 
 class SubscriptionsApi:
     """An ASGI app over an open router; it can be mounted in another app, under any prefix.
 
     `GET` and `POST /subscriptions`, `GET`, `PUT` and `DELETE /subscriptions/{id}`, `POST /subscriptions/{id}/pause` and
-    `/resume`, `GET /openapi.json`. Each request is about one bus, which its query names (`?bus=orders`) and which is
+    `/resume`, `GET` and `POST /subscriptions/{id}/replays`, `DELETE /subscriptions/{id}/replays/{name}`, `GET
+    /openapi.json`. Each request is about one bus, which its query names (`?bus=orders`) and which is
     `default` unless it does; a subscription of another bus is not found. What was answered 2xx holds for every event
     that is published from then on.
 
@@ -104,6 +127,8 @@ class SubscriptionsApi:
                 Route("/subscriptions/{id}", self._one, methods=["GET", "PUT", "DELETE", "OPTIONS"]),
                 Route("/subscriptions/{id}/pause", self._pause, methods=["POST"]),
                 Route("/subscriptions/{id}/resume", self._resume, methods=["POST"]),
+                Route("/subscriptions/{id}/replays", self._replays, methods=["GET", "POST"]),
+                Route("/subscriptions/{id}/replays/{name}", self._cancel_replay, methods=["DELETE"]),
             ],
             exception_handlers={
                 EventrouteError: self._refuse,
@@ -186,6 +211,27 @@ class SubscriptionsApi:
         await self._router.resume(stored.id)
         return _json(200, subscription_document(await self._stored(bus, stored.id)))
 
+    async def _replays(self, request: Request) -> Response:
+        bus = await self._admit(request)
+        stored = await self._stored(bus, str(request.path_params["id"]))
+        if request.method != "POST":
+            return _json(200, [replay_document(one) for one in await self._router.replays(stored.id)])
+        asked = _object(await read_body(request, self._limits, self._clock) or b"{}")
+        start, end = read_part(asked)
+        try:
+            begun = await self._router.replay(stored.id, start=start, end=end)
+        except (StorageConflict, OffsetTrimmed) as error:
+            raise HTTPException(409, str(error)) from None
+        return _json(201, replay_document(begun))
+
+    async def _cancel_replay(self, request: Request) -> Response:
+        bus = await self._admit(request)
+        stored = await self._stored(bus, str(request.path_params["id"]))
+        for replay in await self._router.replays(stored.id):
+            if replay.name == request.path_params["name"] and await self._router.cancel_replay(replay):
+                return _json(200, replay_document(replay))
+        raise HTTPException(404, "there is no such replay, or it has ended")
+
     async def _stored(self, bus: str, name: str) -> StoredSubscription:
         stored = await self._router.subscription(name)
         if stored.bus != bus:  # as if it were not there: who may see one bus learns nothing of another
@@ -228,7 +274,9 @@ class SubscriptionsApi:
         return subscription
 
     async def _describe(self, request: Request) -> Response:
-        return _json(200, document(str(request.base_url).rstrip("/")))
+        # Where the API itself is reached: `base_url` is that of the app around it.
+        here = request.url.path.removesuffix("/openapi.json")
+        return _json(200, document(str(request.url.replace(path=here, query=""))))
 
     async def _refuse(self, _request: Request, error: Exception) -> Response:
         return problem_of(error, retry_after=self._limits.retry_after).response()

@@ -60,10 +60,13 @@ DEEDS: dict[str, tuple[str, Any]] = {
     "log check": ("{folder}/events.db", {"whole": True, "findings": []}),
     "log vacuum": ("{folder}/events.db", {"bytes": 0}),
     "serve": ("--check {folder}/broker.toml", {"right": True, "buses": 1, "subscriptions": 0}),
+    "subscriptions cancel-replay": ("s {replay}", {"start": 1, "position": 1, "end": 3}),
     "subscriptions create": ("t --sink https://example.com/", {"id": "t", "status": {"revision": 1}}),
     "subscriptions delete": ("s --yes", {"deleted": "s"}),
     "subscriptions list": ("", [{"id": "s"}]),
     "subscriptions pause": ("s --reason moving", {"id": "s", "status": {"paused": "moving"}}),
+    "subscriptions replay": ("s --start 2 --end 3", {"start": 2, "position": 2, "end": 3}),
+    "subscriptions replays": ("s", [{"start": 1, "position": 1, "end": 3}]),
     "subscriptions resume": ("s", {"id": "s", "status": {"revision": 1}}),
     "subscriptions show": ("s", {"id": "s"}),
     "try": ("--event {folder}/event.json", {"matched": True}),
@@ -82,7 +85,7 @@ def fill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], lis
     """A folder with something of everything; what is returned puts it into arguments."""
     url = f"sqlite:///{tmp_path}/events.db"
 
-    async def make() -> None:
+    async def make() -> str:
         async with Router(open_storage(url), push=False) as router:
             events = [Event.create(id=name, type="t", source="/s") for name in "ab"]
             await router.publish(*events)
@@ -91,14 +94,15 @@ def fill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], lis
                 await router.storage.open_session(0.001),
                 [Bury(DeadLetter("s", 1, 1.0, "http-400", "no \x1b[2J\u202e", 1, events[0].to_json()))],
             )
+            return (await router.replay("s", start=1, end=3)).name
 
     monkeypatch.setenv("EVENTROUTE_STORAGE", url)
     (tmp_path / "event.json").write_bytes(Event.create(id="c", type="t", source="/s").to_json())
     (tmp_path / "broker.toml").write_text('storage = "memory:"\n')
     invoke("buses", "create", "default")
     invoke("subscriptions", "create", "s", "--sink", "https://example.com/")
-    anyio.run(make)
-    return lambda text: [word.format(url=url, folder=tmp_path) for word in text.split()]
+    replay = anyio.run(make)
+    return lambda text: [word.format(url=url, folder=tmp_path, replay=replay) for word in text.split()]
 
 
 def within(part: Any, whole: Any, fill: Callable[[str], list[str]]) -> bool:

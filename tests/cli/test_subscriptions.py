@@ -94,7 +94,7 @@ def test_the_life_of_a_subscription(
         assert listed[0].split() == ["id", "sink", "state", "revision"]
         assert [line.split()[0] for line in listed[1:]] == ["a", "b"]
         assert [one["id"] for one in json.loads(run("list", "--json"))] == ["a", "b"]
-        for command in ("show", "pause", "resume", "delete"):
+        for command in ("show", "replay", "replays", "pause", "resume", "delete"):
             more = ["--yes"] if command == "delete" else []
             assert "there is no subscription" in run(command, "a", "--bus", "audit", *more, code=2)
         assert "[y/N]" in run("delete", "a", code=1, stdin="n\n")
@@ -103,6 +103,42 @@ def test_the_life_of_a_subscription(
         refused = run("create", "c", "--sink", SINK, "--filter", "type = 'a' ANDD", code=2)
         assert "filters[0].expr line 1, column 12" in refused
         assert "^" in refused
+
+
+@pytest.mark.parametrize("way", [over_storage, over_api])
+def test_a_part_of_the_log_is_replayed(
+    storage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: Callable[..., object]
+) -> None:
+    with way(storage, tmp_path, monkeypatch) as where:  # type: ignore[attr-defined]
+
+        def run(*arguments: str, code: int = 0) -> str:
+            result = invoke(*arguments, *where)
+            assert result.exit_code == code, result.output
+            return result.output
+
+        run("create", "a", "--sink", SINK)
+        run("pause", "a")  # so that nothing moves
+        events = "\n".join(
+            json.dumps({"specversion": "1.0", "id": str(n), "source": "/s", "type": "t"}) for n in range(5)
+        )
+        put = CliRunner().invoke(commands, ["events", "put", "-", "--storage", storage], input=events)
+        assert put.exit_code == 0, put.output
+        assert run("replays", "a") == "no replays\n"
+        said = run("replay", "a", "--start", "2", "--end", "5")
+        begun = {"name": said.split()[-1], "start": 2, "position": 2, "end": 5}
+        assert said == f"a: replaying from offset 2 to before 5, as {begun['name']}\n"
+        assert [line.split() for line in run("replays", "a").splitlines()] == [
+            ["name", "start", "position", "end"],
+            [begun["name"], "2", "2", "5"],
+        ]
+        assert json.loads(run("replays", "a", "--json")) == [begun]
+        by_time = json.loads(run("replay", "a", "--start", "2020-01-01T00:00:00Z", "--end", "3", "--json"))
+        assert (by_time["start"], by_time["end"]) == (1, 3)
+        assert run("cancel-replay", "a", str(begun["name"])) == "a: the replay ended before offset 2\n"
+        gone = run("cancel-replay", "a", str(begun["name"]), code=1)
+        assert gone == f"a: there is no replay {begun['name']!r}, or it has ended\n"
+        assert "start: 'soon' is none of" in run("replay", "a", "--start", "soon", code=2)
+        assert "end: a replay ends before an offset or a time" in run("replay", "a", "--end", "earliest", code=2)
 
 
 def test_a_document_may_be_toml(storage: str, tmp_path: Path) -> None:

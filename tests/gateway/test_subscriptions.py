@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from starlette.routing import Route
+from starlette.applications import Starlette
+from starlette.routing import Mount, Route
 
 from eventroute.errors import StorageError, Unauthorized
 from eventroute.event import Event
@@ -134,8 +135,9 @@ async def test_a_subscription_of_another_bus_is_not_there(router: Router) -> Non
     await ask(api, "PUT", "/subscriptions/s?bus=audit", WANTED)
     for method in ("GET", "DELETE"):
         refusal(await ask(api, method, "/subscriptions/s"), 404)
-    for action in ("pause", "resume"):
+    for action in ("pause", "resume", "replays"):
         refusal(await ask(api, "POST", f"/subscriptions/s/{action}"), 404)
+    refusal(await ask(api, "DELETE", "/subscriptions/s/replays/one"), 404)
     refusal(await ask(api, "PUT", "/subscriptions/s", WANTED), 409)
     assert (await ask(api, "GET", "/subscriptions")).json == []
     assert [one["id"] for one in (await ask(api, "GET", "/subscriptions?bus=audit")).json] == ["s"]
@@ -163,6 +165,49 @@ async def test_pausing_and_resuming() -> None:
         assert "paused" not in (await ask(api, "POST", "/subscriptions/s/resume")).json["status"]
         for body in ({"reason": 7}, {"reason": ""}, {"reason": "x" * 201}, {"why": "x"}):
             assert refusal(await ask(api, "POST", "/subscriptions/s/pause", body), 400)["where"] == "reason"
+
+
+async def test_a_part_of_the_log_is_replayed_and_a_replay_is_cancelled(router: Router) -> None:
+    api, path = SubscriptionsApi(router), "/subscriptions/s/replays"
+    await router.publish(*[Event.create(type="t", source="/s") for _ in range(6)])
+    await ask(api, "PUT", "/subscriptions/s", {"sink": SINK})
+    begun = await ask(api, "POST", path, {"start": 2, "end": 5})
+    assert begun.status == 201
+    name = begun.json["name"]
+    assert begun.json == {"name": name, "start": 2, "position": 2, "end": 5}
+    assert (await ask(api, "GET", path)).json == [begun.json]
+    whole = (await ask(api, "POST", path)).json
+    assert (whole["start"], whole["end"]) == (1, 7)
+    future = (await ask(api, "POST", path, {"start": "2020-01-01T00:00:00Z", "end": "2100-01-01T00:00:00Z"})).json
+    assert (future["start"], future["end"]) == (1, 7)
+    known = (await ask(api, "GET", "/openapi.json")).json["components"]["schemas"]["Replay"]["properties"]
+    assert set(known) == set(begun.json)
+
+    ended = await ask(api, "DELETE", f"{path}/{name}")
+    assert (ended.status, ended.json) == (200, begun.json)
+    refusal(await ask(api, "DELETE", f"{path}/{name}"), 404)
+    assert len((await ask(api, "GET", path)).json) == 2
+
+
+async def test_a_replay_that_cannot_be_is_refused(router: Router) -> None:
+    api, path = SubscriptionsApi(router), "/subscriptions/s/replays"
+    await router.publish(*[Event.create(type="t", source="/s") for _ in range(6)])
+    await ask(api, "PUT", "/subscriptions/s", {"sink": SINK})
+    for body, where in (
+        ({"start": "latest"}, "start"),
+        ({"start": "soon"}, "start"),
+        ({"start": -1}, "start"),
+        ({"start": [1]}, "start"),
+        ({"end": "earliest"}, "end"),
+        ({"end": True}, "end"),
+        ({"from": 1}, "from"),
+    ):
+        assert refusal(await ask(api, "POST", path, body), 400)["where"] == where
+    await router.storage.trim("default", 4, limit=9)
+    assert "4" in refusal(await ask(api, "POST", path, {"start": 2}), 409)["detail"]
+    for _ in range(10):
+        await ask(api, "POST", path)
+    assert "10 replays" in refusal(await ask(api, "POST", path), 409)["detail"]
 
 
 @pytest.mark.parametrize(
@@ -214,7 +259,8 @@ async def test_the_hook_is_asked_first_and_told_what_it_is_about(router: Router)
         ("GET", "/subscriptions"),
         ("POST", "/subscriptions"),
         *((method, "/subscriptions/s?bus=nowhere") for method in ("GET", "PUT", "DELETE")),
-        *(("POST", f"/subscriptions/s/{action}") for action in ("pause", "resume")),
+        *(("POST", f"/subscriptions/s/{action}") for action in ("pause", "resume", "replays")),
+        ("DELETE", "/subscriptions/s/replays/one"),
     ):
         answer = await ask(api, method, path)
         refusal(answer, 403)
@@ -254,8 +300,9 @@ async def test_what_can_be_done_is_told(router: Router) -> None:
 
 async def test_the_description_names_every_route(router: Router) -> None:
     api = SubscriptionsApi(router)
-    description = (await ask(api, "GET", "/openapi.json", root_path="/manage")).json
-    assert description["servers"] == [{"url": "http://testserver/manage"}]
+    mounted = Starlette(routes=[Mount("/-/manage", api)])
+    description = (await call(mounted, "GET", "/-/manage/openapi.json")).json
+    assert description["servers"] == [{"url": "http://testserver/-/manage"}]
     routes = {
         (route.path, method.lower())
         for route in api._app.routes
