@@ -22,6 +22,7 @@ from starlette.types import ASGIApp
 from eventroute.errors import InvalidConfiguration
 from eventroute.gateway.app import Gateway
 from eventroute.gateway.subscriptions import SubscriptionsApi
+from eventroute.hooks import Hook
 from eventroute.push.sinks.http import HttpSinks
 from eventroute.router import Router
 from eventroute.serving.config import Access, Configuration
@@ -29,6 +30,7 @@ from eventroute.serving.listening import address_of, bound_socket
 from eventroute.storage.base import Storage
 from eventroute.storage.open import open_storage
 from eventroute.telemetry import OpenTelemetry
+from eventroute.tracing.history import AttemptHistory
 
 __all__ = ["NOT_IN_FILE", "run", "seldom_collecting", "set_up"]
 
@@ -78,7 +80,9 @@ def run(configuration: Configuration, access: Access, *, ready: Say, say: Say, u
 
 async def _serve(configuration: Configuration, access: Access, listener: socket.socket, ready: Say, say: Say) -> bool:
     storage = open_storage(configuration.storage)
-    hooks = [OpenTelemetry()] if configuration.telemetry else []
+    hooks: list[Hook] = [OpenTelemetry()] if configuration.telemetry else []
+    if configuration.operator is not None:
+        hooks.append(AttemptHistory())  # its page tells of attempts
     router = Router(storage, http=configuration.http, grace=configuration.grace, hooks=hooks)
     gateway = Gateway(
         router,

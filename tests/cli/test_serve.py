@@ -238,6 +238,22 @@ def test_the_operators_page_beside_the_gateway(tmp_path: Path) -> None:
         assert broker.stop() == 0
 
 
+def test_the_operators_page_tells_of_the_attempts_that_the_broker_made(tmp_path: Path) -> None:
+    with receiving() as receiver:
+        file = configure(tmp_path, receiver.url)
+        file.write_text(file.read_text() + "[operator]\n")
+        with serve(file) as broker:
+            assert publish(broker.port, "once-more-8") == 202
+            receiver.wait_for(lambda: "once-more-8" in receiver.delivered)  # so the attempt before was told
+            url = f"http://127.0.0.1:{broker.port}/-/operator/default/events/1"
+            with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
+                page = answer.read().decode()
+            assert broker.stop() == 0
+    table = page.partition("Attempts that this process remembers")[2].partition("</table>")[0]
+    assert "<td>retry</td>" in table
+    assert "http-503" in table
+
+
 def test_a_playground_beside_the_gateway(tmp_path: Path) -> None:
     file = tmp_path / "broker.toml"
     file.write_text('storage = "memory:"\n[gateway]\nport = 0\n[playground]\n')
