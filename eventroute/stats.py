@@ -48,6 +48,7 @@ class Here:
                 "queued": lane.queued,
                 "attempted": lane.attempted,
                 "delivered": lane.delivered,
+                "rate": lane.rate,
                 "breaker": "open" if lane.circuit.is_open else "closed",
             }
         return told
@@ -58,7 +59,7 @@ class SubscriptionStats:
     """How far a subscription is, and how it fares.
 
     What a storage knows holds for all processes. What only the process knows that makes the attempts is of this one:
-    `in_flight`, `queued`, `attempted`, `delivered` and `forward_error`; they begin anew with the process.
+    `in_flight`, `queued`, `attempted`, `delivered`, `rate` and `forward_error`; they begin anew with the process.
     """
 
     subscription: str
@@ -88,6 +89,8 @@ class SubscriptionStats:
     """How many deliveries are in memory and wait for their turn."""
     attempted: int = 0
     delivered: int = 0
+    rate: float = 0.0
+    """Deliveries a second, in the last ten seconds."""
     breaker: Breaker = "none"
     """`open` while its sink is down, `none` where nobody here has made an attempt yet."""
     forward_error: str = ""

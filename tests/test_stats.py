@@ -8,6 +8,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eventroute.errors import Reject
 from eventroute.event import Event
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.router import Router
@@ -91,3 +92,30 @@ async def test_some_of_many_are_told_without_a_look_at_the_places_of_all(monkeyp
         monkeypatch.setattr(storage, "read", counted)
         (one,) = await standing.stats(["s4"])
         assert (one.position, read) == (5, [5])
+
+
+@pytest.mark.anyio
+async def test_how_many_events_a_second_were_delivered_lately() -> None:
+    clock, failing = VirtualClock(), True
+
+    async def sink(_event: Event) -> None:
+        if failing:
+            raise Reject("no")
+
+    async with Router(MemoryStorage(clock), clock=clock) as router:
+        await router.subscribe(Subscription(id="s", sink=sink))
+
+        async def rate() -> float:
+            for _ in range(10):
+                await router.publish(*(Event.create(type="t", source="/s") for _ in range(5)))
+                await clock.advance(1)
+            (one,) = await router.stats()
+            return one.rate
+
+        assert await rate() == 0  # nothing is delivered
+        failing = False
+        assert await rate() > 0
+        assert 4 < await rate() <= 5.5
+        await clock.advance(20)
+        (one,) = await router.stats()
+        assert (one.rate, one.delivered) == (0, 100)

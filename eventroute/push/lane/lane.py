@@ -163,13 +163,20 @@ class Lane(Measured):
 
     def count(self, deliveries: Sequence[Delivery], outcome: Outcome) -> None:
         """Count what came of an attempt, and call the own reader where it is time to read more."""
+        now = self._host.clock.monotonic()
         self.attempted += outcome.counts * len(deliveries)
         if isinstance(outcome, Delivered):
             self.delivered += len(deliveries)
-        if self._tempo.end(len(deliveries), self._host.clock.monotonic()):
+            self._tempo.deliver(len(deliveries), now)
+        if self._tempo.end(len(deliveries), now):
             self._reckon()
         if self._settled is not None and self.wants_more:
             self._settled.ring()
+
+    @property
+    def rate(self) -> float:
+        """Deliveries a second, lately."""
+        return self._tempo.lately(self._host.clock.monotonic())
 
     def offer(self, deliveries: list[Delivery]) -> int:
         """Take deliveries as far as there is room, and tell how many; the others have to wait in the ledger. The list

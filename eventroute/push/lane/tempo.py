@@ -21,6 +21,10 @@ UNKNOWN = 8
 """How many deliveries a lane takes whose tempo is not known yet."""
 
 
+SPAN = 10.0
+"""For how long what was delivered counts as done lately, in seconds."""
+
+
 class Tempo(msgspec.Struct, gc=False):  # of numbers only, and there are very many
     """Counts the attempts that end while the lane has something to do. Times are of a monotonic clock."""
 
@@ -28,6 +32,11 @@ class Tempo(msgspec.Struct, gc=False):  # of numbers only, and there are very ma
     _seen: float = 0.0
     _busy: float = 0.0
     _ended: int = 0
+    _span: float = 0.0
+    _delivered: int = 0
+    """In the span that began then."""
+    _before: int = 0
+    """In the span before it."""
 
     def begin(self, now: float) -> None:
         """The lane had nothing to do, and has now."""
@@ -43,6 +52,20 @@ class Tempo(msgspec.Struct, gc=False):  # of numbers only, and there are very ma
         self._rate = self._ended / self._busy if self._busy > 0 else math.inf
         self._busy, self._ended = 0.0, 0
         return True
+
+    def deliver(self, deliveries: int, now: float) -> None:
+        """So many were delivered."""
+        passed = now - self._span
+        if passed >= SPAN:
+            self._before = self._delivered if passed < 2 * SPAN else 0
+            self._delivered, self._span = 0, now - passed % SPAN
+        self._delivered += deliveries
+
+    def lately(self, now: float) -> float:
+        """How many a second were delivered in the last SPAN seconds, as if the span before had got its own evenly."""
+        passed = now - self._span
+        counted, before = (self._delivered, self._before) if passed < SPAN else (0, self._delivered)
+        return (counted + before * max(SPAN - (passed if passed < SPAN else passed - SPAN), 0.0) / SPAN) / SPAN
 
     def soon(self, at_once: int, most: int) -> int:
         """How many deliveries the lane will begin before long, at most `most`; twice as many as it has `at_once` at the

@@ -7,7 +7,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventroute.push.lane.tempo import AHEAD, ENOUGH, UNKNOWN, WINDOW, Tempo
+from eventroute.push.lane.tempo import AHEAD, ENOUGH, SPAN, UNKNOWN, WINDOW, Tempo
 
 MOST = 1_000
 
@@ -63,3 +63,27 @@ def test_before_anything_is_known_it_is_a_few() -> None:
     assert tempo.soon(100, MOST) == 200
     tempo.end(1, WINDOW / 2)
     assert tempo.soon(1, MOST) == UNKNOWN
+
+
+@given(rate=st.integers(1, 1_000), start=st.floats(0.0, 1e6), spans=st.integers(3, 6))
+def test_what_is_delivered_evenly_is_the_rate_and_is_forgotten(rate: int, start: float, spans: int) -> None:
+    tempo, now = Tempo(), start
+    for _ in range(spans * int(SPAN)):
+        now += 1
+        tempo.deliver(rate, now)
+    assert math.isclose(tempo.lately(now), rate, rel_tol=0.11)  # a second's worth comes at once
+    assert tempo.lately(now + SPAN / 2) < tempo.lately(now)
+    assert tempo.lately(now + 2 * SPAN) == 0.0
+    tempo.deliver(rate, now + 5 * SPAN)
+    assert tempo.lately(now + 5 * SPAN) == rate / SPAN
+
+
+@given(steps=st.lists(st.tuples(st.integers(0, 500), st.floats(0.0, 30.0)), max_size=30))
+def test_the_rate_is_none_that_two_spans_could_not_have(steps: list[tuple[int, float]]) -> None:
+    tempo, now, seen = Tempo(), 0.0, list[tuple[float, int]]()
+    for delivered, seconds in steps:
+        now += seconds
+        tempo.deliver(delivered, now)
+        seen.append((now, delivered))
+        near = sum(count for when, count in seen if now - when <= 2 * SPAN)
+        assert 0.0 <= tempo.lately(now) <= near / SPAN
