@@ -291,7 +291,7 @@ def _served(tables: Tables, bus: str, known: int | None = None) -> _Born:
 
 def _check(tables: Tables, bus: str, done: Claim, session: Session) -> None:
     """A claim that is gone was completed by this session before: nobody else can, while it lives."""
-    held = tables.claim_at(bus, done.reader, done.start)
+    held = _held(tables, done)
     mine = done.session == session.id and (held is None or held.session == session.id)
     if not mine or done.bus != bus:
         raise LeaseLost(f"offsets {done.start} to {done.end} of the reader {done.reader!r} are another's now")
@@ -366,10 +366,17 @@ def _bury(tables: Tables, bus: str, letter: DeadLetter, key: int | None, born: i
     tables.put_waiting(stuck, None)
 
 
+def _held(tables: Tables, named: Claim) -> Claim | None:
+    """A claim as it is, if it is open. One that has advanced to its end is not: where it ends another may begin."""
+    return None if named.start >= named.end else tables.claim_at(named.bus, named.reader, named.start)
+
+
 def _advance(tables: Tables, claimed: Claim, start: int) -> None:
-    reader = tables.reader(claimed.bus, claimed.reader)
-    held = tables.claim_at(claimed.bus, claimed.reader, claimed.start)
+    reader, held = tables.reader(claimed.bus, claimed.reader), _held(tables, claimed)
     if reader is None or held is None:
+        return
+    if start >= held.end:
+        _complete(tables, held)
         return
     tables.drop_claim(held)
     tables.put_claim(evolve(held, start=start))
@@ -379,7 +386,7 @@ def _advance(tables: Tables, claimed: Claim, start: int) -> None:
 
 def _complete(tables: Tables, done: Claim) -> None:
     reader = tables.reader(done.bus, done.reader)
-    if reader is None or tables.claim_at(done.bus, done.reader, done.start) is None:
+    if reader is None or _held(tables, done) is None:
         return
     tables.drop_claim(done)
     first = tables.first_claim(done.bus, done.reader)

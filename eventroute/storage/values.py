@@ -334,7 +334,8 @@ class Complete:
 class Advance:
     """Entry: all of a claim below `start` is settled or waiting; the claim goes on as the range from there.
 
-    `claim.start` < `start` <= `claim.end`; the claim is known by its new start from then on. A repeat does nothing.
+    `claim.start` < `start` <= `claim.end`; the claim is known by its new start from then on, and one that has advanced
+    to its end is done, as by `Complete`. A repeat does nothing.
     """
 
     claim: Claim

@@ -149,6 +149,8 @@ def advance(
             continue
         if not isinstance(entry, Advance | Complete) or entry.claim.session != session or entry.claim.bus != bus:
             return None
+        if (entry.start if isinstance(entry, Advance) else entry.claim.start) >= entry.claim.end:  # it is done by then
+            return None
         readers.append(entry.claim.reader)
         starts.append(entry.claim.start)
         places.append(entry.start if isinstance(entry, Advance) else None)

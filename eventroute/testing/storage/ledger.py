@@ -191,6 +191,23 @@ class LedgerContract(LogContract):
         await storage.write(BUS, other, [Advance(taken, first + 8), Complete(evolve(taken, start=first + 8))])
         assert (await storage.readers(BUS))[0].position == first + 8
 
+    async def test_what_has_advanced_to_its_end_leaves_the_next_range_alone(self, storage: Storage) -> None:
+        await put(storage, *[b"1"] * 12)
+        session, other = await storage.open_session(TTL), await storage.open_session(TTL)
+        one, next_one = await take(storage, session, limit=4), await take(storage, other, limit=4)
+        mine, last = await take(storage, session, limit=2), await take(storage, other, limit=2)
+        await storage.write(BUS, session, [Advance(one, one.end), Advance(mine, mine.end)])
+        assert await storage.claims(BUS) == (next_one, last)
+        assert (await live(storage)).position == next_one.start
+        for done in (evolve(one, start=one.end), evolve(mine, start=mine.end)):
+            await storage.write(BUS, session, [Complete(done)])
+        await storage.write(BUS, other, [Complete(evolve(next_one, start=next_one.end))])
+        assert await storage.claims(BUS) == (next_one, last)
+        await storage.write(BUS, other, [Complete(next_one)])
+        assert (await live(storage)).position == last.start
+        await storage.close_session(other)
+        assert await take(storage, session, limit=9) == evolve(last, session=session.id)
+
     async def test_a_cancelled_claim_is_not_lost(self, storage: Storage) -> None:
         await subscribe(storage, "s")
         offsets = await put(storage, *[b"1"] * 40)
