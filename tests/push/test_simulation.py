@@ -26,9 +26,9 @@ from eventroute.testing.simulation.profile import PROFILES
 from eventroute.testing.simulation.run import Report, simulate
 from eventroute.testing.simulation.server import Server
 from eventroute.testing.simulation.sinks import Attempt, Sinks
-from eventroute.testing.simulation.verdict import at_rest
+from eventroute.testing.simulation.verdict import at_rest, in_hand
 from eventroute.testing.simulation.witness import Witness
-from eventroute.testing.simulation.world import Host, World
+from eventroute.testing.simulation.world import Host, Lease, World
 
 SEEDS = {
     "calm": 10,
@@ -229,6 +229,29 @@ def test_all_is_not_over_while_something_that_was_asked_for_is_under_way() -> No
 
     anyio.run(main)
     assert seen == [True, False, True, True]
+
+
+@pytest.mark.anyio
+async def test_what_a_killed_process_has_claimed_may_count_as_held_before_its_lease_lapses() -> None:
+    """Of a paused subscription nobody takes it over, and how much of it was delivered only the killed one knew."""
+    world = World(1, PROFILES["changes"])
+    host, policy = Host("p", world.clock), DeliveryPolicy()
+    async with world.storage as storage:
+        await storage.append("default", [b"{}"] * 5, append_id="one")
+        await storage.put_subscription("default", "s", b"", start="earliest")
+        session = await storage.open_session(20.0)
+        world.leases[session.id] = Lease(host, 20.0, 0.0)
+        reader = (await storage.subscription("s")).reader
+        await storage.claim("default", reader, session, limit=3)
+        await storage.pause_subscription("s", "because")
+        timeline = Timeline("s", 1, "default", 1, [(0.0, Definition(0, policy, "a", transforms=False))], paused=True)
+        world.model.alive["s"] = timeline
+        counts = [in_hand(world)]
+        host.life.dead = True
+        counts.append(in_hand(world))
+        await storage.close_session(session)
+        counts.append(in_hand(world))
+    assert counts == [0, 3, 3]
 
 
 # -- for those who simulate their own ----------------------------------------------------------------------------------

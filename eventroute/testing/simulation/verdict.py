@@ -10,7 +10,7 @@ from eventroute.testing.simulation.acts import DELAY, Stage
 from eventroute.testing.simulation.model import Fate, Timeline
 from eventroute.testing.simulation.world import World
 
-__all__ = ["at_rest", "drained", "held", "judge_end", "judge_stop", "patience"]
+__all__ = ["at_rest", "drained", "held", "in_hand", "judge_end", "judge_stop", "patience"]
 
 
 def patience(stage: Stage) -> float:
@@ -87,17 +87,23 @@ def held(world: World) -> int:
     )
 
 
-def _in_hand(world: World) -> int:
+def in_hand(world: World) -> int:
     """How much lies in ranges of processes that are gone, which nobody takes over while their subscriptions are paused.
 
     What these had delivered of them, and which ranges between them were completed, nobody knows, and so `idle` counts
     it as held. And how much is left of replays.
     """
-    left = {(claim.bus, claim.reader) for claim in world.claims() if not world.tables.has_session(claim.session)}
+    left = {(claim.bus, claim.reader) for claim in world.claims() if _is_gone(world, claim.session)}
     readers = [reader for bus in world.tables.buses() for reader in world.tables.readers(bus)]
     gone = sum(one.claimed - one.position for one in readers if (one.bus, one.name) in left)
     replayed = sum((one.until or 0) - one.position for one in readers if one.replayed_from is not None)
     return int(gone + replayed)
+
+
+def _is_gone(world: World, session: str) -> bool:
+    """Whether nobody works under it any more; the lease of a process that was killed may have to lapse yet."""
+    lease = world.leases.get(session)
+    return not world.tables.has_session(session) or (lease is not None and (lease.lost or lease.host.life.dead))
 
 
 def _is_of(world: World, letter: DeadLetter, bus: str) -> bool:
@@ -124,7 +130,7 @@ async def judge_end(stage: Stage, router: Router) -> None:
     expected = held(world)
     with anyio.move_on_after(60.0) as scope:
         count = await router.idle()
-        right = expected <= count <= expected + _in_hand(world)
+        right = expected <= count <= expected + in_hand(world)
         world.require(right, "idle() says %d are held, and %d are", count, expected)
     world.require(not scope.cancelled_caught, "idle() does not return, and all is drained")
     letters = []
