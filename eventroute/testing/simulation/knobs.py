@@ -26,6 +26,7 @@ _SMALL: tuple[tuple[str, str, tuple[float, ...]], ...] = (
     ("eventroute.push.worker.retrying", "READ_BYTES", (1, 600)),
     ("eventroute.push.firing", "FIRE", (1, 2)),
     ("eventroute.storage.memory.tables", "REMOVED_KEPT", (0, 1)),
+    ("eventroute.push.worker.reading", "NOTED", (1, 3, 10)),
 )
 
 _LONG: tuple[tuple[str, str], ...] = (
