@@ -83,8 +83,10 @@ def _of_array(one: Object, place: _Place, value: list[Any]) -> Told:
     name, size = _name(place), len(value)
     found = _element(one, value)
     if found is not None:
-        parts = tuple(_at(one, (*place, found), value[found]))
-        return Told(_clause(place, one), True, f"element {found} of {name}, an array of {size}, is so", value, parts)
+        steps, element = found
+        parts = tuple(_at(one, (*place, *steps), element))
+        why = f"element {_index(steps)} of {name}, an array of {size}, is so"
+        return Told(_clause(place, one), True, why, value, parts)
     alone = [Object((member,)) for member in one.members] + ([Object((), one.choices)] if one.choices else [])
     parts = tuple(_alone(part, place, value) for part in alone) if len(alone) > 1 else ()
     why = f"no element of {name}, an array of {size}, is so"
@@ -96,12 +98,31 @@ def _of_array(one: Object, place: _Place, value: list[Any]) -> Told:
 def _alone(part: Object, place: _Place, value: list[Any]) -> Told:
     """What one member of an object by itself makes of an array."""
     found = _element(part, value)
-    is_so = f"{'no element' if found is None else f'element {found}'} of {_name(place)} is so"
+    is_so = f"{'no element' if found is None else f'element {_index(found[0])}'} of {_name(place)} is so"
     return Told(_clause(place, part), found is not None, is_so, value)
 
 
-def _element(one: Object, value: list[Any]) -> int | None:
-    return next((index for index, element in enumerate(value) if object_holds(one, element)), None)
+def _element(one: Object, array: list[Any]) -> tuple[tuple[int, ...], Any] | None:
+    """The first element for which an object holds, and its indexes: more than one where arrays stand in arrays, which
+    may be deeper in one another than calls can be.
+    """
+    waiting, steps = [enumerate(array)], list[int]()
+    while waiting:
+        for index, element in waiting[-1]:
+            if isinstance(element, list) and element:
+                waiting.append(enumerate(element))
+                steps.append(index)
+                break
+            if object_holds(one, element):
+                return (*steps, index), element
+        else:
+            waiting.pop()
+            del steps[-1:]
+    return None
+
+
+def _index(steps: tuple[int, ...]) -> str:
+    return str(steps[0]) if len(steps) == 1 else "".join(f"[{step}]" for step in steps)
 
 
 def _clause(place: _Place, one: Object | Leaf) -> str:

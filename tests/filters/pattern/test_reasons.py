@@ -94,6 +94,40 @@ def test_an_array_tells_what_of_it_holds_for_some_element() -> None:
     assert told({"data": {"l": {"a": [9]}}}) == "no element of data.l, an array of 2, is so"
 
 
+def nested(innermost: str, depth: int) -> Event:
+    """An event as it may stand in a log into which something else than a router wrote."""
+    deep = f"{'[' * depth}{innermost}{']' * depth}"
+    return Event.from_log(f'{{"specversion":"1.0","id":"1","type":"t","source":"/","data":{{"l":{deep}}}}}'.encode())
+
+
+def test_an_element_of_arrays_in_an_array_is_told_with_all_its_indexes() -> None:
+    event = nested('[[0],{"a":1},{"a":2,"b":3}]', 1)
+    explanation = Filter.parse({"pattern": {"data": {"l": {"a": [2], "b": [3]}}}}).explain(event)
+    assert str(explanation) == (
+        "✓ pattern: 1 of 1 hold\n"
+        '  ✓ {"pattern":{"data":{"l":{"a":[2],"b":[3]}}}}: element [0][2] of data.l, an array of 1, is so\n'
+        '    ✓ {"pattern":{"data":{"l":{"a":[2]}}}}: data.l[0][2].a is 2\n'
+        '    ✓ {"pattern":{"data":{"l":{"b":[3]}}}}: data.l[0][2].b is 3'
+    )
+    explanation = Filter.parse({"pattern": {"data": {"l": {"a": [1], "b": [3]}}}}).explain(event)
+    assert [part.why for part in explanation.parts[0].parts] == [
+        "element [0][1] of data.l is so",
+        "element [0][2] of data.l is so",
+    ]
+    assert told({"data": {"l": {"a": [{"exists": False}]}}}, nested("[[],0]", 1)).startswith("element [0][0] of data.l")
+
+
+@pytest.mark.parametrize("depth", [2, 128, 900])
+def test_arrays_deeper_in_one_another_than_calls_can_be_are_explained(depth: int) -> None:
+    for pattern in ({"a": [1]}, {"a": [2]}, {"a": [1], "b": [1]}, {"$or": [{"b": [1]}, {"a": [1]}]}):
+        rule = Filter.parse({"pattern": {"data": {"l": pattern}}})
+        event = nested('{"a":1}', depth)
+        explanation = rule.explain(event)
+        assert explanation.matched is rule(event) is (pattern in ({"a": [1]}, {"$or": [{"b": [1]}, {"a": [1]}]}))
+        assert len(str(explanation).splitlines()) < 8
+        assert explanation.to_dict()["matched"] is explanation.matched
+
+
 def test_choices_tell_of_each() -> None:
     explanation = Filter.parse({"pattern": {"$or": [{"type": ["u"]}, {"type": ["t"], "data": {"n": [5]}}]}}).explain(
         EVENT
