@@ -22,6 +22,7 @@ from attrs import frozen
 from yarl import URL
 
 from eventroute.push.policy.addresses import ForbiddenAddress, Lookup, resolve
+from eventroute.push.sinks.aiohttp_parser import AnswerParser, is_interim
 from eventroute.push.sinks.client import (
     ENDPOINTS,
     TALKERS,
@@ -178,7 +179,7 @@ class AiohttpClient:
         raise NoAnswer("bad-answer", "the server answers before it is asked")
 
     async def _exchange(self, protocol: ResponseHandler, message: bytes, request: Request, deadline: float) -> Answer:
-        protocol.set_response_params(read_until_eof=True, auto_decompress=False)
+        parser = AnswerParser(protocol)
         transport = protocol.transport
         if transport is None:
             raise aiohttp.ServerDisconnectedError
@@ -186,7 +187,7 @@ class AiohttpClient:
         self._deadlines.set(protocol, deadline)
         try:
             answer, content = await protocol.read()
-            while 100 <= answer.code < 200 and answer.code != 101:
+            while is_interim(answer.code):
                 answer, content = await protocol.read()
         finally:
             self._deadlines.clear(protocol)
@@ -195,7 +196,7 @@ class AiohttpClient:
         else:
             left = max(deadline - self._loop.time(), 0.0)
             body = await self._read(content, patience(request, left))
-        return Answer(answer.code, answer.headers, body, content.at_eof())
+        return Answer(answer.code, answer.headers, body, content.at_eof() and not parser.cut)
 
     async def _read(self, content: aiohttp.StreamReader, within: float) -> bytes:
         """At most `answer_limit` bytes, within so many seconds.
