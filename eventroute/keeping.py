@@ -88,6 +88,10 @@ class Keeping(ABC):
             check_place(end, "end")
         if start == "latest" or isinstance(end, str):
             raise InvalidSubscription("a replay starts at 'earliest', an offset or a time, and ends at one of the two")
+        offsets = isinstance(start, int) and isinstance(end, int) and start >= end
+        times = isinstance(start, datetime) and isinstance(end, datetime) and start >= end
+        if offsets or times:
+            raise InvalidSubscription("a replay ends behind its start", where="end")
         until = end.timestamp() if isinstance(end, datetime) else end
         replay = await self.storage.start_replay(subscription, start=start_of(start), end=until)
         await self._refresh()

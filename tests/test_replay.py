@@ -254,3 +254,15 @@ async def test_a_place_that_is_none_is_refused(router: Router, arguments: dict[s
     async with router:
         with pytest.raises(InvalidSubscription, match=message):
             await router.replay("s", **arguments)
+
+
+@pytest.mark.parametrize("end", [2, 3])
+async def test_a_replay_that_ends_before_it_begins_is_refused(router: Router, clock: VirtualClock, end: int) -> None:
+    moments = [datetime(2026, 1, day, tzinfo=UTC) for day in range(1, 5)]
+    async with router:
+        await router.subscribe(to(Sink(clock)))
+        await router.publish(*events(*range(6)))
+        for start, before in ((3, end), (moments[3], moments[end])):
+            with pytest.raises(InvalidSubscription, match="ends behind its start"):
+                await router.replay("s", start=start, end=before)
+        assert await router.replays("s") == []
