@@ -288,10 +288,12 @@ class Storage(Timers, Deliveries, Sending, Letters, Transfer):
         """
 
     @abstractmethod
-    async def pause_subscription(self, subscription: str, reason: str) -> None:
+    async def pause_subscription(self, subscription: str, reason: str, *, known: tuple[str, int] | None = None) -> None:
         """Pause: it leaves the live reader (see `leave_live`), and nothing more is claimed for its own readers or of
         its waiting deliveries. What is claimed already may still be completed. Already paused: the reason is replaced.
-        Raises UnknownSubscription.
+
+        Raises UnknownSubscription; with `known`, a bus and a version of it, also for one that is on another bus or was
+        created after that version: one before of the same id is meant.
         """
 
     @abstractmethod

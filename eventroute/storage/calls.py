@@ -132,11 +132,11 @@ class TableCalls(TransferCalls):
         """See `Storage.remove_subscription`."""
         await self._change(Scope(subscription=subscription), lambda tables: placement.remove(tables, subscription))
 
-    async def pause_subscription(self, subscription: str, reason: str) -> None:
+    async def pause_subscription(self, subscription: str, reason: str, *, known: tuple[str, int] | None = None) -> None:
         """See `Storage.pause_subscription`."""
         await self._change(
             Scope(subscription=subscription),
-            lambda tables: placement.pause(tables, subscription, reason, self._now(tables)),
+            lambda tables: placement.pause(tables, subscription, reason, self._now(tables), known),
         )
 
     async def resume_subscription(self, subscription: str) -> None:

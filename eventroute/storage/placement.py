@@ -57,9 +57,11 @@ def remove(tables: Tables, subscription: str) -> None:
     tables.drop_subscription(stored, tables.raise_version(stored.bus))
 
 
-def pause(tables: Tables, subscription: str, reason: str, now: float) -> None:
+def pause(tables: Tables, subscription: str, reason: str, now: float, known: tuple[str, int] | None = None) -> None:
     """See `Storage.pause_subscription`."""
     stored = find(tables, subscription)
+    if known is not None and (stored.bus != known[0] or stored.born > known[1]):
+        raise UnknownSubscription(subscription)
     if stored.paused == reason:
         return
     since = now if stored.paused is None else stored.paused_at

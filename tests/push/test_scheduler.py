@@ -132,9 +132,9 @@ async def test_nothing_more_goes_to_a_sink_that_is_gone_while_the_pause_is_writt
 ) -> None:
     pause, told = storage.pause_subscription, list[Happening]()
 
-    async def slowly(subscription: str, reason: str) -> None:
+    async def slowly(subscription: str, reason: str, *, known: tuple[str, int]) -> None:
         await clock.sleep(10)
-        await pause(subscription, reason)
+        await pause(subscription, reason, known=known)
 
     monkeypatch.setattr(storage, "pause_subscription", slowly)
     sinks.scripts["a"] = [Rejected("gone", pause="gone") for _ in range(50)]
@@ -158,8 +158,8 @@ async def test_who_resumes_before_the_pause_is_known_is_heard(
 ) -> None:
     pause = storage.pause_subscription
 
-    async def in_vain(subscription: str, reason: str) -> None:
-        await pause(subscription, reason)
+    async def in_vain(subscription: str, reason: str, *, known: tuple[str, int]) -> None:
+        await pause(subscription, reason, known=known)
         await storage.resume_subscription(subscription)
 
     monkeypatch.setattr(storage, "pause_subscription", in_vain)
@@ -169,6 +169,31 @@ async def test_who_resumes_before_the_pause_is_known_is_heard(
         await router.publish(*events(1, 2, 3))
         await clock.advance(5)
         assert sinks.attempts == [("a", "1"), ("a", "2"), ("a", "3")]
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["known to its process", "by another process"])
+async def test_a_sink_that_is_gone_pauses_no_other_subscription_of_the_same_id(
+    storage: MemoryStorage, clock: VirtualClock, sinks: Scripted, monkeypatch: pytest.MonkeyPatch, elsewhere: bool
+) -> None:
+    pause, told = storage.pause_subscription, list[Happening]()
+
+    async def slowly(subscription: str, reason: str, *, known: tuple[str, int]) -> None:
+        await (other if elsewhere else router).unsubscribe("a")
+        await (other if elsewhere else router).subscribe(to("a"))
+        await pause(subscription, reason, known=known)
+
+    monkeypatch.setattr(storage, "pause_subscription", slowly)
+    sinks.scripts["a"] = [Rejected("gone", pause="gone")]
+    other = Router(storage, clock=clock, sinks=[sinks], push=False)
+    async with Router(storage, clock=clock, sinks=[sinks], hooks=[told.append]) as router, other:
+        await router.subscribe(to("a"))
+        await router.publish(*events(1))
+        await clock.advance(5)
+        assert [stored.paused for stored in await router.subscriptions()] == [None]
+        assert not [one for one in told if isinstance(one, Paused)]
+        await router.publish(*events(2))
+        await clock.advance(5)
+        assert sinks.attempts == [("a", "1"), ("a", "2")]
 
 
 async def test_a_sink_with_a_fault_of_its_own_takes_nobody_down(

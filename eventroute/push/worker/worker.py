@@ -153,7 +153,7 @@ class Worker(Recording):
                 self.reroute()
             for subscription, reason in faults:
                 _log.error("bus %s: subscription %s is paused: %s", self.bus, subscription, reason)
-                await self._pause(subscription, reason)
+                await self._pause(subscription, reason, self.table.version)
         if faults:
             await self.refresh()
 
@@ -210,9 +210,11 @@ class Worker(Recording):
         """Whether its subscription is still there, and not another one of the same id."""
         return self.lanes.get(lane.route.subscription) is lane
 
-    async def _pause(self, subscription: str, reason: str) -> None:
+    async def _pause(self, subscription: str, reason: str, version: int) -> None:
+        """Pause a subscription as it is known up to that version of the bus; not another one that has its id by now."""
+        pause, known = self.storage.pause_subscription, (self.bus, version)
         try:
-            await patiently(self.clock, self.storage.pause_subscription, subscription, reason)
+            await patiently(self.clock, pause, subscription, reason, known=known)
             self.hooks.tell(Paused(self.bus, subscription, reason))
         except UnknownSubscription:
             _log.info("bus %s: subscription %s was removed before it could be paused", self.bus, subscription)
@@ -319,12 +321,12 @@ class Worker(Recording):
         """
         if self._tasks is not None and self._has(lane) and not lane.pausing and lane.route.paused is None:
             lane.fall_asleep()
-            self._tasks.start_soon(self._pause_and_refresh, lane, reason)
+            self._tasks.start_soon(self._pause_and_refresh, lane, reason, self.table.version)
 
-    async def _pause_and_refresh(self, lane: Lane, reason: str) -> None:
+    async def _pause_and_refresh(self, lane: Lane, reason: str, version: int) -> None:
         subscription = lane.route.subscription
         _log.warning("bus %s: subscription %s is paused: %s", self.bus, subscription, reason)
-        await self._pause(subscription, reason)
+        await self._pause(subscription, reason, version)
         await self.refresh()
         lane.wake()
         self.resting.wake(subscription)  # somebody may have resumed it by now

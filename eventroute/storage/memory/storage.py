@@ -223,10 +223,10 @@ class MemoryStorage(MemoryTransfer):
         with self._open() as tables:
             placement.remove(tables, subscription)
 
-    async def pause_subscription(self, subscription: str, reason: str) -> None:
+    async def pause_subscription(self, subscription: str, reason: str, *, known: tuple[str, int] | None = None) -> None:
         """See `Storage.pause_subscription`."""
         with self._open() as tables:
-            placement.pause(tables, subscription, reason, self._clock.time())
+            placement.pause(tables, subscription, reason, self._clock.time(), known)
 
     async def resume_subscription(self, subscription: str) -> None:
         """See `Storage.resume_subscription`."""

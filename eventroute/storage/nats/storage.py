@@ -244,9 +244,9 @@ class NatsStorage(OpenedStorage[Engine], TableReads):
         """See `Storage.remove_subscription`."""
         await self._change(RemoveSubscription(subscription))
 
-    async def pause_subscription(self, subscription: str, reason: str) -> None:
+    async def pause_subscription(self, subscription: str, reason: str, *, known: tuple[str, int] | None = None) -> None:
         """See `Storage.pause_subscription`."""
-        await self._change(Pause(subscription, reason))
+        await self._change(Pause(subscription, reason, known))
 
     async def resume_subscription(self, subscription: str) -> None:
         """See `Storage.resume_subscription`."""

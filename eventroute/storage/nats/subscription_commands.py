@@ -57,9 +57,10 @@ class Pause(Command, tag=13):
 
     subscription: str
     reason: str
+    known: tuple[str, int] | None = None
 
     def apply(self, tables: StreamTables, now: float) -> None:
-        placement.pause(tables, self.subscription, self.reason, now)
+        placement.pause(tables, self.subscription, self.reason, now, self.known)
 
 
 class Resume(Command, tag=14):

@@ -102,7 +102,7 @@ class Witness(Writing):
         timeline.removed_at = self._world.now()
         self._world.note(self._host.name, "removed %s/%d", name, timeline.number)
 
-    def after_pause_subscription(self, _: object, __: object, name: str, reason: str) -> None:
+    def after_pause_subscription(self, _: object, __: object, name: str, reason: str, **___: object) -> None:
         """A subscription is paused."""
         timeline = self._world.model.alive[name]
         if not timeline.paused:

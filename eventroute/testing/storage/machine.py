@@ -84,9 +84,10 @@ class StorageMachine(LogMachine):
     def join(self, name: str, within: int) -> None:
         self.both(lambda storage, _: storage.join_live(name, within=within))
 
-    @rule(name=names, reason=st.sampled_from(["one", "two"]))
-    def pause(self, name: str, reason: str) -> None:
-        self.both(lambda storage, _: storage.pause_subscription(name, reason))
+    @rule(name=names, reason=st.sampled_from(["one", "two"]), known=versions)
+    def pause(self, name: str, reason: str, known: int | None) -> None:
+        place = None if known is None else (BUS, known)
+        self.both(lambda storage, _: storage.pause_subscription(name, reason, known=place))
 
     @rule(name=names)
     def resume(self, name: str) -> None:
