@@ -258,10 +258,16 @@ class Event(SdkEvent):
 
     @property
     def data_text(self) -> str | None:
-        """The data as text: JSON as it was received, or text; None for bytes and where there is no data."""
+        """The data as text: JSON as it was received, or text; None for bytes and where there is no data.
+
+        Raises InvalidEvent where JSON is not UTF-8: as `data`.
+        """
         payload = self._payload
         if isinstance(payload, msgspec.Raw):
-            return bytes(payload).decode("utf-8")
+            try:
+                return bytes(payload).decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise InvalidEvent(f"it is not UTF-8: {error.reason} at byte {error.start}", where="data") from None
         return payload if isinstance(payload, str) else None
 
     @property

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from eventroute.errors import InvalidEvent
 from eventroute.event import Event, may_expire
 from eventroute.event import _taken_apart as taken_apart
+from eventroute.filters import Filter, FilterIndex
 from eventroute.jsontext import same_json
 from eventroute.payload import Kind
 from eventroute.testing.strategies import events, json_values
@@ -125,6 +126,18 @@ def test_data_from_a_log_that_cannot_be_decoded_is_said_to_be_so(data: bytes) ->
         with pytest.raises(InvalidEvent, match="data: it is not JSON"):
             assert event.data
     assert event.data_bytes == data
+
+
+def test_text_from_a_log_that_is_not_utf_8_is_said_to_be_so() -> None:
+    event = Event.from_log(b'{"specversion":"1.0","id":"1","type":"t","source":"/s","data":"\xff"}')
+    with pytest.raises(InvalidEvent, match="data: it is not UTF-8"):
+        assert event.data_text
+    rule = Filter.parse({"prefix": {"data": "x"}})
+    index: FilterIndex[int] = FilterIndex()
+    index.add(1, rule)
+    for look in (rule, rule.explain, index.match):
+        with pytest.raises(InvalidEvent, match="data: it is not UTF-8"):
+            look(event)
 
 
 @given(events())

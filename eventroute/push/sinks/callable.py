@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from attrs import field, frozen
 
-from eventroute.errors import InvalidSubscription, Reject, Retry
+from eventroute.errors import InvalidEvent, InvalidSubscription, Reject, Retry
 from eventroute.event import Event
 from eventroute.push.outcome import Delivered, Outcome, Rejected, RetryLater
 from eventroute.push.policy import DeliveryPolicy
@@ -21,7 +21,8 @@ _DELIVERED = Delivered()
 class CallableSink:
     """An async function as a sink.
 
-    It returns: delivered. It raises `Reject`: dead-lettered. It raises `Retry` or anything else: tried again.
+    It returns: delivered. It raises `Reject`: dead-lettered. It raises `Retry` or anything else: tried again, but for
+    the InvalidEvent of an event that it cannot read, which no time mends.
     """
 
     function: Callable[[Event], Awaitable[object]]
@@ -35,8 +36,27 @@ class CallableSink:
         except Reject as reject:
             return Rejected("rejected", reject.reason)
         except Exception as error:  # noqa: BLE001 - user code may raise anything; it becomes the reason
+            fault = _fault(event) if _tells_of_an_event(error) else None
+            if fault is not None:
+                return Rejected("invalid-event", fault)
             return RetryLater("exception", f"{type(error).__name__}: {error}")
         return _DELIVERED
+
+
+def _tells_of_an_event(error: Exception) -> bool:
+    """Whether an event was found to be none, perhaps in a task of the function's: this one, or another that it made."""
+    return isinstance(error, InvalidEvent) or (
+        isinstance(error, ExceptionGroup) and error.subgroup(InvalidEvent) is not None
+    )
+
+
+def _fault(event: Event) -> str | None:
+    """Why an event from a log cannot be read to its end, if so: it is taken apart only where somebody asks."""
+    try:
+        _ = event.attributes, event.data
+    except InvalidEvent as error:
+        return str(error)
+    return None
 
 
 @frozen

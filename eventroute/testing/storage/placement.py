@@ -290,27 +290,6 @@ class PlacementContract(LogContract):
         await storage.resume_subscription("s")
         assert await storage.changes(BUS, 0) == before
 
-    async def test_who_means_one_before_of_the_same_id_pauses_nothing(self, storage: Storage) -> None:
-        await storage.create_bus("other")
-        await subscribe(storage, "s")
-        old = BUS, (await storage.changes(BUS, 0)).version
-        await storage.remove_subscription("s")
-        with pytest.raises(UnknownSubscription):
-            await storage.pause_subscription("s", "because", known=old)
-        await storage.put_subscription("other", "s", b"d", start="latest")
-        with pytest.raises(UnknownSubscription):
-            await storage.pause_subscription("s", "because", known=old)
-        await storage.remove_subscription("s")
-        await subscribe(storage, "s")
-        with pytest.raises(UnknownSubscription) as caught:
-            await storage.pause_subscription("s", "because", known=old)
-        assert caught.value.subscription == "s"
-        assert (await stored_of(storage)).paused is None
-        now = BUS, (await storage.changes(BUS, 0)).version
-        await storage.put_subscription(BUS, "s", b"e", start="latest")  # changed, it is the same one
-        await storage.pause_subscription("s", "because", known=now)
-        assert (await stored_of(storage)).paused == "because"
-
     async def test_pausing_again_for_the_same_reason_changes_nothing(self, storage: Storage) -> None:
         await subscribe(storage, "s")
         await storage.pause_subscription("s", "because")

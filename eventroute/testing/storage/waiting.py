@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 from attrs import evolve
 
+from eventroute.errors import UnknownSubscription
 from eventroute.storage.base import (
     BreakerState,
     Bury,
@@ -147,6 +148,27 @@ class WaitingContract(LedgerContract):
         assert await storage.waiting(BUS) == ()
         assert await storage.dead_letters(BUS) == [letter("s", 2)]
         assert [state.serial for state in await storage.breakers(BUS)] == [1]
+
+    async def test_who_means_one_before_of_the_same_id_pauses_nothing(self, storage: Storage) -> None:
+        await storage.create_bus("other")
+        await subscribe(storage, "s")
+        old = BUS, (await storage.changes(BUS, 0)).version
+        await storage.remove_subscription("s")
+        with pytest.raises(UnknownSubscription):
+            await storage.pause_subscription("s", "because", known=old)
+        await storage.put_subscription("other", "s", b"d", start="latest")
+        with pytest.raises(UnknownSubscription):
+            await storage.pause_subscription("s", "because", known=old)
+        await storage.remove_subscription("s")
+        await subscribe(storage, "s")
+        with pytest.raises(UnknownSubscription) as caught:
+            await storage.pause_subscription("s", "because", known=old)
+        assert caught.value.subscription == "s"
+        assert (await storage.subscription("s")).paused is None
+        now = BUS, (await storage.changes(BUS, 0)).version
+        await storage.put_subscription(BUS, "s", b"e", start="latest")  # changed, it is the same one
+        await storage.pause_subscription("s", "because", known=now)
+        assert (await storage.subscription("s")).paused == "because"
 
     # -- dead letters ----------------------------------------------------------------------------------------------
 

@@ -33,6 +33,54 @@ async def test_what_a_function_raises_is_its_outcome(raised: Exception | None, o
     assert await CallableSink(function).send(EVENT) == outcome
 
 
+UNREADABLE = [
+    b'{"specversion":"1.0","id":"1","source":"/s","type":"t","data":%b}' % data
+    for data in (b'"\xff"', b'"\xff%b"' % (b"x" * 5_000), b"9" * 5_000, b"[" * 500 + b"9" * 5_000 + b"]" * 500)
+]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("raw", UNREADABLE, ids=["text", "long text", "number", "deep"])
+@pytest.mark.parametrize("how", ["data", "data_text", "in a task"])
+async def test_data_that_cannot_be_decoded_is_not_tried_again(raw: bytes, how: str) -> None:
+    async def function(event: Event) -> None:
+        if how == "in a task":
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(function_of_its_own, event)
+        elif how == "data" or b"\xff" not in raw:
+            assert event.data
+        else:
+            assert event.data_text
+
+    async def function_of_its_own(event: Event) -> None:
+        assert event.data
+
+    outcome = await CallableSink(function).send(Event.from_log(raw))
+    assert isinstance(outcome, Rejected)
+    assert outcome.reason == "invalid-event"
+    assert outcome.error.startswith("data: it is not ")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("raw", UNREADABLE, ids=["text", "long text", "number", "deep"])
+async def test_what_a_function_does_not_read_is_no_fault_of_it(raw: bytes) -> None:
+    async def busy(_event: Event) -> None:
+        raise ConnectionError("busy")
+
+    async def careless(_event: Event) -> None:
+        Event.create(type="t", source="")
+
+    async def takes(event: Event) -> None:
+        assert event.id == "1"
+
+    event = Event.from_log(raw)
+    assert await CallableSink(busy).send(event) == RetryLater("exception", "ConnectionError: busy")
+    assert await CallableSink(takes).send(event) == Delivered()
+    outcome = await CallableSink(careless).send(EVENT)  # it is another event that is none
+    assert isinstance(outcome, RetryLater)
+    assert outcome.error.startswith("InvalidEvent: source")
+
+
 @pytest.mark.anyio
 async def test_cancellation_is_not_an_outcome() -> None:
     ended = False
