@@ -26,6 +26,9 @@ __all__ = ["Scheduler"]
 
 _log = logging.getLogger("eventroute.push")
 
+READ_WITHIN = 2.0
+"""How long a stop waits for readers, beyond the time that attempts get, in seconds: for one call of the storage."""
+
 FLUSH_WITHIN = 10.0
 """How long a stop waits for a storage that fails, in seconds, before it leaves."""
 
@@ -207,9 +210,14 @@ class Scheduler:
             while self._in_flight(worker) or worker.reading:
                 await worker.quiet.wait()
         cut = self._in_flight(worker)
-        if cut or worker.reading:
+        if cut:
             _log.warning("bus %s: %d attempts were cut off after %g s", self._bus, cut, self._grace)
-            self.clean = False
+        with self._clock.move_on_after(READ_WITHIN):  # readers end by themselves, however little time attempts get
+            while worker.reading:
+                await worker.quiet.wait()
+        if worker.reading:
+            _log.warning("bus %s: the storage gave no answer, and what was read last may be delivered again", self._bus)
+        self.clean = self.clean and not cut and not worker.reading
 
     def _in_flight(self, worker: Worker) -> int:
         return worker.in_flight + (0 if self.forwarding is None else self.forwarding.in_flight)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import anyio
 import pytest
@@ -20,7 +21,7 @@ from eventroute.push.policy.rate import Rate
 from eventroute.push.sinks.base import Sink
 from eventroute.push.worker.recording import RECORD_AFTER
 from eventroute.router import Router
-from eventroute.storage.base import Entry, Record, Session
+from eventroute.storage.base import Claim, Entry, Record, Session
 from eventroute.storage.memory import MemoryStorage
 from eventroute.subscription import Subscription
 from eventroute.testing.clock import VirtualClock
@@ -333,6 +334,36 @@ async def test_a_retry_that_is_due_before_it_is_written_is_made_once_it_is(
         assert sinks.attempts == [("a", "1")] * 2
         storage.takes = 0
         await clock.advance(1)
+
+
+@pytest.mark.parametrize(("takes", "clean"), [(0.5, True), (60.0, False)])
+async def test_a_stop_that_cuts_nothing_off_is_clean_however_little_time_attempts_get(
+    storage: MemoryStorage,
+    clock: VirtualClock,
+    sinks: Scripted,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    takes: float,
+    clean: bool,
+) -> None:
+    claim, pause = storage.claim, 0.0
+
+    async def slowly(*arguments: Any, **more: Any) -> Claim | None:
+        await clock.sleep(pause)
+        return await claim(*arguments, **more)
+
+    monkeypatch.setattr(storage, "claim", slowly)
+    router = Router(storage, clock=clock, sinks=[sinks], grace=0)
+    async with anyio.create_task_group() as tasks, router:
+        await router.subscribe(to("a"))
+        await clock.advance(1)
+        pause = takes
+        await router.publish(*events(1))
+        await clock.advance(takes / 10)  # the reader waits for the storage
+        tasks.start_soon(clock.advance, 100)
+    assert router.clean is clean
+    assert "attempts were cut off" not in caplog.text
+    assert ("the storage gave no answer" in caplog.text) is not clean
 
 
 async def test_what_is_no_event_is_dead_lettered_and_stops_nobody(clock: VirtualClock, sinks: Scripted) -> None:
