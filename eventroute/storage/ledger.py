@@ -181,9 +181,10 @@ def write(
     """See `Storage.write`."""
     tables.version(bus)
     _there(tables, session)
-    for entry in entries:
-        if isinstance(entry, Advance | Complete):
-            _check(tables, bus, entry.claim, session)
+    claims = [entry.claim for entry in entries if isinstance(entry, Advance | Complete)]
+    are_open = [_check(tables, bus, claim, session) for claim in claims]
+    if claims and not any(are_open) and _are_done(tables, claims):
+        return
     tables.drop_lapsed(now, keep=session.id)
     born = _served(tables, bus, known)
     for entry in entries:
@@ -289,12 +290,21 @@ def _served(tables: Tables, bus: str, known: int | None = None) -> _Born:
     return born
 
 
-def _check(tables: Tables, bus: str, done: Claim, session: Session) -> None:
-    """A claim that is gone was completed by this session before: nobody else can, while it lives."""
+def _check(tables: Tables, bus: str, done: Claim, session: Session) -> bool:
+    """Whether a claim is open. One that is gone was done by this session before: nobody else can, while it lives."""
     held = _held(tables, done)
     mine = done.session == session.id and (held is None or held.session == session.id)
     if not mine or done.bus != bus:
         raise LeaseLost(f"offsets {done.start} to {done.end} of the reader {done.reader!r} are another's now")
+    return held is not None
+
+
+def _are_done(tables: Tables, gone: Sequence[Claim]) -> bool:
+    """Whether claims that are gone are done, and are not with their readers. One that has advanced to its end says
+    nothing.
+    """
+    said = {claim.reader for claim in gone if claim.start < claim.end}
+    return bool(said) and all(tables.reader(gone[0].bus, name) is not None for name in said)
 
 
 def _apply(tables: Tables, bus: str, session: Session, entry: Entry, born: _Born) -> None:
@@ -317,12 +327,17 @@ def _apply_to_delivery(
     if its_born is None:
         return
     match entry:
-        case Wait(waiting, held):
-            tables.put_waiting(waiting, session.id if held else None)
+        case Wait(waiting, held, again):
+            holder = session.id if held else None
+            if again:
+                tables.put_waiting_again(waiting, holder, session.id)
+            else:
+                tables.put_waiting(waiting, holder)
         case Settle(_, offset):
-            tables.drop_waiting(name, offset)
-        case Bury(letter, key):
-            _bury(tables, bus, letter, key, its_born)
+            tables.settle_waiting(name, offset, session.id)
+        case Bury(letter, key, again):
+            if not again or tables.may_end(name, letter.offset, session.id):
+                _bury(tables, bus, letter, key, its_born)
         case Trip(state):
             before = tables.breaker(name)
             if before is None or before.serial < state.serial:

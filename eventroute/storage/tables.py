@@ -256,11 +256,23 @@ class Tables(TracingTables, TransferTables, Protocol):
     # -- waiting deliveries and dead letters -----------------------------------------------------------------------
 
     def put_waiting(self, waiting: Waiting, session: str | None) -> None:
-        """Insert or overwrite."""
+        """Insert or overwrite; the event that is there stays, where it brings none."""
+        ...
+
+    def put_waiting_again(self, waiting: Waiting, session: str | None, by: str) -> None:
+        """Overwrite it for the session `by`, which has had it in hand; see `Wait.again`."""
         ...
 
     def drop_waiting(self, subscription: str, offset: int) -> None:
         """Remove it, if it is there."""
+        ...
+
+    def settle_waiting(self, subscription: str, offset: int, by: str) -> None:
+        """Remove it, if it is there and no other session that is there holds it but `by`."""
+        ...
+
+    def may_end(self, subscription: str, offset: int, by: str) -> bool:
+        """Whether it is there and no other session that is there holds it but `by`."""
         ...
 
     def is_stuck(self, subscription: str, offset: int) -> bool:

@@ -344,15 +344,24 @@ class Advance:
 
 @frozen
 class Wait:
-    """Entry: a delivery waits (inserted or overwritten). With `held` the session that writes it keeps it."""
+    """Entry: a delivery waits (inserted or overwritten). With `held` the session that writes it keeps it. The event of
+    the row that it overwrites stays, where it brings none.
+
+    With `again` the session has had the row in hand. Nothing is written where it is gone, since another has come to an
+    end with the delivery (a replay, say); where another living session holds it; or where the session does not, and it
+    counts more attempts, since another has had it meanwhile.
+    """
 
     waiting: Waiting
     held: bool
+    again: bool = False
 
 
 @frozen
 class Settle:
-    """Entry: a waiting delivery is done (delivered); removing what is not there does nothing."""
+    """Entry: a waiting delivery is done (delivered). Nothing is removed where it is not there, or where another living
+    session holds it: it is to be delivered once more, by a replay.
+    """
 
     subscription: str
     offset: int
@@ -363,10 +372,13 @@ class Bury:
     """Entry: a delivery is given up: the dead letter is kept, a waiting row of the same delivery goes.
 
     With a `key` to hold, it waits on, `STUCK`, and with it all of that key behind it, until the letter goes.
+    With `again` the session has had the row in hand. Nothing is done where it is gone, or another living session holds
+    it, as for `Wait`.
     """
 
     letter: DeadLetter
     key: int | None = None
+    again: bool = False
 
 
 @frozen

@@ -33,6 +33,7 @@ from eventroute.storage.base import (
 from eventroute.storage.memory import MemoryStorage
 from eventroute.subscription import Subscription
 from eventroute.testing.clock import VirtualClock
+from eventroute.testing.faults import FaultyStorage
 from tests.pushing import FakeProvider
 
 pytestmark = pytest.mark.anyio
@@ -423,3 +424,67 @@ async def test_nothing_is_passed_over_by_a_stop_while_changes_are_asked_for(cloc
     async with Router(storage, clock=clock, sinks=[sinks]):
         await clock.advance(10.0)
     assert sinks.delivered == ["1"]
+
+
+@define(eq=False)
+class _Scripted(Sinks):
+    """Does with each attempt what comes next: fails, or hangs until it is cut off; then delivers."""
+
+    script: list[Outcome | None] = field(factory=list)
+    hanging: int = 0
+    answer: anyio.Event = field(kw_only=True)
+
+    async def send(self, event: Event) -> Outcome:
+        await checkpoint()
+        outcome = self.script.pop(0) if self.script else Delivered()
+        if outcome is None:
+            self.hanging += 1
+            try:
+                await self.answer.wait()
+            finally:
+                self.hanging -= 1
+            outcome = Delivered()
+        if isinstance(outcome, Delivered):
+            self.delivered.append(event.id)
+        return outcome
+
+
+@pytest.mark.parametrize("last", [False, True])
+async def test_a_late_failure_says_nothing_of_what_another_has_settled(clock: VirtualClock, last: bool) -> None:
+    """A replay had delivered it, and it was trimmed: a dead letter without an event came of it."""
+    storage, sinks = MemoryStorage(clock), _Scripted(script=[None], answer=anyio.Event())
+    async with Router(storage, clock=clock, sinks=[sinks]) as router:
+        await router.subscribe(subscription(timeout=10.0, max_attempts=1 if last else None))
+        await router.publish(*events(1))
+        await clock.advance(5.0)
+        (row,) = await storage.waiting("default")
+        assert (row.count, row.unheld) == (1, 0)
+        other = await storage.open_session(5.0)
+        await storage.write("default", other, [Wait(Waiting("s", 1, 0.0), held=True)])
+        await storage.write("default", other, [Settle("s", 1)])
+        assert (await storage.trim("default", 2, limit=9)).events == 1
+        await clock.advance(60.0)
+        assert sinks.hanging == 0
+        assert await storage.waiting("default") == ()
+        assert await storage.dead_letters("default") == []
+
+
+@pytest.mark.parametrize("order_by", [None, "type"])
+async def test_what_is_in_hand_is_not_freed_by_a_write_that_is_repeated(
+    clock: VirtualClock, order_by: str | None
+) -> None:
+    """The answer to a write was lost; what it had set free was taken again, and set free once more by its repeat."""
+    storage = FaultyStorage.around(MemoryStorage(clock), clock=clock)
+    sinks = _Scripted(script=[RetryLater("down"), RetryLater("down"), None], answer=anyio.Event())
+    async with Router(storage, clock=clock, sinks=[sinks]) as router:
+        await router.subscribe(subscription(backoff=Backoff(0.01, 0.01), breaker=None, order_by=order_by))
+        await router.publish(*events(1))
+        storage.fail("write", "after", "after", "after", "after")
+        for _ in range(200):
+            await clock.advance(0.01)
+            (row,) = await storage.inner.waiting("default") or (None,)
+            assert row is None or sinks.hanging + row.unheld <= 1
+        assert storage.happened == [("write", "after")] * 4
+        assert sinks.hanging == 1
+        sinks.answer.set()
+        await clock.advance(1.0)

@@ -203,7 +203,7 @@ def overlap_on_joining(patch: Patch) -> None:
 def no_fence(patch: Patch) -> None:
     """A process whose lease has lapsed may go on writing."""
     patch.setattr(ledger, "_there", lambda tables, session: None)
-    patch.setattr(ledger, "_check", lambda tables, bus, done, session: None)
+    patch.setattr(ledger, "_check", lambda tables, bus, done, session: True)
 
 
 def timers_stay(patch: Patch) -> None:
@@ -433,6 +433,24 @@ def one_before_is_written(patch: Patch) -> None:
     patch.setattr(journal, "without", lambda entries, subscription: entries)
 
 
+def late_word_is_written(patch: Patch) -> None:
+    """What another has come to an end with since is written once more."""
+    patch.setattr(
+        MemoryTables, "put_waiting_again", lambda self, waiting, session, by: self.put_waiting(waiting, session)
+    )
+
+
+def repeats_are_applied(patch: Patch) -> None:
+    """What was done already is done again where the answer was lost."""
+    patch.setattr(ledger, "_are_done", lambda tables, gone: False)
+
+
+def take_what_may_be_freed(patch: Patch) -> None:
+    """Rows are taken of which it is not sure that the write which has set them free is over."""
+    patch.setattr(journal.Journal, "doubts", property(lambda self: 0))
+    patch.setattr(journal.Journal, "is_freeing", lambda self, rows: False)
+
+
 LEASES = evolve(
     PROFILES["order"],
     acts={"trouble": 6, "mood": 2, "publish": 4},
@@ -541,6 +559,9 @@ MUTATIONS: dict[Callable[[Patch], None], tuple[str, ...]] = {
     late_ack_is_heard: ("pulls",),
     one_before_is_heard: ("anew",),
     one_before_is_written: ("anew",),
+    late_word_is_written: ("storage", "replays"),
+    repeats_are_applied: ("storage",),
+    take_what_may_be_freed: ("storage",),
 }
 """How the code is broken, and the profiles that have to show it."""
 

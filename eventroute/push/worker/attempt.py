@@ -35,7 +35,7 @@ def entry_after(
         row = Waiting(
             delivery.subscription, delivery.offset, now, attempts, first_attempt, outcome.reason, copy, delivery.row_key
         )
-        return Wait(row, held=False)
+        return Wait(row, held=False, again=delivery.recorded)
     first = now - spared if delivery.first_attempt is None else delivery.first_attempt
     last = first + spared + policy.max_age
     spent = policy.max_attempts is not None and delivery.attempts >= policy.max_attempts
@@ -46,7 +46,7 @@ def entry_after(
     due = max(now + (outcome.after or 0.0), min(now + wait, last))
     reason, key = outcome.reason, delivery.row_key
     row = Waiting(delivery.subscription, delivery.offset, due, delivery.attempts, first, reason, copy, key)
-    return Wait(row, held=False)
+    return Wait(row, held=False, again=delivery.recorded)
 
 
 def named(entry: Settle | Wait | Bury) -> tuple[str, int]:
@@ -76,4 +76,4 @@ def _bury(delivery: Delivery, policy: DeliveryPolicy, now: float, reason: str, e
     letter = DeadLetter(
         delivery.subscription, delivery.offset, now, reason, error, delivery.attempts, delivery.raw, forward
     )
-    return Bury(letter, delivery.row_key if policy.when_stuck == "hold" else None)
+    return Bury(letter, delivery.row_key if policy.when_stuck == "hold" else None, again=delivery.recorded)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 import anyio
 
 from eventroute.clock import Clock
+from eventroute.errors import StorageError
 from eventroute.push.bell import Bell
 from eventroute.push.patience import patiently
-from eventroute.push.worker.attempt import without
-from eventroute.storage.base import Entry, Session, Storage
+from eventroute.push.worker.attempt import named, without
+from eventroute.storage.base import Entry, Session, Storage, Wait, Waiting
 
 __all__ = ["Journal"]
 
@@ -48,6 +50,7 @@ class Journal:
         self._written = written
         self._groups: deque[Sequence[Entry]] = deque()
         self._in_hand = 0
+        self._doubts = 0
         self._count = 0
         self._added = Bell()
         self._closing = False
@@ -77,6 +80,17 @@ class Journal:
             self._count -= len(group) - len(kept)
             self._groups.append(kept)
 
+    @property
+    def doubts(self) -> int:
+        """Changes whenever a write fails, which may have been done all the same, and when it has been made again."""
+        return self._doubts
+
+    def is_freeing(self, rows: Sequence[Waiting]) -> bool:
+        """Whether the write under way frees one of these rows: it may have done so already, and may do so again."""
+        writing = [entry for group in islice(self._groups, self._in_hand) for entry in group]
+        freed = {named(entry) for entry in writing if isinstance(entry, Wait) and not entry.held}
+        return bool(freed) and any((row.subscription, row.offset) in freed for row in rows)
+
     def close(self) -> None:
         """Let `run` return once everything has been written."""
         self._closing = True
@@ -87,9 +101,10 @@ class Journal:
         while True:
             while self._groups:
                 self._in_hand, batch = self._next()
-                write, known = self._storage.write, self._version()
                 # A repeat of the same write has no further effect, so it may be tried until it succeeds.
-                await patiently(self._clock, write, self._bus, self._session, batch, known=known)
+                doubts = self._doubts
+                await patiently(self._clock, self._write, batch, self._version())
+                self._doubts += self._doubts > doubts
                 for _ in range(self._in_hand):
                     self._groups.popleft()
                 self._in_hand = 0
@@ -99,6 +114,13 @@ class Journal:
                 self.done.set()
                 return
             await self._added.wait()
+
+    async def _write(self, batch: list[Entry], known: int) -> None:
+        try:
+            await self._storage.write(self._bus, self._session, batch, known=known)
+        except StorageError:
+            self._doubts += 1
+            raise
 
     def _next(self) -> tuple[int, list[Entry]]:
         """How many groups go into the next write, and their entries."""

@@ -60,7 +60,7 @@ class Ordering(ABC):
             free = turns.back(delivery, known) or not delivery.keyed
         if free and lane.offer([delivery]):
             return True
-        self.journal.add(Wait(row, held=False))
+        self.journal.add(Wait(row, held=False, again=True))
         self._put_away(lane, delivery, row.due)
         return False
 

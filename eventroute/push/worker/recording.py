@@ -38,7 +38,8 @@ class Recording(Ordering):
         first = delivery.first_attempt if done > 0 else None
         copy = delivery.raw if delivery.copied else None
         identity = (delivery.subscription, delivery.offset)
-        entry = Wait(Waiting(*identity, now, max(done, 0), first, event=copy, key=delivery.row_key), held)
+        row = Waiting(*identity, now, max(done, 0), first, event=copy, key=delivery.row_key)
+        entry = Wait(row, held, again=delivery.recorded)
         self.ranges.note(delivery, entry)
         self._count(lane, delivery, entry)
         if not held:

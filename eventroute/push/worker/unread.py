@@ -20,13 +20,15 @@ MISSING = "event-missing"
 """The reason of a dead letter whose event the log no longer holds."""
 
 
-def bury_unread(worker: Worker, subscription: str, offset: int, attempts: int, damaged: DamagedEvent | None) -> None:
-    """Give up a delivery because its event is damaged, or (None) gone."""
+def bury_unread(
+    worker: Worker, subscription: str, offset: int, attempts: int, damaged: DamagedEvent | None, *, again: bool = True
+) -> None:
+    """Give up a delivery because its event is damaged, or (None) gone; not `again`: there is no row of it."""
     reason, error = MISSING, f"the log no longer holds offset {offset}"
     if damaged is not None:
         reason, error = DAMAGED, damaged.fault
     letter = DeadLetter(subscription, offset, worker.clock.time(), reason, error, attempts, b"")
-    worker.bury(Bury(letter))
+    worker.bury(Bury(letter, again=again))
 
 
 def pass_over(worker: Worker, damaged: DamagedEvent, subscriptions: Collection[str]) -> None:
@@ -39,4 +41,4 @@ def pass_over(worker: Worker, damaged: DamagedEvent, subscriptions: Collection[s
         damaged,
     )
     for subscription in subscriptions:
-        bury_unread(worker, subscription, damaged.offset, 0, damaged)
+        bury_unread(worker, subscription, damaged.offset, 0, damaged, again=False)

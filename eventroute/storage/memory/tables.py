@@ -229,11 +229,33 @@ class MemoryTables(MemoryLetters):
 
     def put_waiting(self, waiting: Waiting, session: str | None) -> None:
         """Insert or overwrite."""
-        self._waiting.setdefault(waiting.subscription, {})[waiting.offset] = _Row(waiting, session)
+        rows = self._waiting.setdefault(waiting.subscription, {})
+        before = rows.get(waiting.offset) if waiting.event is None else None
+        if before is not None and before.waiting.event is not None:
+            waiting = evolve(waiting, event=before.waiting.event)
+        rows[waiting.offset] = _Row(waiting, session)
+
+    def put_waiting_again(self, waiting: Waiting, session: str | None, by: str) -> None:
+        """Overwrite."""
+        row = self._waiting.get(waiting.subscription, {}).get(waiting.offset)
+        if row is None or (row.session != by and row.session in self._sessions):
+            return
+        if row.session == by or row.waiting.attempts <= waiting.attempts:
+            self.put_waiting(waiting, session)
 
     def drop_waiting(self, subscription: str, offset: int) -> None:
         """Remove."""
         self._waiting.get(subscription, {}).pop(offset, None)
+
+    def settle_waiting(self, subscription: str, offset: int, by: str) -> None:
+        """Remove, where it may."""
+        if self.may_end(subscription, offset, by):
+            self.drop_waiting(subscription, offset)
+
+    def may_end(self, subscription: str, offset: int, by: str) -> bool:
+        """Whether no other holds it."""
+        row = self._waiting.get(subscription, {}).get(offset)
+        return row is not None and (row.session == by or row.session not in self._sessions)
 
     def is_stuck(self, subscription: str, offset: int) -> bool:
         """Whether it is there and stuck."""

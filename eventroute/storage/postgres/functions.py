@@ -80,6 +80,7 @@ BEGIN
     IF cardinality(settled) > 0 THEN
         DELETE FROM waiting USING unnest(settled, settled_at) AS done (subscription, place)
             WHERE waiting.subscription = done.subscription AND waiting."offset" = done.place
+                AND (session IS NULL OR session = its_session OR session NOT IN (SELECT id FROM session))
                 AND EXISTS (SELECT 1 FROM subscription WHERE id = done.subscription AND bus = its_bus
                     AND (known IS NULL OR born <= known));
     END IF;

@@ -48,6 +48,17 @@ _UNSETTLED = (
     " FROM waits JOIN subscription ON id = name WHERE bus = ?) AS need"
     " WHERE start IS NOT NULL ORDER BY 1, 2 LIMIT 1"
 )
+_MAY_END = f'subscription = ? AND "offset" = ? AND (session IS NULL OR session = ? OR session NOT IN ({_LIVING}))'
+_PUT_WAITING = (
+    'INSERT INTO waiting (subscription, "offset", due, attempts, first_attempt, reason, event, key, session)'
+    ' VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (subscription, "offset") DO UPDATE SET due = excluded.due,'
+    " attempts = excluded.attempts, first_attempt = excluded.first_attempt, reason = excluded.reason,"
+    " event = coalesce(excluded.event, waiting.event), key = excluded.key, session = excluded.session"
+)
+_PUT_AGAIN = (
+    "UPDATE waiting SET due = ?, attempts = ?, first_attempt = ?, reason = ?, event = coalesce(?, event),"  # noqa: S608 - all from here
+    f" key = ?, session = ? WHERE {_MAY_END} AND (session = ? OR attempts <= ?)"
+)
 FREE = (
     f"{_WAITING} WHERE subscription = ?1 AND due <= ?2 AND (session IS NULL OR session NOT IN ({_LIVING}))"
     ' ORDER BY due, "offset" LIMIT ?3'
@@ -267,17 +278,24 @@ class SqlLedger(Statements):
 
     def put_waiting(self, waiting: Waiting, session: str | None) -> None:
         """Insert or overwrite."""
-        row = (waiting.subscription, waiting.offset, waiting.due, waiting.attempts, waiting.first_attempt)
-        self._put(
-            "waiting",
-            'subscription, "offset"',
-            'subscription, "offset", due, attempts, first_attempt, reason, event, key, session',
-            (*row, waiting.reason, waiting.event, waiting.key, session),
-        )
+        self._do(_PUT_WAITING, (waiting.subscription, waiting.offset, *_content(waiting, session)))
+
+    def put_waiting_again(self, waiting: Waiting, session: str | None, by: str) -> None:
+        """Overwrite."""
+        which = (waiting.subscription, waiting.offset, by, by, waiting.attempts)
+        self._do(_PUT_AGAIN, (*_content(waiting, session), *which))
 
     def drop_waiting(self, subscription: str, offset: int) -> None:
         """Remove."""
         self._do('DELETE FROM waiting WHERE subscription = ? AND "offset" = ?', (subscription, offset))
+
+    def settle_waiting(self, subscription: str, offset: int, by: str) -> None:
+        """Remove, where it may."""
+        self._do(f"DELETE FROM waiting WHERE {_MAY_END}", (subscription, offset, by))  # noqa: S608 - all from here
+
+    def may_end(self, subscription: str, offset: int, by: str) -> bool:
+        """Whether no other holds it."""
+        return self._one(f"SELECT 1 FROM waiting WHERE {_MAY_END}", (subscription, offset, by)) is not None  # noqa: S608 - all from here
 
     def is_stuck(self, subscription: str, offset: int) -> bool:
         """Whether it is there and stuck."""
@@ -361,3 +379,8 @@ class SqlLedger(Statements):
         self.version(bus)
         rows = self._all(_SUMMARY, (now, bus, before, STUCK))
         return tuple(WaitingSummary(*row) for row in rows)
+
+
+def _content(waiting: Waiting, session: str | None) -> tuple[object, ...]:
+    row = (waiting.due, waiting.attempts, waiting.first_attempt, waiting.reason, waiting.event, waiting.key)
+    return (*row, session)

@@ -49,17 +49,17 @@ class SimulatedStorage:
             trouble = world.trouble
             if trouble.happens and name not in SPARED:
                 await self._before(name, trouble)
-            if self._done and name == "write" and self._done.pop(args[1].id, None) is args[2]:
-                return None  # as the interface has it: a repeat of the same call has no further effect
+            repeated = bool(self._done) and name == "write" and self._done.pop(args[1].id, None) is args[2]
+            judge = self._witness.after_repeat if repeated else after
             seen = None if before is None else before(*args, **kwargs)
             try:
                 result = await method(*args, **kwargs)
             except LeaseLost as error:
                 self._witness.lost(args, error)
                 raise
-            if after is not None:
+            if judge is not None:
                 world.seq += 1
-                after(seen, result, *args, **kwargs)
+                judge(seen, result, *args, **kwargs)
             if trouble.happens and name not in ANSWERED | SPARED:
                 await self._after(name, trouble, result, args)
             return result

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from attrs import evolve
+
 from eventroute.push.outcome import Delivered, Rejected, RetryLater
 from eventroute.storage.base import (
     Advance,
@@ -29,7 +31,11 @@ __all__ = ["EPSILON", "Writing"]
 EPSILON = 0.002
 """What clocks may differ by through rounding, in seconds."""
 
-_Before = tuple[list[Passing], dict[tuple[str, int], Waiting | None]]
+_Row = tuple[Waiting, str | None]
+"""What waits, and the session that has it."""
+
+_Rows = dict[tuple[str, int], _Row | None]
+_Before = tuple[list[Passing], _Rows]
 
 
 class Writing:
@@ -48,9 +54,27 @@ class Writing:
             reader = world.tables.reader(bus, name)
             if reader is not None:
                 passing.append(Passing(reader, served(world, bus, name)))
+        return passing, self._rows(entries)
+
+    def _rows(self, entries: Sequence[Any]) -> _Rows:
+        """What waits of what is written about, and who holds it."""
         keys = [key_of(entry) for entry in entries if isinstance(entry, Bury | Settle | Wait)]
-        rows = {key: world.row(*key) for key in keys}
-        return passing, {key: None if row is None else row[0] for key, row in rows.items()}
+        return {key: self._world.row(*key) for key in keys}
+
+    def after_repeat(self, before: Any, _: object, bus: str, session: Any, *rest: Any, **given: Any) -> None:
+        """A write was made again, whose answer was lost: nobody else is to notice."""
+        world = self._world
+        world.fault("write repeated")
+        for key, row in before[1].items():
+            same = self._goes_on(row, world.row(*key), session.id)
+            world.require(same, "a write that was repeated has changed the row %s from %s", key, row)
+
+    def _goes_on(self, before: _Row | None, after: _Row | None, session: str) -> bool:
+        """Whether a row is as it was for all others. Which attempt that does not count was the last does not matter."""
+        if before is None or after is None:
+            return after is before or (before is not None and before[1] == session)
+        free = after[1] is None and not self._is_held(before[1], session)
+        return after == before or before[1] == session or (free and after[0].attempts == before[0].attempts)
 
     def after_write(
         self, before: _Before, _: object, bus: str, session: Any, entries: Sequence[Any], *, known: int
@@ -62,28 +86,52 @@ class Writing:
                 self._tripped(entry.state, known)
             elif isinstance(entry, Forwarded | PutOff):
                 self._world.letters.left(self._world, bus, entry)
-        for entry in entries:
-            if not isinstance(entry, Bury | Settle | Wait):
-                continue
-            key = key_of(entry)
-            timeline = self._world.model.alive.get(key[0])
-            if timeline is not None and timeline.born > known:
-                self._judge_ignored(timeline, key[1], rows[key])
-                continue
-            if timeline is not None and timeline.bus == bus:
-                self._written(timeline, entry, rows[key])
-            rows[key] = entry.waiting if isinstance(entry, Wait) else None
+        self._judge_rows(
+            bus, session.id, [one for one in entries if isinstance(one, Bury | Settle | Wait)], rows, known
+        )
         for passed in passing:
             judge_passing(world, bus, passed)
         if world.tracing:
             world.note(self._host.name, "wrote %s", [short(entry) for entry in entries])
 
-    def _judge_ignored(self, timeline: Timeline, offset: int, before: Waiting | None) -> None:
+    def _judge_rows(self, bus: str, session: str, entries: Sequence[Any], rows: _Rows, known: int) -> None:
+        late: _Rows = {}
+        for entry in entries:
+            key = key_of(entry)
+            timeline, row = self._world.model.alive.get(key[0]), rows[key]
+            if timeline is not None and timeline.born > known:
+                self._judge_ignored(timeline, key[1], row)
+                continue
+            if self._comes_late(session, entry, row):
+                late[key] = row
+                if timeline is not None:
+                    self._ended(timeline, key[1])
+                continue
+            if timeline is not None and timeline.bus == bus:
+                self._written(timeline, entry, None if row is None else row[0])
+            late.pop(key, None)
+            rows[key] = (entry.waiting, session if entry.held else None) if isinstance(entry, Wait) else None
+        for key, row in late.items():
+            self._world.fault("told too late")
+            same = _what(self._world.row(*key)) == _what(row)
+            self._world.require(same, "the row %s was changed by one who has lost it, from %s", key, row)
+
+    def _comes_late(self, session: str, entry: Any, row: _Row | None) -> bool:
+        """Whether another one has come to an end with a row since its process had it in hand, or has it now."""
+        if row is None or isinstance(entry, Settle):
+            return row is not None and self._is_held(row[1], session) if isinstance(entry, Settle) else entry.again
+        if not entry.again or row[1] == session:
+            return False
+        return self._is_held(row[1], session) or (isinstance(entry, Wait) and row[0].attempts > entry.waiting.attempts)
+
+    def _is_held(self, holder: str | None, session: str) -> bool:
+        return holder not in (None, session) and self._world.tables.has_session(holder)
+
+    def _judge_ignored(self, timeline: Timeline, offset: int, before: _Row | None) -> None:
         """What is about one before of the same id has changed nothing."""
         world, where = self._world, (timeline.id, timeline.number, offset)
         world.fault("told of one before")
-        row = world.row(timeline.id, offset)
-        same = (None if row is None else row[0]) == before
+        same = _what(world.row(timeline.id, offset)) == _what(before)
         world.require(same, "%s/%d: the row of offset %d was changed for one before of its id", *where)
 
     def _written(self, timeline: Timeline, entry: Any, row: Waiting | None) -> None:
@@ -117,7 +165,8 @@ class Writing:
         outcome = None if ended is None else ended.outcome
         fate = timeline.fate(letter.offset)
         fate.letter, fate.holds, fate.forwarded = letter.reason, entry.key is not None, False
-        world.letters.buried(letter)
+        if letter.event == fact.raw:  # else that is what is wrong
+            world.letters.buried(letter)
         fate.ended = fate.ended if fate.holds else world.seq
         policies = [definition.policy for definition in timeline.since(world.now() - 60.0)]
         keyed = fact.key is not None and (row is None or row.key is not None)  # before there was order, none was kept
@@ -188,3 +237,8 @@ class Writing:
             world.rows(timeline.id),
             limit,
         )
+
+
+def _what(row: _Row | None) -> Waiting | None:
+    """What waits, whoever holds it."""
+    return None if row is None else evolve(row[0], event=None)

@@ -162,7 +162,7 @@ class StorageMachine(LogMachine):
     @rule(
         place=st.integers(0, 20),
         worker=workers,
-        entries=st.lists(st.tuples(st.integers(0, 3), names, offsets, keys), max_size=4),
+        entries=st.lists(st.tuples(st.integers(0, 5), names, offsets, keys), max_size=4),
         known=versions,
     )
     def complete(
@@ -174,8 +174,9 @@ class StorageMachine(LogMachine):
             sent = Forward(float(offset % 4)) if offset % 3 else None
             letter = DeadLetter(name, offset, float(offset % 5), "reason", "error", kind, b"event", sent)
             kinds: list[Entry] = [Wait(waiting, True), Wait(waiting, False), Settle(name, offset), Bury(letter, key)]
+            kinds += [Wait(waiting, False, again=True), Bury(letter, key, again=True)]
             rest.append(kinds[kind])
-        claim = self.claims[place % len(self.claims)] if self.claims else None
+        claim = self.claims[place] if place < len(self.claims) else None
 
         async def write(storage: Storage, sessions: list[Session]) -> None:
             done: list[Entry] = []

@@ -170,6 +170,93 @@ class WaitingContract(LedgerContract):
         await storage.pause_subscription("s", "because", known=now)
         assert (await storage.subscription("s")).paused == "because"
 
+    # -- what several have in hand ---------------------------------------------------------------------------------
+
+    async def test_what_is_gone_is_not_written_again(self, storage: Storage) -> None:
+        """Another has come to an end with it; its event may have been trimmed since."""
+        session = await self._with_waiting(storage, {1: 0.0, 2: 0.0})
+        other = await storage.open_session(TTL)
+        assert await claimed_waiting(storage, session, now=1.0) == [1, 2]
+        await storage.write(BUS, other, [Wait(Waiting("s", offset, 0.0), held=True) for offset in (1, 2)])
+        await storage.write(BUS, other, [Settle("s", 1), Bury(letter("s", 2))])
+        for offset in (1, 2):
+            again = Wait(Waiting("s", offset, 5.0, 1, 1.0, "timeout"), held=False, again=True)
+            await storage.write(BUS, session, [again])
+            await storage.write(BUS, session, [evolve(again, held=True)])
+            await storage.write(BUS, session, [Bury(letter("s", offset, reason="late"), again=True)])
+            await storage.write(BUS, session, [Bury(letter("s", offset, reason="late"), key=7, again=True)])
+        assert await storage.waiting(BUS) == ()
+        assert await storage.dead_letters(BUS) == [letter("s", 2)]
+
+    async def test_what_another_holds_by_now_is_left_to_it(self, storage: Storage, clock: VirtualClock) -> None:
+        session = await self._with_waiting(storage, {1: 0.0})
+        other = await storage.open_session(TTL / 2)
+        assert await claimed_waiting(storage, session, now=1.0) == [1]
+        await storage.write(BUS, other, [Wait(Waiting("s", 1, 3.0), held=True)])
+        late = Waiting("s", 1, 5.0, 1, 1.0, "timeout")
+        told: list[Entry] = [
+            Settle("s", 1),
+            Wait(late, held=False, again=True),
+            Bury(letter("s", 1), again=True),
+            Bury(letter("s", 1), key=7, again=True),
+        ]
+        for entry in told:
+            await storage.write(BUS, session, [entry])
+            assert await storage.waiting(BUS) == (WaitingSummary("s", 1, 0, None),)
+        assert await storage.dead_letters(BUS) == []
+        await self.pass_time(clock, TTL * 0.6)
+        await storage.write(BUS, session, told[1:2])  # nobody holds it any more
+        assert await storage.claim_waiting(BUS, "s", session, now=5.0, limit=9) == [late]
+        await storage.write(BUS, session, [Settle("s", 1)])
+        assert await storage.waiting(BUS) == ()
+
+    async def test_what_nobody_holds_may_be_settled_and_written_again(self, storage: Storage) -> None:
+        """A power loss may undo that it was taken."""
+        session = await self._with_waiting(storage, {1: 0.0, 2: 0.0, 3: 0.0})
+        again = Wait(Waiting("s", 1, 5.0, 1, 1.0, "timeout"), held=False, again=True)
+        await storage.write(BUS, session, [again, Settle("s", 2), Bury(letter("s", 3), again=True)])
+        assert await storage.claim_waiting(BUS, "s", session, now=9.0, limit=9) == [again.waiting]
+        assert await storage.dead_letters(BUS) == [letter("s", 3)]
+
+    @pytest.mark.parametrize("again", [False, True])
+    async def test_a_repeated_write_leaves_to_others_what_it_has_set_free(self, storage: Storage, again: bool) -> None:
+        session = await self._with_waiting(storage, {1: 0.0, 2: 0.0, 3: 0.0} if again else {})
+        other = await storage.open_session(TTL)
+        rows = [Waiting("s", offset, 0.0, 1, 1.0, "busy") for offset in (1, 2, 3)]
+        entries: list[Entry] = [Wait(row, held=False, again=again) for row in rows]
+        if again:
+            assert await claimed_waiting(storage, session, now=1.0) == [1, 2, 3]
+        else:
+            entries.append(Complete(await take(storage, session, limit=5)))
+        await storage.write(BUS, session, entries)
+        assert await claimed_waiting(storage, other, now=1.0) == [1, 2, 3]
+        retried = Waiting("s", 2, 7.0, 2, 1.0, "busy")
+        await storage.write(BUS, other, [Settle("s", 1), Wait(retried, held=False, again=True)])
+        await storage.write(BUS, session, entries)
+        assert await storage.waiting(BUS) == (WaitingSummary("s", 2, 1, 7.0),)
+        assert await claimed_waiting(storage, session, now=1.0) == []
+        assert await storage.claim_waiting(BUS, "s", session, now=9.0, limit=9) == [retried]
+
+    async def test_what_a_cancelled_replay_had_claimed_is_still_written(self, storage: Storage) -> None:
+        """That its claim is gone does not tell that the write is a repeat."""
+        session = await self._with_waiting(storage, {})
+        await take(storage, session, limit=10)
+        replay = await storage.start_replay("s", start="earliest", end=9)
+        claim = await take(storage, session, limit=5, reader=replay.name)
+        assert await storage.cancel_replay("s", replay.name)
+        await storage.write(BUS, session, [Wait(Waiting("s", 1, 0.0), held=False), Complete(claim)])
+        assert await storage.waiting(BUS) == (WaitingSummary("s", 1, 1, 0.0),)
+
+    @pytest.mark.parametrize("again", [False, True])
+    async def test_a_row_keeps_its_event(self, storage: Storage, again: bool) -> None:
+        """Who had it in hand may not know that the log has lost it since, and that it is in the row."""
+        session = await self._with_waiting(storage, {1: 0.0})
+        (taken,) = await storage.claim_waiting(BUS, "s", session, now=1.0, limit=1)
+        await storage.trim(BUS, 5, limit=9, hard=True)
+        await storage.write(BUS, session, [Wait(evolve(taken, due=2.0, attempts=1), held=False, again=again)])
+        (row,) = await storage.claim_waiting(BUS, "s", session, now=2.0, limit=1)
+        assert row == evolve(taken, due=2.0, attempts=1, event=b"1")
+
     # -- dead letters ----------------------------------------------------------------------------------------------
 
     async def test_dead_letters_are_listed_in_order_and_by_page(self, storage: Storage) -> None:

@@ -32,6 +32,16 @@ def test_a_rejected_delivery_is_dead_with_its_reason() -> None:
     assert entry == Bury(DeadLetter("s", 7, NOW, "http-400", "no", 3, b"{}"))
 
 
+def test_what_has_a_row_is_told_to_come_again() -> None:
+    """Another may have come to an end with it meanwhile."""
+    outcomes = (RetryLater("timeout"), RetryLater("lease-late", counts=False), Rejected("http-400"))
+    for outcome in outcomes:
+        for recorded in (True, False):
+            entry = entry_after(tried(3, recorded=recorded), outcome, DeliveryPolicy(), now=NOW, draw=0.5)
+            assert isinstance(entry, Wait | Bury)
+            assert entry.again == recorded
+
+
 def test_one_attempt_means_one_attempt() -> None:
     policy = DeliveryPolicy(max_attempts=1)
     entry = entry_after(tried(1), RetryLater("http-500", "oops"), policy, now=NOW, draw=0.5)
