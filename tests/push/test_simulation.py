@@ -12,11 +12,15 @@ from typing import cast
 import anyio
 import pytest
 from anyio.abc import TaskGroup
+from attrs import evolve
 
 from eventroute.errors import Reject, Retry
 from eventroute.event import Event
+from eventroute.push.outcome import RetryLater
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.push.policy.backoff import Backoff
+from eventroute.push.policy.batch import Batch
+from eventroute.push.policy.rate import Rate
 from eventroute.router import Router
 from eventroute.storage.base import Session, Waiting
 from eventroute.testing import simulate as command
@@ -25,7 +29,7 @@ from eventroute.testing.simulation.model import Definition, Fact, Timeline
 from eventroute.testing.simulation.profile import PROFILES
 from eventroute.testing.simulation.run import Report, simulate
 from eventroute.testing.simulation.server import Server
-from eventroute.testing.simulation.sinks import Attempt, Sinks
+from eventroute.testing.simulation.sinks import Attempt, Sinks, _MeasuredSink
 from eventroute.testing.simulation.verdict import at_rest, in_hand
 from eventroute.testing.simulation.witness import Witness
 from eventroute.testing.simulation.world import Host, Lease, World
@@ -252,6 +256,39 @@ async def test_what_a_killed_process_has_claimed_may_count_as_held_before_its_le
         await storage.close_session(session)
         counts.append(in_hand(world))
     assert counts == [0, 3, 3]
+
+
+@pytest.mark.parametrize(("changes", "right"), [([], False), (["a"], False), (["b"], True), (["b", "a"], True)])
+def test_that_a_sink_asked_for_time_is_forgotten_with_the_sink(changes: list[str], right: bool) -> None:
+    """A subscription that goes to another one and back begins anew there."""
+    world = World(1, PROFILES["storm"])
+    world.wall.timer = lambda: 10.0
+    host, policy = Host("p", world.clock, sessions={"default": "one"}), DeliveryPolicy()
+    first = Definition(0, policy, "a", transforms=False)
+    timeline = Timeline("s", 1, "default", 1, [(0.0, first)])
+    fact = Fact("e", "e", "default", 1, 1, b"", "t.a", 1, must=True, poison=False, expires=math.inf, key=None)
+    attempt = Attempt(world, host, timeline, fact, "a", policy, 10.0, host.clock.time())
+    attempt.end(RetryLater("http-429", after=60.0, hold_lane=True), alone=True)
+    timeline.versions += [(11.0 + place, evolve(first, variant=variant)) for place, variant in enumerate(changes)]
+    attempt.began = 20.0
+    attempt._check_hold()
+    assert (world.violation is None) == right
+
+
+@pytest.mark.parametrize(
+    ("rate", "right"), [(Rate(1.0, 2), False), (Rate(1.0), False), (Rate(5.0), True), (None, True)]
+)
+def test_the_halves_of_a_batch_go_by_the_rate_that_is_in_force(rate: Rate | None, right: bool) -> None:
+    world = World(1, PROFILES["measure"])
+    world.wall.timer = lambda: 10.0
+    old, new = (DeliveryPolicy(rate=one, mode="batch", batch=Batch(events=2)) for one in (Rate(1.0, 2), rate))
+    timeline = Timeline("s", 1, "default", 1, [(0.0, Definition(0, new, "a", transforms=False))])
+    world.model.timelines["s", 1] = timeline
+    sink = Sinks(world).provider(Host("p", world.clock)).sink("sim:s/1/a", old)
+    assert isinstance(sink, _MeasuredSink)
+    for _ in range(3):
+        sink._keep_to(Rate(1.0, 2), 1)
+    assert (world.violation is None) == right
 
 
 # -- for those who simulate their own ----------------------------------------------------------------------------------

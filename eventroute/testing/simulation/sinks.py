@@ -174,14 +174,17 @@ class _MeasuredSink(SimulatedSink):
         most = policy.batch.events if policy.mode == "batch" else 1
         world.require(len(messages) <= most, "%s: %d events at once, %d are allowed", self.name, len(messages), most)
         if policy.rate is not None:
-            self._keep_to(policy.rate if policy.mode != "batch" else policy.rate.in_batches(most), len(messages))
+            self._keep_to(_measure(policy), len(messages))
         if len(messages) > 1:
             world.fault("batch")
         return await self._request([message.event for message in messages])
 
-    def _keep_to(self, rate: Rate, events: int) -> None:
+    def _keep_to(self, rate: Rate | None, events: int) -> None:
         """Check that no span of time has more than the rate allows, whoever sends."""
         world, key = self.sinks.world, (self.name, self.number)
+        if rate is None or _measure(world.model.timelines[key].current.policy) != rate:
+            world.sent.pop(key, None)  # the halves of a batch go by the rate that is in force when their turn comes
+            return
         session = self.host.sessions.get(world.model.timelines[key].bus, "")
         if world.forgot_at > 0 and not world.tables.has_session(session):
             return  # it cannot know yet that its lease was forgotten, and that another may send
@@ -288,8 +291,10 @@ class Attempt:
         self._require(self.variant in variants, "an attempt at an old sink: %s", self.variant)
 
     def _check_hold(self) -> None:
-        session, variant, until = self.host.holds.get(self._key, ("", "", 0.0))
-        if session == self.host.sessions.get(self.timeline.bus) and variant == self.variant:
+        """It is not known any more where the subscription has had another sink meanwhile."""
+        session, variant, asked, until = self.host.holds.get(self._key, ("", "", 0.0, 0.0))
+        elsewhere = any(definition.variant != variant for definition in self.timeline.since(asked))
+        if session == self.host.sessions.get(self.timeline.bus) and variant == self.variant and not elsewhere:
             self._require(self.began >= until - EPSILON, "an attempt, and the sink has asked for time until %s", until)
 
     def _check_right(self, session: str) -> None:
@@ -346,7 +351,13 @@ class Attempt:
             fate.ended = world.seq
         elif isinstance(outcome, RetryLater) and outcome.hold_lane and outcome.after is not None:
             session = host.sessions.get(timeline.bus, "")
-            host.holds[self._key] = (session, self.variant, now + outcome.after)
+            host.holds[self._key] = (session, self.variant, now, now + outcome.after)
+
+
+def _measure(policy: DeliveryPolicy) -> Rate | None:
+    """The rate that holds for what goes to a sink by this policy."""
+    rate = policy.rate
+    return rate.in_batches(policy.batch.events) if rate is not None and policy.mode == "batch" else rate
 
 
 def _as_function(outcome: Outcome) -> Outcome:

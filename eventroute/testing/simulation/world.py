@@ -91,8 +91,8 @@ class Host:
     """Requests under way, of which each may have several attempts, by subscription."""
     ended: dict[tuple[str, int, int], Ended] = field(factory=dict)
     """Attempts that have ended and are not written down, by subscription and offset."""
-    holds: dict[tuple[str, int], tuple[str, str, float]] = field(factory=dict)
-    """By subscription: the session and the sink that asked for time, and until when."""
+    holds: dict[tuple[str, int], tuple[str, str, float, float]] = field(factory=dict)
+    """By subscription: the session and the sink that asked for time, when, and until when."""
     clean: bool = True
     """Whether it has not ended in a way that it has to excuse."""
 
