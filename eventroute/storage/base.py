@@ -33,6 +33,7 @@ from typing import Self
 
 from eventroute.storage.buses import BusInfo, BusSettings, Lost, Trimmed
 from eventroute.storage.deliveries import Deliveries
+from eventroute.storage.entries import Advance, Bury, Complete, Entry, Forwarded, PutOff, Settle, Trip, Wait
 from eventroute.storage.letters import Letters
 from eventroute.storage.retention import Retention
 from eventroute.storage.sending import Sending
@@ -42,33 +43,24 @@ from eventroute.storage.values import (
     DEFAULT_BUS,
     LIVE,
     STUCK,
-    Advance,
     Bounds,
     BreakerState,
-    Bury,
     Changes,
     Claim,
-    Complete,
     DeadLetter,
     Delayed,
     Dropped,
-    Entry,
     Fired,
     Forward,
-    Forwarded,
     Forwards,
     Mark,
-    PutOff,
     Reader,
     Record,
     Session,
-    Settle,
     Span,
     Start,
     StoredSubscription,
     Timer,
-    Trip,
-    Wait,
     Waiting,
     WaitingKey,
     WaitingSummary,

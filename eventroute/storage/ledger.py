@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 from attrs import evolve
 
 from eventroute.errors import LeaseLost
-from eventroute.storage import placement
+from eventroute.storage import claims
 from eventroute.storage.base import (
     STUCK,
     Advance,
@@ -181,9 +181,9 @@ def write(
     """See `Storage.write`."""
     tables.version(bus)
     _there(tables, session)
-    claims = [entry.claim for entry in entries if isinstance(entry, Advance | Complete)]
-    are_open = [_check(tables, bus, claim, session) for claim in claims]
-    if claims and not any(are_open) and _are_done(tables, claims):
+    named = [entry.claim for entry in entries if isinstance(entry, Advance | Complete)]
+    are_open = [claims.check(tables, bus, one, session) for one in named]
+    if named and not any(are_open) and claims.are_done(tables, named):
         return
     tables.drop_lapsed(now, keep=session.id)
     born = _served(tables, bus, known)
@@ -290,29 +290,12 @@ def _served(tables: Tables, bus: str, known: int | None = None) -> _Born:
     return born
 
 
-def _check(tables: Tables, bus: str, done: Claim, session: Session) -> bool:
-    """Whether a claim is open. One that is gone was done by this session before: nobody else can, while it lives."""
-    held = _held(tables, done)
-    mine = done.session == session.id and (held is None or held.session == session.id)
-    if not mine or done.bus != bus:
-        raise LeaseLost(f"offsets {done.start} to {done.end} of the reader {done.reader!r} are another's now")
-    return held is not None
-
-
-def _are_done(tables: Tables, gone: Sequence[Claim]) -> bool:
-    """Whether claims that are gone are done, and are not with their readers. One that has advanced to its end says
-    nothing.
-    """
-    said = {claim.reader for claim in gone if claim.start < claim.end}
-    return bool(said) and all(tables.reader(gone[0].bus, name) is not None for name in said)
-
-
 def _apply(tables: Tables, bus: str, session: Session, entry: Entry, born: _Born) -> None:
     match entry:
         case Advance(claimed, start):
-            _advance(tables, claimed, start)
+            claims.advance(tables, claimed, start)
         case Complete(done):
-            _complete(tables, done)
+            claims.complete(tables, done)
         case Forwarded() | PutOff():
             _apply_to_letter(tables, bus, entry)
         case _:
@@ -379,34 +362,3 @@ def _bury(tables: Tables, bus: str, letter: DeadLetter, key: int | None, born: i
         letter.subscription, letter.offset, STUCK, letter.attempts, reason=letter.reason, event=letter.event, key=key
     )
     tables.put_waiting(stuck, None)
-
-
-def _held(tables: Tables, named: Claim) -> Claim | None:
-    """A claim as it is, if it is open. One that has advanced to its end is not: where it ends another may begin."""
-    return None if named.start >= named.end else tables.claim_at(named.bus, named.reader, named.start)
-
-
-def _advance(tables: Tables, claimed: Claim, start: int) -> None:
-    reader, held = tables.reader(claimed.bus, claimed.reader), _held(tables, claimed)
-    if reader is None or held is None:
-        return
-    if start >= held.end:
-        _complete(tables, held)
-        return
-    tables.drop_claim(held)
-    tables.put_claim(evolve(held, start=start))
-    first = tables.first_claim(claimed.bus, claimed.reader)
-    tables.put_reader(evolve(reader, position=reader.claimed if first is None else first))
-
-
-def _complete(tables: Tables, done: Claim) -> None:
-    reader = tables.reader(done.bus, done.reader)
-    if reader is None or _held(tables, done) is None:
-        return
-    tables.drop_claim(done)
-    first = tables.first_claim(done.bus, done.reader)
-    reader = evolve(reader, position=reader.claimed if first is None else first)
-    if reader.until is not None and reader.position >= reader.until:
-        placement.reader_done(tables, reader)
-    else:
-        tables.put_reader(reader)

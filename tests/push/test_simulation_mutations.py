@@ -22,7 +22,7 @@ from eventroute.push.sinks.pull import Channel, PulledEvent
 from eventroute.push.worker import journal, outages, ranges, retrying, worker
 from eventroute.push.worker.attempt import entry_after
 from eventroute.push.worker.ranges import Ranges
-from eventroute.storage import dedup, ledger, placement
+from eventroute.storage import claims, dedup, ledger, placement
 from eventroute.storage.base import LIVE, Bury, Complete, PutOff, Settle, Wait
 from eventroute.storage.memory.tables import MemoryTables
 from eventroute.storage.memory.timers import MemoryTimers
@@ -203,7 +203,7 @@ def overlap_on_joining(patch: Patch) -> None:
 def no_fence(patch: Patch) -> None:
     """A process whose lease has lapsed may go on writing."""
     patch.setattr(ledger, "_there", lambda tables, session: None)
-    patch.setattr(ledger, "_check", lambda tables, bus, done, session: True)
+    patch.setattr(claims, "check", lambda tables, bus, done, session: True)
 
 
 def timers_stay(patch: Patch) -> None:
@@ -442,7 +442,7 @@ def late_word_is_written(patch: Patch) -> None:
 
 def repeats_are_applied(patch: Patch) -> None:
     """What was done already is done again where the answer was lost."""
-    patch.setattr(ledger, "_are_done", lambda tables, gone: False)
+    patch.setattr(claims, "are_done", lambda tables, gone: False)
 
 
 def take_what_may_be_freed(patch: Patch) -> None:

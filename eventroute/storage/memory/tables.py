@@ -6,7 +6,7 @@ import heapq
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
-from attrs import define, evolve
+from attrs import evolve
 
 from eventroute.storage.base import (
     LIVE,
@@ -21,15 +21,10 @@ from eventroute.storage.base import (
     WaitingSummary,
 )
 from eventroute.storage.memory.letters import MemoryLetters
+from eventroute.storage.memory.rows import Row, firsts_of
 from eventroute.storage.tables import REMOVED_KEPT, Need
 
 __all__ = ["MemoryTables"]
-
-
-@define
-class _Row:
-    waiting: Waiting
-    session: str | None
 
 
 class MemoryTables(MemoryLetters):
@@ -40,7 +35,7 @@ class MemoryTables(MemoryLetters):
         self._subscriptions: dict[str, StoredSubscription] = {}
         self._spans: dict[str, tuple[Span, ...]] = {}
         self._own: dict[str, dict[str, Reader]] = {}
-        self._waiting: dict[str, dict[int, _Row]] = {}
+        self._waiting: dict[str, dict[int, Row]] = {}
         self._senders: dict[str, str] = {}
 
     # -- what the log is needed for ---------------------------------------------------------------------------------
@@ -233,7 +228,7 @@ class MemoryTables(MemoryLetters):
         before = rows.get(waiting.offset) if waiting.event is None else None
         if before is not None and before.waiting.event is not None:
             waiting = evolve(waiting, event=before.waiting.event)
-        rows[waiting.offset] = _Row(waiting, session)
+        rows[waiting.offset] = Row(waiting, session)
 
     def put_waiting_again(self, waiting: Waiting, session: str | None, by: str) -> None:
         """Overwrite."""
@@ -370,22 +365,12 @@ class MemoryTables(MemoryLetters):
                 continue
             counted = [row for offset, row in rows.items() if before is None or offset < before]
             if counted:
-                firsts = _firsts(rows.values())
+                firsts = firsts_of(rows.values())
                 free = [row for row in counted if row.session not in living]
                 due = (one.waiting.due for one in free if firsts.get(one.waiting.key, one) is one)
                 stuck = sum(STUCK in (one.waiting.due, firsts.get(one.waiting.key, one).waiting.due) for one in counted)
                 next_due = min((time for time in due if time != STUCK), default=None)
                 yield WaitingSummary(subscription, len(counted), len(free), next_due, stuck)
-
-
-def _firsts(rows: Iterable[_Row]) -> dict[int | None, _Row]:
-    """By key, the row with the smallest offset."""
-    firsts: dict[int | None, _Row] = {}
-    for row in rows:
-        key = row.waiting.key
-        if key is not None and (key not in firsts or row.waiting.offset < firsts[key].waiting.offset):
-            firsts[key] = row
-    return firsts
 
 
 def _due(waiting: Waiting) -> tuple[float, int]:
