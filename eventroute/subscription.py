@@ -14,7 +14,7 @@ from attrs import field, frozen
 from eventroute.errors import InvalidSubscription
 from eventroute.event import Event
 from eventroute.push.policy import DeliveryPolicy
-from eventroute.timestamps import parse_timestamp
+from eventroute.timestamps import instant, parse_timestamp
 
 __all__ = ["SinkFunction", "Subscription"]
 
@@ -42,6 +42,10 @@ _POLICY_KEYS: Final = frozenset({"config", "protocolsettings", "sinkcredential"}
 _DEFAULT_POLICY: Final = DeliveryPolicy()
 
 
+MAX_OFFSET: Final = (1 << 63) - 1
+"""The largest offset that there can be in any storage."""
+
+
 def check_name(name: object, where: str) -> str:
     """A name of a bus or a subscription: it stands in URLs, so letters, digits and `. _ ~ -`, 1 to 128 characters."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
@@ -61,9 +65,11 @@ def check_place(place: object, where: str) -> None:
     if isinstance(place, datetime):
         if place.tzinfo is None:
             raise InvalidSubscription("a time needs its time zone, for example datetime.now(UTC)", where=where)
-    elif isinstance(place, bool) or not (place in ("latest", "earliest") or (isinstance(place, int) and place >= 0)):
+    elif isinstance(place, bool) or not (
+        place in ("latest", "earliest") or (isinstance(place, int) and 0 <= place <= MAX_OFFSET)
+    ):
         raise InvalidSubscription(
-            f"{place!r} is none of 'latest', 'earliest', an offset (0 or more), a datetime", where=where
+            f"{place!r} is none of 'latest', 'earliest', an offset (0 or more, below 2**63), a datetime", where=where
         )
 
 
@@ -95,6 +101,13 @@ def read_part(document: Mapping[str, Any]) -> tuple[str | int | datetime, int | 
     if isinstance(until, str):
         raise InvalidSubscription("a replay ends before an offset or a time", where="end")
     return start, until
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:  # UTC has no year for it
+        return instant(moment.timestamp())
 
 
 def _check_start(_instance: object, attribute: attrs.Attribute[Any], start: object) -> None:
@@ -210,7 +223,7 @@ class Subscription:
         Raises InvalidSubscription where the policy has a secret in clear.
         """
         config, settings, credential = self.policy.to_dict()
-        start = self.start.astimezone(UTC).isoformat() if isinstance(self.start, datetime) else self.start
+        start = _in_utc(self.start).isoformat() if isinstance(self.start, datetime) else self.start
         values = {
             "id": self.id,
             "bus": self.bus,

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-__all__ = ["format_timestamp", "parse_timestamp", "rfc3339"]
+__all__ = ["format_timestamp", "instant", "parse_timestamp", "rfc3339"]
+
+_FIRST = datetime.min.replace(tzinfo=UTC).timestamp()
+_LAST = datetime.max.replace(tzinfo=UTC, microsecond=0).timestamp()
 
 _rfc3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:(?:[0-5][0-9]|(60))(?:\.[0-9]+)?"
@@ -38,6 +41,13 @@ def format_timestamp(moment: datetime) -> str:
     return text[:-6] + "Z" if text.endswith("+00:00") else text
 
 
+def instant(seconds: float) -> datetime:
+    """Seconds since the epoch in UTC. What lies beyond the years that there are, 1 to 9999, is their first or their
+    last second: `9999-12-31T23:59:59-12:00` is a time that an event may name.
+    """
+    return datetime.fromtimestamp(min(max(seconds, _FIRST), _LAST), UTC)
+
+
 def rfc3339(seconds: float | None) -> str | None:
     """Seconds since the epoch as RFC 3339 text in UTC; None stays None."""
-    return None if seconds is None else format_timestamp(datetime.fromtimestamp(seconds, UTC))
+    return None if seconds is None else format_timestamp(instant(seconds))

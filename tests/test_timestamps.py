@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventroute.testing.strategies.events import times
-from eventroute.timestamps import format_timestamp, parse_timestamp
+from eventroute.timestamps import format_timestamp, parse_timestamp, rfc3339
 
 
 @given(st.datetimes(min_value=datetime(1, 1, 3), timezones=st.timezones()))  # noqa: DTZ001  # hypothesis adds the zone
@@ -81,6 +81,25 @@ def test_text_of_utc_ends_in_z() -> None:
 def test_an_offset_with_seconds_is_written_in_utc() -> None:
     local = datetime(1900, 1, 1, 12, tzinfo=timezone(timedelta(minutes=19, seconds=32)))
     assert format_timestamp(local) == "1900-01-01T11:40:28Z"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("9999-12-31T23:59:59-12:00", "9999-12-31T23:59:59Z"),
+        ("9999-12-31T23:59:59.9999999Z", "9999-12-31T23:59:59Z"),
+        ("0001-01-01T00:00:00+12:00", "0001-01-01T00:00:00Z"),
+        ("2018-04-05T17:31:00+02:00", "2018-04-05T15:31:00Z"),
+    ],
+)
+def test_a_time_that_utc_has_no_year_for_is_the_nearest_that_it_has(text: str, shown: str) -> None:
+    assert rfc3339(parse_timestamp(text).timestamp()) == shown
+
+
+@pytest.mark.parametrize("seconds", [1e300, float("inf")])
+def test_a_time_at_any_distance_can_be_told(seconds: float) -> None:
+    assert rfc3339(seconds) == "9999-12-31T23:59:59Z"
+    assert rfc3339(-seconds) == "0001-01-01T00:00:00Z"
 
 
 def test_a_naive_datetime_is_refused() -> None:

@@ -34,7 +34,7 @@ from eventroute.gateway.body import read_body
 from eventroute.gateway.limits import RequestLimits
 from eventroute.gateway.openapi import document
 from eventroute.gateway.problem import problem_of
-from eventroute.jsontext import decode_json, encode_json
+from eventroute.jsontext import check_json, decode_json, encode_json
 from eventroute.storage.base import DEFAULT_BUS, Reader, StoredSubscription
 from eventroute.subscription import Subscription, read_part
 
@@ -296,6 +296,7 @@ def _page(request: Request) -> tuple[int, str]:
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
+        check_json(body)  # first: how deep decoding goes is not the same in every Python
         value = decode_json(body)
     except ValueError as error:
         raise InvalidSubscription(f"the body is not JSON: {error}") from None

@@ -86,7 +86,7 @@ def _check_rules(_instance: object, _attribute: object, rules: Mapping[str, str]
         plain = len(key) == 3 and key[0] in "12345" and (key[1:].isdecimal() or key[1:] == "xx") and key.isascii()
         if not plain:
             raise InvalidSubscription(f"{key!r} is not a status code such as '404' or '5xx'", where="outcomes")
-        if kind not in _KINDS:
+        if not isinstance(kind, str) or kind not in _KINDS:
             raise InvalidSubscription(f"{kind!r} is none of {', '.join(sorted(_KINDS))}", where=f"outcomes.{key}")
 
 

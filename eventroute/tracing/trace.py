@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, Literal, overload
 
 import msgspec
@@ -14,7 +14,7 @@ from eventroute.errors import UnknownSubscription
 from eventroute.event import Event
 from eventroute.filters.explain import Explanation
 from eventroute.storage.base import BreakerState, DeadLetter, Reader, Timer, WaitingKey
-from eventroute.timestamps import format_timestamp, rfc3339
+from eventroute.timestamps import format_timestamp, instant, rfc3339
 from eventroute.tracing.history import PastAttempt
 
 __all__ = ["MEANT", "STATES", "DelayedTrace", "Deliveries", "DeliveryTrace", "EventTrace", "State"]
@@ -228,8 +228,7 @@ class DelayedTrace:
     @classmethod
     def of(cls, bus: str, timer: Timer) -> DelayedTrace:
         """From the timer."""
-        due = datetime.fromtimestamp(timer.due, UTC)
-        return cls(bus=bus, timer=timer.id, due=due, event=Event.from_log(timer.event))
+        return cls(bus=bus, timer=timer.id, due=instant(timer.due), event=Event.from_log(timer.event))
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values; the event keeps its text."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ from eventroute.gateway.subscriptions import SubscriptionsApi
 from eventroute.router import Router
 from eventroute.secrets import Secret
 from eventroute.storage.memory import MemoryStorage
+from eventroute.storage.open import open_storage
 from eventroute.subscription import Subscription
 from eventroute.testing.clock import VirtualClock
 from tests.gateway.asgi import Answer, call
@@ -40,6 +42,48 @@ async def router() -> AsyncIterator[Router]:
 async def ask(app: SubscriptionsApi, method: str, path: str, body: object = None, **more: Any) -> Answer:
     sent = b"" if body is None else json.dumps(body).encode()
     return await call(app, method, path, more.pop("headers", ()), sent, **more)
+
+
+@pytest.mark.parametrize("value", ["[]", "{}", "[[]]", "1", "true", "null", "1e999999999", "9" * 400, '"x"'])
+@pytest.mark.parametrize("place", ["mode", "when_stuck", "method", "outcomes.404"])
+async def test_a_setting_of_another_kind_is_refused(router: Router, place: str, value: str) -> None:
+    setting: Any = "@"
+    for name in reversed(place.split(".")):
+        setting = {name: setting}
+    part = "protocolsettings" if place == "method" else "config"
+    text = json.dumps({**WANTED, part: setting}).replace('"@"', value)
+    answer = await call(SubscriptionsApi(router), "PUT", "/subscriptions/a", (), text.encode())
+    assert answer.status == 400
+    assert answer.json["where"]
+
+
+async def test_a_place_that_no_log_has_is_refused_or_is_the_nearest(tmp_path: Path) -> None:
+    async with Router(open_storage(f"sqlite:///{tmp_path / 'events.db'}"), push=False) as router:
+        api = SubscriptionsApi(router)
+        for number, place in enumerate(["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00", (1 << 63) - 1]):
+            for again in (201, 200):
+                answer = await ask(api, "PUT", f"/subscriptions/s{number}", {**WANTED, "start": place})
+                assert answer.status == again
+        for number in (1 << 63, 10**30, -1):
+            for method, path, body in (
+                ("PUT", "/subscriptions/a", {**WANTED, "start": number}),
+                ("POST", "/subscriptions/s0/replays", {"start": number}),
+                ("POST", "/subscriptions/s0/replays", {"end": number}),
+            ):
+                answer = await ask(api, method, path, body)
+                assert (answer.status, answer.json["where"]) == (400, "end" if "end" in body else "start")
+
+
+@pytest.mark.parametrize("depth", [200, 500, 900, 5_000, 100_000])
+async def test_a_body_that_nests_too_deep_is_refused(router: Router, depth: int) -> None:
+    api = SubscriptionsApi(router)
+    await ask(api, "PUT", "/subscriptions/a", WANTED)
+    for name, path in (("config", "/a"), ("start", "/a"), ("reason", "/a/pause"), ("start", "/a/replays")):
+        method = "PUT" if path == "/a" else "POST"
+        for text in (f'{{"{name}":{"[" * depth}{"]" * depth}}}', f'{{"{name}":{"[" * depth}'):
+            answer = await call(api, method, f"/subscriptions{path}", (), text.encode())
+            assert answer.status == 400
+            assert len(answer.body) < 1_000
 
 
 async def test_a_subscription_is_made_under_an_id_of_the_managers(router: Router) -> None:

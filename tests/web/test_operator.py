@@ -36,6 +36,7 @@ from eventroute.storage.values import BreakerState
 from eventroute.subscription import Subscription
 from eventroute.testing.clock import VirtualClock
 from eventroute.tracing.roster import Listed, Service
+from eventroute.tracing.trace import DelayedTrace
 from eventroute.tracing.views import View
 from eventroute.web.operator.app import operator_app
 from eventroute.web.operator.paging import PAGE, paged
@@ -125,6 +126,19 @@ async def test_what_is_wrong_stands_first(router: Router, clock: VirtualClock) -
     assert "dead letters: 1" in text
 
 
+async def test_an_event_that_is_delayed_until_after_the_last_year_does_not_keep_others_from_being_seen(
+    router: Router, clock: VirtualClock
+) -> None:
+    for late in ("9999-12-31T23:59:59-12:00", "9999-12-31T23:59:59.9999999Z"):
+        await router.publish(Event.create(type="t", source="/s", extensions={"deliverafter": late}))
+    found = await visitor(router, clock).get("/default/events")
+    assert found.status == 200
+    assert found.body.decode().count("9999-12-31T23:59:59Z") >= 2
+    assert [DelayedTrace.of("default", one).to_dict()["due"] for one in await router.timers("default")] == [
+        "9999-12-31T23:59:59Z"
+    ] * 2
+
+
 async def test_a_page_of_an_event_is_its_trace(router: Router, clock: VirtualClock) -> None:
     page = visitor(router, clock)
     text = (await page.get("/default/events/1")).body.decode()
@@ -138,6 +152,8 @@ async def test_a_page_of_an_event_is_its_trace(router: Router, clock: VirtualClo
         assert "Why it does not match" in asked
     assert "mail</a></strong>" not in (await page.get("/default/events/1?q=mail&state=settled")).body.decode()
     assert (await page.get("/default/events/99")).status == 404
+    for nonsense in ("9" * 18, "9" * 5_000, "-1", "x"):
+        assert (await page.get(f"/default/events/{nonsense}")).status in (400, 404)
     answer = await page.get("/default/events?offset=2")
     assert (answer.status, answer.headers["location"]) == (303, "/default/events/2")
 

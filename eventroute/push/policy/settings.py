@@ -48,7 +48,7 @@ def one_of(choices: frozenset[str], place: str = "policy") -> Check:
     """One of a few words."""
 
     def check(_instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-        if value not in choices:
+        if not isinstance(value, str) or value not in choices:
             raise InvalidSubscription(
                 f"{value!r} is none of {', '.join(sorted(choices))}", where=f"{place}.{attribute.name}"
             )

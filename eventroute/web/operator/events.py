@@ -71,7 +71,7 @@ class Events:
         shell = self._site.shell
         return [
             shell.get("/{bus}/events", self.find, name="events"),
-            shell.get("/{bus}/events/{offset:int}", self.show, name="event"),
+            shell.get("/{bus}/events/{offset}", self.show, name="event"),
         ]
 
     async def find(self, request: Request) -> Response:
@@ -98,7 +98,7 @@ class Events:
 
     async def show(self, request: Request) -> Response:
         """One event, and what became of it."""
-        bus, offset = str(request.path_params["bus"]), int(request.path_params["offset"])
+        bus, offset = str(request.path_params["bus"]), number(str(request.path_params["offset"]), "offset", 0) or 0
         query, state = text(request, "q"), text(request, "state")
         state = state if state in WHICH else ""
         if query and not state:
@@ -106,7 +106,7 @@ class Events:
         wanted = number(text(request, "page"), "page", 1) or 1
 
         async def values() -> Mapping[str, Any]:
-            found = await self._site.router.trace(bus, offset=min(offset, 1 << 62))
+            found = await self._site.router.trace(bus, offset=offset)
             if not found.events:
                 raise HTTPException(404, f"the bus {bus!r} has no event at offset {offset}")
             (event,) = found.events

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 
 from eventroute.event import Event
 from eventroute.jsontext import encode_json
-from eventroute.timestamps import format_timestamp
+from eventroute.timestamps import format_timestamp, instant
 
 __all__ = ["MAX_DATA", "ago", "duration", "moment", "points", "pretty", "size"]
 
@@ -41,8 +41,8 @@ def moment(time: float | datetime | None) -> str:
     """A time in full, to the second."""
     if time is None:
         return NOTHING
-    at = time if isinstance(time, datetime) else datetime.fromtimestamp(time, UTC)
-    return format_timestamp(at.astimezone(UTC).replace(microsecond=0))
+    seconds = time.timestamp() if isinstance(time, datetime) else time
+    return format_timestamp(instant(seconds).replace(microsecond=0))
 
 
 def size(count: int) -> str:
