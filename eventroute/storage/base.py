@@ -372,9 +372,9 @@ class Storage(Timers, Deliveries, Sending, Letters, Transfer):
     async def write(self, bus: str, session: Session, entries: Sequence[Entry], *, known: int | None = None) -> None:
         """Apply all entries, in order, in one change, durably.
 
-        A repeat of the same call has no further effect, also where others have gone on with what it left. So where all
-        claims that it names are done already, and their readers are there, nothing is applied; and `Wait.again` and
-        `Settle` tell what is left to others. But it sets free what the session itself has taken again.
+        A repeat of the same call has no further effect, also where others have gone on with what it left. So where
+        none of the claims that it names is open, and the reader of one is there, nothing is applied; and `Wait.again`
+        and `Settle` tell what is left to others. But it sets free what the session itself has taken again.
 
         The precondition is the session: LeaseLost where it has lapsed or was closed, or where an `Advance` or a
         `Complete` names a claim that it does not hold; then nothing is applied. Entries for a subscription that is

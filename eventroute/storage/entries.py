@@ -34,8 +34,8 @@ class Wait:
     the row that it overwrites stays, where it brings none.
 
     With `again` the session has had the row in hand. Nothing is written where it is gone, since another has come to an
-    end with the delivery (a replay, say); where another living session holds it; or where the session does not, and it
-    counts more attempts, since another has had it meanwhile.
+    end with the delivery (a replay, say); where another living session holds it; or where it counts more attempts: it
+    was in other hands meanwhile.
     """
 
     waiting: Waiting

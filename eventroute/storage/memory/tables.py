@@ -233,9 +233,11 @@ class MemoryTables(MemoryLetters):
     def put_waiting_again(self, waiting: Waiting, session: str | None, by: str) -> None:
         """Overwrite."""
         row = self._waiting.get(waiting.subscription, {}).get(waiting.offset)
-        if row is None or (row.session != by and row.session in self._sessions):
-            return
-        if row.session == by or row.waiting.attempts <= waiting.attempts:
+        if (
+            row is not None
+            and self.may_end(waiting.subscription, waiting.offset, by)
+            and row.waiting.attempts <= waiting.attempts
+        ):
             self.put_waiting(waiting, session)
 
     def drop_waiting(self, subscription: str, offset: int) -> None:

@@ -57,7 +57,7 @@ _PUT_WAITING = (
 )
 _PUT_AGAIN = (
     "UPDATE waiting SET due = ?, attempts = ?, first_attempt = ?, reason = ?, event = coalesce(?, event),"  # noqa: S608 - all from here
-    f" key = ?, session = ? WHERE {_MAY_END} AND (session = ? OR attempts <= ?)"
+    f" key = ?, session = ? WHERE {_MAY_END} AND attempts <= ?"
 )
 FREE = (
     f"{_WAITING} WHERE subscription = ?1 AND due <= ?2 AND (session IS NULL OR session NOT IN ({_LIVING}))"
@@ -282,7 +282,7 @@ class SqlLedger(Statements):
 
     def put_waiting_again(self, waiting: Waiting, session: str | None, by: str) -> None:
         """Overwrite."""
-        which = (waiting.subscription, waiting.offset, by, by, waiting.attempts)
+        which = (waiting.subscription, waiting.offset, by, waiting.attempts)
         self._do(_PUT_AGAIN, (*_content(waiting, session), *which))
 
     def drop_waiting(self, subscription: str, offset: int) -> None:

@@ -120,7 +120,7 @@ class Writing:
         """Whether another one has come to an end with a row since its process had it in hand, or has it now."""
         if row is None or isinstance(entry, Settle):
             return row is not None and self._is_held(row[1], session) if isinstance(entry, Settle) else entry.again
-        if not entry.again or row[1] == session:
+        if not entry.again:
             return False
         return self._is_held(row[1], session) or (isinstance(entry, Wait) and row[0].attempts > entry.waiting.attempts)
 

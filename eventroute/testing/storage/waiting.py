@@ -9,6 +9,7 @@ from attrs import evolve
 
 from eventroute.errors import UnknownSubscription
 from eventroute.storage.base import (
+    LIVE,
     BreakerState,
     Bury,
     Complete,
@@ -236,6 +237,20 @@ class WaitingContract(LedgerContract):
         assert await storage.waiting(BUS) == (WaitingSummary("s", 2, 1, 7.0),)
         assert await claimed_waiting(storage, session, now=1.0) == []
         assert await storage.claim_waiting(BUS, "s", session, now=9.0, limit=9) == [retried]
+        await storage.write(BUS, session, entries)  # taken again since, it has had more attempts
+        assert await storage.waiting(BUS) == (WaitingSummary("s", 2, 0, None),)
+
+    async def test_a_write_is_repeated_though_one_of_its_readers_is_gone(self, storage: Storage) -> None:
+        session = await self._with_waiting(storage, {})
+        claim = await take(storage, session, limit=5)
+        replay = await storage.start_replay("s", start="earliest", end=3)
+        last = await take(storage, session, limit=5, reader=replay.name)
+        entries: list[Entry] = [Wait(Waiting("s", 4, 0.0), held=False), Complete(claim), Complete(last)]
+        await storage.write(BUS, session, entries)
+        assert [each.name for each in await storage.readers(BUS)] == [LIVE]
+        await storage.write(BUS, session, [Settle("s", 4)])
+        await storage.write(BUS, session, entries)
+        assert await storage.waiting(BUS) == ()
 
     async def test_what_a_cancelled_replay_had_claimed_is_still_written(self, storage: Storage) -> None:
         """That its claim is gone does not tell that the write is a repeat."""
