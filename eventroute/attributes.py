@@ -20,6 +20,7 @@ __all__ = [
     "AttributeValue",
     "check_attributes",
     "check_required",
+    "check_texts",
     "clean_text",
     "is_media_type",
     "is_uri_reference",
@@ -37,6 +38,7 @@ TIMED = frozenset({*DELIVER_AFTER, EXPIRY})
 """All of these: nearly every event has none."""
 
 _required = itemgetter("specversion", "id", "source", "type")
+_TEXTS = ("specversion", "id", "source", "type", "subject", "time", "datacontenttype")
 _name = re.compile(r"[a-z0-9]+").fullmatch
 # String (section 2): no control characters, no surrogates, no noncharacters.
 _forbidden = re.compile(
@@ -71,13 +73,18 @@ def check_attributes(given: Mapping[str, Any]) -> dict[str, AttributeValue]:
 
 
 def check_required(attributes: Mapping[str, Any]) -> None:
-    """Raises InvalidEvent for the lack of an attribute that every event has, or a content type that is no text."""
+    """Raises InvalidEvent for the lack of an attribute that every event has."""
     try:
         _required(attributes)
     except KeyError as error:
         raise InvalidEvent("it is missing, and CloudEvents requires it: add it", where=error.args[0]) from None
-    if not isinstance(attributes.get("datacontenttype"), str | None):
-        raise InvalidEvent("it must be a string", where="datacontenttype")
+
+
+def check_texts(attributes: Mapping[str, Any]) -> None:
+    """Raises InvalidEvent where one of those by which events are told is no text."""
+    for name in _TEXTS:
+        if not isinstance(attributes.get(name, ""), str):
+            raise InvalidEvent("it must be a string", where=name)
 
 
 def _check_name(name: object) -> None:

@@ -11,7 +11,7 @@ from uuid import uuid4
 import attrs
 import msgspec
 
-from eventroute.attributes import EXPIRY, TIMED, AttributeValue, check_attributes, check_required
+from eventroute.attributes import EXPIRY, TIMED, AttributeValue, check_attributes, check_required, check_texts
 from eventroute.binding import Headers
 from eventroute.binding import decode as decode_message
 from eventroute.envelope import Glance, as_bytes, glance, open_envelope
@@ -337,6 +337,7 @@ def _taken_apart(raw: bytes) -> Event:
     try:
         attributes, data, data_base64 = open_envelope(raw)
         check_required(attributes)
+        check_texts(attributes)
         payload = payload_of_members(data, data_base64, _content_type(attributes))
     except InvalidEvent:
         raise

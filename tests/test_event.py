@@ -119,6 +119,15 @@ def test_a_log_that_holds_data_that_is_none_is_noticed(members: bytes) -> None:
         Event.from_log(b'{"specversion":"1.0","id":"1","type":"t","source":"/s",%b}' % members)
 
 
+@pytest.mark.parametrize("name", ["specversion", "id", "source", "type", "subject", "time", "datacontenttype"])
+@pytest.mark.parametrize("value", [b"1", b"true", b"[]", b"{}"])
+def test_an_attribute_from_a_log_that_must_be_a_text_and_is_none_is_noticed(name: str, value: bytes) -> None:
+    text = b'{"specversion":"1.0","id":"1","source":"/s","type":"t","%b":%b}' % (name.encode(), value)
+    for document in (text, text[:-1] + b" " * 5_000 + b"}"):
+        with pytest.raises(InvalidEvent, match=f"{name}: it must be a string"):
+            Event.from_log(document)
+
+
 @pytest.mark.parametrize("data", [b'"\xff"', b"1" * 4_301])
 def test_data_from_a_log_that_cannot_be_decoded_is_said_to_be_so(data: bytes) -> None:
     event = Event.from_log(b'{"specversion":"1.0","id":"1","type":"t","source":"/s","data":%b}' % data)

@@ -139,6 +139,21 @@ async def test_an_event_that_is_delayed_until_after_the_last_year_does_not_keep_
     ] * 2
 
 
+async def test_what_is_no_event_does_not_keep_others_from_being_seen(router: Router, clock: VirtualClock) -> None:
+    event = '{{"specversion":"1.0","id":{name},"source":"/s","type":"t",{more}}}'
+    told = [("1", '"x":1'), ('"1"', '"subject":1'), ('"1"', '"time":[]'), ('"1"', f'"data":{"[" * 500}{"]" * 500}')]
+    logged = [event.format(name=name, more=more).encode() for name, more in told]
+    await router.storage.append("default", [*logged, b"", b"\xff", b"[]"], append_id="from elsewhere")
+    await router.publish(Event.create(type="t", source="/s", subject="still seen"))
+    page = visitor(router, clock)
+    for query in ("", "?filter=data.a = 1", "?subject=still seen", "?since=0001-01-01T00:00:00Z"):
+        assert (await page.get(f"/default/events{query}")).status == 200
+    assert "still seen" in (await page.get("/default/events")).body.decode()
+    end = (await router.storage.bounds("default")).end
+    for offset in range(1, end):
+        assert (await page.get(f"/default/events/{offset}?state=any")).status == 200
+
+
 async def test_a_page_of_an_event_is_its_trace(router: Router, clock: VirtualClock) -> None:
     page = visitor(router, clock)
     text = (await page.get("/default/events/1")).body.decode()
