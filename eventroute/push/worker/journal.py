@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from itertools import islice
 
 import anyio
 
@@ -86,9 +85,10 @@ class Journal:
         return self._doubts
 
     def is_freeing(self, rows: Sequence[Waiting]) -> bool:
-        """Whether the write under way frees one of these rows: it may have done so already, and may do so again."""
-        writing = [entry for group in islice(self._groups, self._in_hand) for entry in group]
-        freed = {named(entry) for entry in writing if isinstance(entry, Wait) and not entry.held}
+        """Whether a write under way, or to come, frees one of these rows: it would do so while they are in hand."""
+        freed = {
+            named(entry) for group in self._groups for entry in group if isinstance(entry, Wait) and not entry.held
+        }
         return bool(freed) and any((row.subscription, row.offset) in freed for row in rows)
 
     def close(self) -> None:
