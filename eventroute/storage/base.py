@@ -369,12 +369,21 @@ class Storage(Timers, Deliveries, Sending, Letters, Transfer):
         """
 
     @abstractmethod
-    async def write(self, bus: str, session: Session, entries: Sequence[Entry], *, known: int | None = None) -> None:
+    async def write(
+        self,
+        bus: str,
+        session: Session,
+        entries: Sequence[Entry],
+        *,
+        known: int | None = None,
+        number: int | None = None,
+    ) -> None:
         """Apply all entries, in order, in one change, durably.
 
-        A repeat of the same call has no further effect, also where others have gone on with what it left. So where
-        none of the claims that it names is open, and the reader of one is there, nothing is applied; and `Wait.again`
-        and `Settle` tell what is left to others. But it sets free what the session itself has taken again.
+        A session numbers its writes, upwards from 1. Of one whose number is not above that of the last that was
+        applied nothing is applied: so a write of which it is not known whether it was done is made again under its
+        number, whatever the session or others have done meanwhile with what it left. Without a number a repeat may set
+        free what was taken since.
 
         The precondition is the session: LeaseLost where it has lapsed or was closed, or where an `Advance` or a
         `Complete` names a claim that it does not hold; then nothing is applied. Entries for a subscription that is

@@ -202,12 +202,20 @@ class TableCalls(TransferCalls):
             undo=undo,
         )
 
-    async def write(self, bus: str, session: Session, entries: Sequence[Entry], *, known: int | None = None) -> None:
+    async def write(
+        self,
+        bus: str,
+        session: Session,
+        entries: Sequence[Entry],
+        *,
+        known: int | None = None,
+        number: int | None = None,
+    ) -> None:
         """See `Storage.write`."""
         readers = {entry.claim.reader: None for entry in entries if isinstance(entry, Advance | Complete)}
         await self._change(
             Scope(bus, readers=tuple(readers), session=session.id),
-            lambda tables: ledger.write(tables, bus, session, entries, self._now(tables), known),
+            lambda tables: ledger.write(tables, bus, session, entries, self._now(tables), known, number),
             cost=100 + 20 * len(entries),
         )
 

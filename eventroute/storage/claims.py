@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from attrs import evolve
 
 from eventroute.errors import LeaseLost
@@ -11,23 +9,15 @@ from eventroute.storage import placement
 from eventroute.storage.base import Claim, Session
 from eventroute.storage.tables import Tables
 
-__all__ = ["advance", "are_done", "check", "complete"]
+__all__ = ["advance", "check", "complete"]
 
 
-def check(tables: Tables, bus: str, done: Claim, session: Session) -> bool:
-    """Whether a claim is open. One that is gone was done by this session before: nobody else can, while it lives."""
+def check(tables: Tables, bus: str, done: Claim, session: Session) -> None:
+    """A claim that is gone was completed by this session before: nobody else can, while it lives."""
     held = _held(tables, done)
     mine = done.session == session.id and (held is None or held.session == session.id)
     if not mine or done.bus != bus:
         raise LeaseLost(f"offsets {done.start} to {done.end} of the reader {done.reader!r} are another's now")
-    return held is not None
-
-
-def are_done(tables: Tables, gone: Sequence[Claim]) -> bool:
-    """Whether claims that are gone were done, all in one change: one whose reader is there was, one that went with its
-    reader, or has advanced to its end, says nothing.
-    """
-    return any(claim.start < claim.end and tables.reader(claim.bus, claim.reader) is not None for claim in gone)
 
 
 def _held(tables: Tables, named: Claim) -> Claim | None:

@@ -29,6 +29,7 @@ from eventroute.storage.base import (
     WaitingSummary,
 )
 from eventroute.storage.fates import TracingTables
+from eventroute.storage.session_tables import SessionTables
 from eventroute.storage.transfer_tables import TransferTables
 
 __all__ = ["FIRST_OFFSET", "REMOVED_KEPT", "BusRow", "Need", "Tables", "micros", "timer_number"]
@@ -78,7 +79,7 @@ class Need:
     until: int | None
 
 
-class Tables(TracingTables, TransferTables, Protocol):
+class Tables(SessionTables, TracingTables, TransferTables, Protocol):
     """Rows read and written one by one. A method that takes a bus raises UnknownBus only where it says so."""
 
     # -- buses and the log -----------------------------------------------------------------------------------------
@@ -233,24 +234,6 @@ class Tables(TracingTables, TransferTables, Protocol):
 
     def drop_claim(self, claim: Claim) -> None:
         """Remove it."""
-        ...
-
-    # -- sessions --------------------------------------------------------------------------------------------------
-
-    def has_session(self, session: str) -> bool:
-        """Whether the session is there."""
-        ...
-
-    def put_session(self, session: str, lapses: float) -> None:
-        """Insert or overwrite."""
-        ...
-
-    def drop_session(self, session: str) -> None:
-        """Remove it."""
-        ...
-
-    def drop_lapsed(self, now: float, *, keep: str = "") -> None:
-        """Remove every session that lapses at `now` or before, but for `keep`."""
         ...
 
     # -- waiting deliveries and dead letters -----------------------------------------------------------------------

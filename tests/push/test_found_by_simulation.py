@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import anyio
 import pytest
@@ -228,7 +229,7 @@ class _Unaware(MemoryStorage):
     done = False
     deaf = False
 
-    async def write(self, bus: str, session: Session, entries: Sequence[Entry], *, known: int | None = None) -> None:
+    async def write(self, bus: str, session: Session, entries: Sequence[Entry], **given: Any) -> None:
         if not self.done and any(isinstance(entry, Settle | Bury) for entry in entries):
             self.done = self.deaf = True
             stored = await self.subscription("s")
@@ -240,7 +241,7 @@ class _Unaware(MemoryStorage):
             assert claim is not None
             await super().write(bus, new, [Wait(Waiting("s", claim.start, self._clock.time() + 5.0), held=False)])
             await super().write(bus, new, [Complete(claim)])
-        await super().write(bus, session, entries, known=known)
+        await super().write(bus, session, entries, **given)
 
     async def changes(self, bus: str, after: int) -> Changes:
         if self.deaf:

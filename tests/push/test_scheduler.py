@@ -319,11 +319,9 @@ async def test_a_retry_that_is_due_before_it_is_written_is_made_once_it_is(
     class Slow(MemoryStorage):
         takes = 0.3
 
-        async def write(
-            self, bus: str, session: Session, entries: Sequence[Entry], *, known: int | None = None
-        ) -> None:
+        async def write(self, bus: str, session: Session, entries: Sequence[Entry], **given: Any) -> None:
             await clock.sleep(self.takes)
-            await super().write(bus, session, entries, known=known)
+            await super().write(bus, session, entries, **given)
 
     sinks.scripts["a"] = [RetryLater("http-500")]
     storage = Slow(clock)
@@ -423,12 +421,10 @@ async def test_a_stop_does_not_wait_for_ever_for_a_storage_that_fails(
     class Broken(MemoryStorage):
         broken = False
 
-        async def write(
-            self, bus: str, session: Session, entries: Sequence[Entry], *, known: int | None = None
-        ) -> None:
+        async def write(self, bus: str, session: Session, entries: Sequence[Entry], **given: Any) -> None:
             if self.broken:
                 raise StorageError("the disk is gone")
-            await super().write(bus, session, entries, known=known)
+            await super().write(bus, session, entries, **given)
 
     storage = Broken(clock=clock)
     async with anyio.create_task_group() as tasks:

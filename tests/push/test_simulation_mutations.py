@@ -434,7 +434,8 @@ def one_before_is_written(patch: Patch) -> None:
 
 
 def late_word_is_written(patch: Patch) -> None:
-    """What another has come to an end with since is written once more."""
+    """What another has by now, or has come to an end with, is written once more."""
+    patch.setattr(MemoryTables, "may_end", lambda self, subscription, offset, by: True)
     patch.setattr(
         MemoryTables, "put_waiting_again", lambda self, waiting, session, by: self.put_waiting(waiting, session)
     )
@@ -442,13 +443,7 @@ def late_word_is_written(patch: Patch) -> None:
 
 def repeats_are_applied(patch: Patch) -> None:
     """What was done already is done again where the answer was lost."""
-    patch.setattr(claims, "are_done", lambda tables, gone: False)
-
-
-def take_what_may_be_freed(patch: Patch) -> None:
-    """Rows are taken of which it is not sure that the write which has set them free is over."""
-    patch.setattr(journal.Journal, "doubts", property(lambda self: 0))
-    patch.setattr(journal.Journal, "is_freeing", lambda self, rows: False)
+    patch.setattr(MemoryTables, "last_write", lambda self, session: 0)
 
 
 LEASES = evolve(
@@ -559,9 +554,8 @@ MUTATIONS: dict[Callable[[Patch], None], tuple[str, ...]] = {
     late_ack_is_heard: ("pulls",),
     one_before_is_heard: ("anew",),
     one_before_is_written: ("anew",),
-    late_word_is_written: ("storage", "replays"),
+    late_word_is_written: ("replays",),
     repeats_are_applied: ("storage",),
-    take_what_may_be_freed: ("storage",),
 }
 """How the code is broken, and the profiles that have to show it."""
 

@@ -8,11 +8,10 @@ from collections.abc import Callable, Sequence
 import anyio
 
 from eventroute.clock import Clock
-from eventroute.errors import StorageError
 from eventroute.push.bell import Bell
 from eventroute.push.patience import patiently
-from eventroute.push.worker.attempt import named, without
-from eventroute.storage.base import Entry, Session, Storage, Wait, Waiting
+from eventroute.push.worker.attempt import without
+from eventroute.storage.base import Entry, Session, Storage
 
 __all__ = ["Journal"]
 
@@ -49,7 +48,7 @@ class Journal:
         self._written = written
         self._groups: deque[Sequence[Entry]] = deque()
         self._in_hand = 0
-        self._doubts = 0
+        self._number = 0
         self._count = 0
         self._added = Bell()
         self._closing = False
@@ -79,18 +78,6 @@ class Journal:
             self._count -= len(group) - len(kept)
             self._groups.append(kept)
 
-    @property
-    def doubts(self) -> int:
-        """Changes whenever a write fails, which may have been done all the same, and when it has been made again."""
-        return self._doubts
-
-    def is_freeing(self, rows: Sequence[Waiting]) -> bool:
-        """Whether a write under way, or to come, frees one of these rows: it would do so while they are in hand."""
-        freed = {
-            named(entry) for group in self._groups for entry in group if isinstance(entry, Wait) and not entry.held
-        }
-        return bool(freed) and any((row.subscription, row.offset) in freed for row in rows)
-
     def close(self) -> None:
         """Let `run` return once everything has been written."""
         self._closing = True
@@ -101,10 +88,17 @@ class Journal:
         while True:
             while self._groups:
                 self._in_hand, batch = self._next()
-                # A repeat of the same write has no further effect, so it may be tried until it succeeds.
-                doubts = self._doubts
-                await patiently(self._clock, self._write, batch, self._version())
-                self._doubts += self._doubts > doubts
+                self._number += 1
+                # A repeat of a write under its number has no effect, so it may be tried until it succeeds.
+                await patiently(
+                    self._clock,
+                    self._storage.write,
+                    self._bus,
+                    self._session,
+                    batch,
+                    known=self._version(),
+                    number=self._number,
+                )
                 for _ in range(self._in_hand):
                     self._groups.popleft()
                 self._in_hand = 0
@@ -114,13 +108,6 @@ class Journal:
                 self.done.set()
                 return
             await self._added.wait()
-
-    async def _write(self, batch: list[Entry], known: int) -> None:
-        try:
-            await self._storage.write(self._bus, self._session, batch, known=known)
-        except StorageError:
-            self._doubts += 1
-            raise
 
     def _next(self) -> tuple[int, list[Entry]]:
         """How many groups go into the next write, and their entries."""

@@ -8,7 +8,7 @@ from eventroute.push.lane import Lane
 from eventroute.push.patience import patiently
 from eventroute.push.worker.unread import bury_unread
 from eventroute.push.worker.worker import Worker
-from eventroute.storage.base import Wait, Waiting
+from eventroute.storage.base import Waiting
 
 __all__ = ["Retrying"]
 
@@ -88,7 +88,7 @@ class Retrying:
         if limit <= 0:
             worker.resting.starved.add(subscription)
             return
-        known, doubts = frozenset() if lane.turns is None else lane.turns.known(), worker.journal.doubts
+        known = frozenset() if lane.turns is None else lane.turns.known()
         rows = await patiently(
             clock,
             worker.storage.claim_waiting,
@@ -103,10 +103,6 @@ class Retrying:
             worker.expect(subscription, clock.time())
         elif not rows and lane.turns is not None:
             lane.turns.look = False
-        if rows and (worker.journal.doubts != doubts or worker.journal.is_freeing(rows)):
-            # What was not sure to be written when they were taken may free them once more: not while they are in hand.
-            worker.journal.add_together([Wait(row, held=False, again=True) for row in rows])
-            return
         await self._offer(lane, rows, known)
 
     async def _offer(self, lane: Lane, rows: list[Waiting], known: frozenset[int]) -> None:

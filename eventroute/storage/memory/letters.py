@@ -9,18 +9,17 @@ from attrs import evolve
 
 from eventroute.storage.base import BreakerState, DeadLetter, Forwards, Lost
 from eventroute.storage.memory.log import MemoryLog
+from eventroute.storage.memory.sessions import MemorySessions
 from eventroute.storage.memory.timers import Numbers
 
 __all__ = ["MemoryLetters"]
 
 
-class MemoryLetters(MemoryLog):
-    """The dead letters and the breakers of all buses; the log is its base's."""
+class MemoryLetters(MemorySessions, MemoryLog):
+    """The dead letters and the breakers of all buses; the log and the sessions are its bases'."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._sessions: dict[str, float] = {}
-        """When each lapses."""
         self._breakers: dict[str, BreakerState] = {}
         """The last changed is the last."""
         self._breaker_numbers = Numbers()

@@ -283,10 +283,18 @@ class MemoryStorage(MemoryTransfer):
             lease_now = self._clock.monotonic()
             return ledger.claim_waiting(tables, bus, subscription, session, now, limit, lease_now, known)
 
-    async def write(self, bus: str, session: Session, entries: Sequence[Entry], *, known: int | None = None) -> None:
+    async def write(
+        self,
+        bus: str,
+        session: Session,
+        entries: Sequence[Entry],
+        *,
+        known: int | None = None,
+        number: int | None = None,
+    ) -> None:
         """See `Storage.write`."""
         with self._open() as tables:
-            ledger.write(tables, bus, session, entries, self._clock.monotonic(), known)
+            ledger.write(tables, bus, session, entries, self._clock.monotonic(), known, number)
 
     async def waiting(self, bus: str, *, before: int | None = None) -> tuple[WaitingSummary, ...]:
         """See `Storage.waiting`."""

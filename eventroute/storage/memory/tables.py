@@ -197,29 +197,6 @@ class MemoryTables(MemoryLetters):
         """Remove."""
         del self._bus(claim.bus).claims[claim.reader][claim.start]
 
-    # -- sessions --------------------------------------------------------------------------------------------------
-
-    def has_session(self, session: str) -> bool:
-        """Whether it is there."""
-        return session in self._sessions
-
-    def put_session(self, session: str, lapses: float) -> None:
-        """Insert or overwrite."""
-        self._sessions[session] = lapses
-
-    def drop_session(self, session: str) -> None:
-        """Remove."""
-        self._sessions.pop(session, None)
-
-    def living(self, now: float) -> frozenset[str]:
-        """Those that have not lapsed."""
-        return frozenset(session for session, lapses in self._sessions.items() if lapses > now)
-
-    def drop_lapsed(self, now: float, *, keep: str = "") -> None:
-        """Remove the lapsed ones."""
-        for session in [one for one, lapses in self._sessions.items() if lapses <= now and one != keep]:
-            del self._sessions[session]
-
     # -- waiting deliveries ----------------------------------------------------------------------------------------
 
     def put_waiting(self, waiting: Waiting, session: str | None) -> None:

@@ -58,6 +58,8 @@ class TablesImage(Struct, array_like=True):
     senders: dict[str, str]
     sessions: list[tuple[str, float]]
     breakers: list[BreakerState]
+    written: dict[str, int]
+    """The number of the last write of each session that has numbered one."""
 
 
 class KeptTables(StreamTables):
@@ -77,6 +79,7 @@ class KeptTables(StreamTables):
             self._senders,
             list(self._sessions.items()),
             list(self._breakers.values()),
+            self._written,
         )
 
     def _bus_image(self, name: str, state: BusState) -> BusImage:
@@ -119,6 +122,7 @@ class KeptTables(StreamTables):
             tables.put_waiting(waiting, session)
         tables._senders = image.senders
         tables._sessions = dict(image.sessions)
+        tables._written = image.written
         tables._breakers = {state.subscription: state for state in image.breakers}
         return tables
 

@@ -285,9 +285,17 @@ class NatsStorage(OpenedStorage[Engine], TableReads):
         taken: list[Waiting] = await self._change(TakeWaiting(bus, subscription, session, now, limit, known))
         return taken
 
-    async def write(self, bus: str, session: Session, entries: Sequence[Entry], *, known: int | None = None) -> None:
+    async def write(
+        self,
+        bus: str,
+        session: Session,
+        entries: Sequence[Entry],
+        *,
+        known: int | None = None,
+        number: int | None = None,
+    ) -> None:
         """See `Storage.write`."""
-        await self._change(Write.of(bus, session, entries, known))
+        await self._change(Write.of(bus, session, entries, known, number))
 
     async def take_sending(self, bus: str, subscription: str, session: Session) -> Took | None:
         """See `Storage.take_sending`."""

@@ -136,16 +136,19 @@ class Write(Command, tag=23):
     session: Session
     entries: list[tuple[int, Raw]]
     known: int | None = None
+    number: int | None = None
 
     @classmethod
-    def of(cls, bus: str, session: Session, entries: Sequence[Entry], known: int | None = None) -> Write:
+    def of(
+        cls, bus: str, session: Session, entries: Sequence[Entry], known: int | None = None, number: int | None = None
+    ) -> Write:
         """With these entries."""
         written: Any = [(_ENTRIES.index(type(entry)), entry) for entry in entries]
-        return cls(bus, session, written, known)
+        return cls(bus, session, written, known, number)
 
     def apply(self, tables: StreamTables, now: float) -> None:
         entries = [msgspec.msgpack.decode(raw, type=_ENTRIES[kind]) for kind, raw in self.entries]
-        ledger.write(tables, self.bus, self.session, entries, now, self.known)
+        ledger.write(tables, self.bus, self.session, entries, now, self.known, self.number)
 
 
 class TakeSending(Command, tag=24):

@@ -48,7 +48,7 @@ $$;
 _ADVANCE_CLAIMS = """
 CREATE FUNCTION advance_claims(
     its_bus text, its_session text, moment double precision, readers text[], starts bigint[], places bigint[],
-    settled text[], settled_at bigint[], known bigint
+    settled text[], settled_at bigint[], known bigint, its_number bigint
 ) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     now_ double precision := coalesce(moment, extract(epoch FROM clock_timestamp())::double precision);
@@ -59,7 +59,7 @@ BEGIN
         RETURN false;
     END IF;
     SELECT cardinality(starts) = count(claim.start)
-        AND EXISTS (SELECT 1 FROM session WHERE id = its_session)
+        AND EXISTS (SELECT 1 FROM session WHERE id = its_session AND (its_number IS NULL OR written < its_number))
         AND NOT EXISTS (SELECT 1 FROM session WHERE lapses <= now_ AND id <> its_session)
         AND NOT EXISTS (SELECT 1 FROM reader WHERE bus = its_bus AND name = ANY(readers) AND until IS NOT NULL)
         INTO ordinary
@@ -69,6 +69,7 @@ BEGIN
     IF NOT ordinary THEN
         RETURN false;
     END IF;
+    UPDATE session SET written = its_number WHERE id = its_session AND its_number IS NOT NULL;
     FOR number IN 1..cardinality(starts) LOOP
         IF places[number] IS NULL THEN
             DELETE FROM claim WHERE bus = its_bus AND reader = readers[number] AND start = starts[number];

@@ -154,7 +154,7 @@ CREATE TABLE sender (
     subscription text COLLATE "C" PRIMARY KEY, session text COLLATE "C" NOT NULL
 );
 CREATE TABLE session (
-    id text COLLATE "C" PRIMARY KEY, lapses double precision NOT NULL
+    id text COLLATE "C" PRIMARY KEY, lapses double precision NOT NULL, written bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 CREATE TABLE waiting (
     subscription text COLLATE "C" NOT NULL,

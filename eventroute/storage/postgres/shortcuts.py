@@ -44,7 +44,7 @@ UNION ALL (
 )
 _ADVANCE = Prepared(
     "advance_claims",
-    "SELECT advance_claims(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    "SELECT advance_claims(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     "text",
     "text",
     "float8",
@@ -53,6 +53,7 @@ _ADVANCE = Prepared(
     "int8[]",
     "text[]",
     "int8[]",
+    "int8",
     "int8",
 )
 _TAKE = Prepared(
@@ -137,7 +138,13 @@ def give_back(tables: PostgresTables, bus: str, session: str, token: int) -> Non
 
 
 def advance(
-    tables: PostgresTables, bus: str, session: str, entries: Sequence[Entry], now: float | None, known: int | None
+    tables: PostgresTables,
+    bus: str,
+    session: str,
+    entries: Sequence[Entry],
+    now: float | None,
+    known: int | None,
+    number: int | None,
 ) -> tuple[None] | None:
     """Write as `ledger.write`, in the ordinary case."""
     readers, starts, places = [], [], []
@@ -154,7 +161,8 @@ def advance(
         readers.append(entry.claim.reader)
         starts.append(entry.claim.start)
         places.append(entry.start if isinstance(entry, Advance) else None)
-    ((done,),) = tables.ask(_ADVANCE, (bus, session, now, readers, starts, places, settled, settled_at, known))
+    arguments = (bus, session, now, readers, starts, places, settled, settled_at, known, number)
+    ((done,),) = tables.ask(_ADVANCE, arguments)
     return (None,) if done else None
 
 

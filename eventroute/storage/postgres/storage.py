@@ -209,13 +209,21 @@ class PostgresStorage(OpenedStorage[_Threads], TableCalls):
         taken: list[Waiting] = await self._running().ledger.run(job)
         return taken
 
-    async def write(self, bus: str, session: Session, entries: Sequence[Entry], *, known: int | None = None) -> None:
+    async def write(
+        self,
+        bus: str,
+        session: Session,
+        entries: Sequence[Entry],
+        *,
+        known: int | None = None,
+        number: int | None = None,
+    ) -> None:
         """See `Storage.write`."""
         readers = {entry.claim.reader: None for entry in entries if isinstance(entry, Advance | Complete)}
         job = QuickCall(
             Scope(bus, readers=tuple(readers), session=session.id),
-            lambda tables: ledger.write(tables, bus, session, entries, self._now(tables), known),
-            quick=lambda tables: advance(tables, bus, session.id, entries, self._given_time(), known),
+            lambda tables: ledger.write(tables, bus, session, entries, self._now(tables), known, number),
+            quick=lambda tables: advance(tables, bus, session.id, entries, self._given_time(), known, number),
             cost=300 + 40 * len(entries),
             durable=True,
         )

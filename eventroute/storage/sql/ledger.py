@@ -266,6 +266,15 @@ class SqlLedger(Statements):
         """Insert or overwrite."""
         self._put("session", "id", "id, lapses", (session, lapses))
 
+    def last_write(self, session: str) -> int:
+        """The number of its last write."""
+        row = self._one("SELECT written FROM session WHERE id = ?", (session,))
+        return 0 if row is None else int(row[0])
+
+    def put_last_write(self, session: str, number: int) -> None:
+        """Overwrite."""
+        self._do("UPDATE session SET written = ? WHERE id = ?", (number, session))
+
     def drop_session(self, session: str) -> None:
         """Remove."""
         self._do("DELETE FROM session WHERE id = ?", (session,))

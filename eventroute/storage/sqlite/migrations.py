@@ -186,6 +186,7 @@ ALTER TABLE dead_letter ADD COLUMN forward_due REAL;
 ALTER TABLE dead_letter ADD COLUMN forward_tries INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE dead_letter ADD COLUMN forward_error TEXT NOT NULL DEFAULT '';
 ALTER TABLE dead_letter ADD COLUMN session TEXT;
+ALTER TABLE session ADD COLUMN written INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX dead_letter_time ON dead_letter (bus, time, subscription, "offset");
 CREATE INDEX dead_letter_forward ON dead_letter (bus, subscription, forward_due, "offset", session)
     WHERE forward_due IS NOT NULL;

@@ -141,13 +141,21 @@ class SQLiteStorage(OpenedStorage[_Threads], TableCalls):
 
     # -- the ledger ------------------------------------------------------------------------------------------------
 
-    async def write(self, bus: str, session: Session, entries: Sequence[Entry], *, known: int | None = None) -> None:
+    async def write(
+        self,
+        bus: str,
+        session: Session,
+        entries: Sequence[Entry],
+        *,
+        known: int | None = None,
+        number: int | None = None,
+    ) -> None:
         """See `Storage.write`. That a reader has got further waits a moment for what else there is to be written, since
         a commit of its own costs more than all that is in it.
         """
 
         def work(tables: SqliteTables) -> None:
-            ledger.write(tables, bus, session, entries, self._now(tables), known)
+            ledger.write(tables, bus, session, entries, self._now(tables), known, number)
 
         call = PatientCall if all(isinstance(entry, Advance | Complete) for entry in entries) else Call
         await self._running()[0].run(call(work, cost=100 + 20 * len(entries)))

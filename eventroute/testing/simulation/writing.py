@@ -45,7 +45,7 @@ class Writing:
         self._world = world
         self._host = host
 
-    def before_write(self, bus: str, session: Any, entries: Sequence[Any], *, known: int) -> _Before:
+    def before_write(self, bus: str, session: Any, entries: Sequence[Any], **given: int) -> _Before:
         """How far each reader is that will be moved, whom it serves, and what waits so far."""
         self._host.sessions[bus] = session.id
         world = self._world
@@ -62,22 +62,22 @@ class Writing:
         return {key: self._world.row(*key) for key in keys}
 
     def after_repeat(self, before: Any, _: object, bus: str, session: Any, *rest: Any, **given: Any) -> None:
-        """A write was made again, whose answer was lost: nobody else is to notice."""
+        """A write was made again, whose answer was lost: nobody is to notice."""
         world = self._world
         world.fault("write repeated")
         for key, row in before[1].items():
-            same = self._goes_on(row, world.row(*key), session.id)
-            world.require(same, "a write that was repeated has changed the row %s from %s", key, row)
-
-    def _goes_on(self, before: _Row | None, after: _Row | None, session: str) -> bool:
-        """Whether a row is as it was for all others. Which attempt that does not count was the last does not matter."""
-        if before is None or after is None:
-            return after is before or (before is not None and before[1] == session)
-        free = after[1] is None and not self._is_held(before[1], session)
-        return after == before or before[1] == session or (free and after[0].attempts == before[0].attempts)
+            world.require(world.row(*key) == row, "a write that was repeated has changed the row %s from %s", key, row)
 
     def after_write(
-        self, before: _Before, _: object, bus: str, session: Any, entries: Sequence[Any], *, known: int
+        self,
+        before: _Before,
+        _: object,
+        bus: str,
+        session: Any,
+        entries: Sequence[Any],
+        *,
+        known: int,
+        number: int,
     ) -> None:
         """Entries are durable. What is about a subscription that its process does not know is about one before."""
         world, (passing, rows) = self._world, before

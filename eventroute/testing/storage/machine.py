@@ -164,9 +164,15 @@ class StorageMachine(LogMachine):
         worker=workers,
         entries=st.lists(st.tuples(st.integers(0, 5), names, offsets, keys), max_size=4),
         known=versions,
+        number=st.none() | st.integers(1, 5),
     )
     def complete(
-        self, place: int, worker: int, entries: list[tuple[int, str, int, int | None]], known: int | None
+        self,
+        place: int,
+        worker: int,
+        entries: list[tuple[int, str, int, int | None]],
+        known: int | None,
+        number: int | None,
     ) -> None:
         rest: list[Entry] = []
         for kind, name, offset, key in entries:
@@ -185,7 +191,7 @@ class StorageMachine(LogMachine):
                 if claim.session in ids:  # else its session is over, in both alike
                     done = [Complete(evolve(claim, session=sessions[ids.index(claim.session)].id))]
             for _ in range(2):  # a repeat does nothing
-                await storage.write(BUS, sessions[worker], [*done, *rest], known=known)
+                await storage.write(BUS, sessions[worker], [*done, *rest], known=known, number=number)
 
         self.both(write)
 

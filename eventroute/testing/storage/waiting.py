@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pytest
 from attrs import evolve
 
-from eventroute.errors import UnknownSubscription
+from eventroute.errors import LeaseLost, UnknownSubscription
 from eventroute.storage.base import (
-    LIVE,
+    Advance,
     BreakerState,
     Bury,
     Complete,
@@ -229,28 +229,51 @@ class WaitingContract(LedgerContract):
             assert await claimed_waiting(storage, session, now=1.0) == [1, 2, 3]
         else:
             entries.append(Complete(await take(storage, session, limit=5)))
-        await storage.write(BUS, session, entries)
+        await storage.write(BUS, session, entries, number=7)
         assert await claimed_waiting(storage, other, now=1.0) == [1, 2, 3]
         retried = Waiting("s", 2, 7.0, 2, 1.0, "busy")
         await storage.write(BUS, other, [Settle("s", 1), Wait(retried, held=False, again=True)])
-        await storage.write(BUS, session, entries)
+        await storage.write(BUS, session, entries, number=7)
         assert await storage.waiting(BUS) == (WaitingSummary("s", 2, 1, 7.0),)
         assert await claimed_waiting(storage, session, now=1.0) == []
         assert await storage.claim_waiting(BUS, "s", session, now=9.0, limit=9) == [retried]
-        await storage.write(BUS, session, entries)  # taken again since, it has had more attempts
+        await storage.write(BUS, session, entries, number=7)  # it has taken it again since
         assert await storage.waiting(BUS) == (WaitingSummary("s", 2, 0, None),)
 
-    async def test_a_write_is_repeated_though_one_of_its_readers_is_gone(self, storage: Storage) -> None:
+    async def test_a_write_is_known_by_its_number(self, storage: Storage) -> None:
+        session = await self._with_waiting(storage, {})
+        other = await storage.open_session(TTL)
+        for number, offset in ((3, 1), (3, 2), (2, 3), (4, 4), (1, 5)):
+            await storage.write(BUS, session, [Wait(Waiting("s", offset, 0.0), held=False)], number=number)
+        await storage.write(BUS, other, [Wait(Waiting("s", 6, 0.0), held=False)], number=1)
+        await storage.write(BUS, session, [Wait(Waiting("s", 7, 0.0), held=False)])
+        await storage.extend_session(session)
+        await storage.write(BUS, session, [Wait(Waiting("s", 8, 0.0), held=False)], number=4)
+        assert await claimed_waiting(storage, session, now=1.0) == [1, 4, 6, 7]
+
+    async def test_a_write_that_is_refused_may_be_made_under_its_number(self, storage: Storage) -> None:
+        session = await self._with_waiting(storage, {})
+        other = await storage.open_session(TTL)
+        claim = await take(storage, other, limit=5)
+        wait = Wait(Waiting("s", 1, 0.0), held=False)
+        with pytest.raises(LeaseLost):
+            await storage.write(BUS, session, [wait, Complete(claim)], number=1)
+        await storage.write(BUS, session, [wait], number=1)
+        assert await claimed_waiting(storage, session, now=1.0) == [1]
+        await storage.close_session(session)
+        with pytest.raises(LeaseLost):
+            await storage.write(BUS, session, [wait], number=1)
+
+    async def test_a_range_is_completed_once_under_its_number(self, storage: Storage) -> None:
         session = await self._with_waiting(storage, {})
         claim = await take(storage, session, limit=5)
-        replay = await storage.start_replay("s", start="earliest", end=3)
-        last = await take(storage, session, limit=5, reader=replay.name)
-        entries: list[Entry] = [Wait(Waiting("s", 4, 0.0), held=False), Complete(claim), Complete(last)]
-        await storage.write(BUS, session, entries)
-        assert [each.name for each in await storage.readers(BUS)] == [LIVE]
-        await storage.write(BUS, session, [Settle("s", 4)])
-        await storage.write(BUS, session, entries)
-        assert await storage.waiting(BUS) == ()
+        half: list[Entry] = [Settle("s", 1), Advance(claim, claim.start + 2)]
+        for _ in range(2):
+            await storage.write(BUS, session, half, number=1)
+        rest = evolve(claim, start=claim.start + 2)
+        for _ in range(2):
+            await storage.write(BUS, session, [Complete(rest)], number=2)
+        assert [(each.position, each.claimed) for each in await storage.readers(BUS)] == [(claim.end, claim.end)]
 
     async def test_what_a_cancelled_replay_had_claimed_is_still_written(self, storage: Storage) -> None:
         """That its claim is gone does not tell that the write is a repeat."""

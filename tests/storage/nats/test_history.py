@@ -20,7 +20,7 @@ from eventroute.storage.nats.machine import Applied, Machine
 from eventroute.storage.nats.messages import Group, Part, encode, encode_commands, stamp
 
 HISTORY = [json.loads(line) for line in (Path(__file__).parent / "history.jsonl").read_text().splitlines()]
-CAME_TO = "67e5733238854fbf77cda8fdf492d454898f42734a51dbe11bc4685fc9d0d122"
+CAME_TO = "b07be6b9e8274480785bf3f543740eaa240433a7c31ed7e267e1ee1664377fe1"
 
 
 def apply(machine: Machine, place: int) -> Applied:
