@@ -12,6 +12,7 @@ import psycopg
 from psycopg import sql
 
 from eventroute.storage.postgres.server import Link, Server, wait_readable
+from eventroute.storage.postgres.silence import Wire
 from eventroute.storage.threads import Head, Waiter, Watchers, new_waiter, wake
 
 __all__ = ["ListenThread"]
@@ -43,6 +44,7 @@ class ListenThread:
         self._watchers = watchers
         self._poll_interval = poll_interval
         self._own = own
+        self.wire = Wire()
         self._link: Link | None = None
         self._told = False
         self._looked = 0.0
@@ -102,6 +104,7 @@ class ListenThread:
         finally:
             if self._link is not None:
                 self._link.close()
+            self.wire.part()
             self._close()
             if self._stopper is not None:
                 wake([self._stopper])
@@ -110,10 +113,12 @@ class ListenThread:
         """Connect, wait, and tell those who watch."""
         if self._link is None:
             self._link = self._connect()
+        self.wire.began = None
         self._parked = True  # said before the look at who watches, so that nobody slips in between
         watched = self._watchers.buses()
         wait_readable([self._link, self._ears], self._patience() if watched else None)
         self._parked = False
+        self.wire.began = time.monotonic()
         self._hear()
         while heard := self._listen(self._link):
             self._look(heard)
@@ -121,7 +126,8 @@ class ListenThread:
             self._look_at_all()
 
     def _connect(self) -> Link:
-        link = self._server.connect()
+        self.wire.began = time.monotonic()
+        link = self._server.connect(self.wire)
         if not self._server.pooled:
             link.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self._server.schema)))
         return link
@@ -165,6 +171,8 @@ class ListenThread:
             with suppress(psycopg.Error):
                 self._link.close()
             self._link = None
+        self.wire.began = None
+        self.wire.part()
         self._told = False
         self._watchers.stir()
         if not self._stopped:

@@ -13,6 +13,7 @@ from psycopg.rows import TupleRow
 
 from eventroute.errors import InvalidConfiguration, StorageError, StorageFull
 from eventroute.storage.postgres.adapting import adapt
+from eventroute.storage.postgres.silence import Wire
 from eventroute.storage.postgres.starting import Answer, ask
 
 __all__ = ["Link", "Server", "check_address", "is_away", "storage_error", "wait_readable"]
@@ -21,6 +22,9 @@ Link = Connection[TupleRow]
 """A connection in autocommit mode, whose statements have `$1` for their arguments."""
 
 _OLDEST_SERVER = 130_000  # knows how a transaction ended, by `pg_xact_status`, with ids that never come again
+
+SILENCE = 20.0
+"""How long a server may take to answer, in seconds; beside a wait for a lock, half of it."""
 
 _DEFAULTS = {
     "application_name": "eventroute",
@@ -63,13 +67,20 @@ class Server:
         host = parts.get("host") or parts.get("hostaddr") or "localhost"
         return f"postgresql://{host}:{parts.get('port') or 5432}/{parts.get('dbname') or ''}"
 
-    def connect(self) -> Link:
-        """A new connection. Raises psycopg.Error, StorageError."""
+    @property
+    def silence(self) -> float:
+        """How long to wait for an answer, in seconds: then the server hangs."""
+        return max(SILENCE, self.patience + SILENCE / 2)
+
+    def connect(self, wire: Wire | None = None) -> Link:
+        """A new connection, on the wire. Raises psycopg.Error, StorageError."""
         address = conninfo.make_conninfo(**self._parts)
         link: Link = Connection.connect(
             address, autocommit=True, cursor_factory=RawCursor, prepare_threshold=None if self.pooled else 2
         )
         try:
+            if wire is not None:
+                wire.join(link)
             if link.info.server_version < _OLDEST_SERVER:
                 raise StorageError(f"{self.where}: the server is too old: PostgreSQL 13 or later is needed")
             adapt(link)

@@ -34,6 +34,7 @@ from eventroute.storage.postgres.outbox import put_in_outbox
 from eventroute.storage.postgres.reader import ReadCall, ReadThread
 from eventroute.storage.postgres.server import Server, check_address
 from eventroute.storage.postgres.shortcuts import QuickCall, ScopedCall, Taking, advance, claim_next, give_back
+from eventroute.storage.postgres.silence import WatchThread
 from eventroute.storage.postgres.tables import PostgresTables
 from eventroute.storage.postgres.writer import ScopedAppend, WriteThread
 from eventroute.storage.threads import Head, Watchers
@@ -51,6 +52,7 @@ class _Threads(NamedTuple):
     log: WriteThread
     reader: ReadThread
     listener: ListenThread
+    watch: WatchThread
 
 
 class PostgresStorage(OpenedStorage[_Threads], TableCalls):
@@ -111,9 +113,11 @@ class PostgresStorage(OpenedStorage[_Threads], TableCalls):
             for name in ("log", "ledger")
         )
         listener = ListenThread(self._server, watchers, poll_interval=self._poll_interval, own=lambda: (reader.pid,))
-        return _Threads(ledger, log, reader, listener)
+        watch = WatchThread([one.wire for one in (ledger, log, reader, listener)], self._server.silence)
+        return _Threads(ledger, log, reader, listener, watch)
 
     async def _start(self, workers: _Threads) -> None:
+        workers.watch.start()
         for thread in (workers.ledger, workers.log):
             thread.start()
             await thread.run(ScopedCall(Scope(), _nothing, cost=0, durable=False, undo=None))
@@ -127,6 +131,7 @@ class PostgresStorage(OpenedStorage[_Threads], TableCalls):
         await workers.log.stop()
         await workers.ledger.stop()
         await workers.reader.stop()
+        workers.watch.stop()
 
     async def _head(self, bus: str) -> Head:
         head: Head = await self._read(lambda tables: tables.head(bus))

@@ -36,7 +36,8 @@ class Proxy:
     Where there are `last_words`, a client that is cut hears the answer, and then these in place of `READY`.
     `before` is asked with what a client has sent, `after` with what was sent to the server before an answer came back:
     where it says true, the connection is cut instead of passing that on. `refuse` cuts new ones at once; so
-    many as `starting` says hear that the server does, and `turned_away` counts them.
+    many as `starting` says hear that the server does, and `turned_away` counts them. Who was there when it was told to
+    `fall_silent` hears nothing any more.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -48,6 +49,8 @@ class Proxy:
         self.before: Callable[[bytes], bool] = lambda _sent: False
         self.after: Callable[[bytes], bool] = lambda _sent: False
         self.refuse = False
+        self._accepted = 0
+        self._silent = 0
         self.starting = 0
         self.turned_away = 0
         self.last_words = b""
@@ -64,6 +67,10 @@ class Proxy:
         with self._lock:
             sockets, self._sockets = self._sockets, set()
         _close(*sockets)
+
+    def fall_silent(self) -> None:
+        """Take what those who are connected now send, and let no answer come back."""
+        self._silent = self._accepted
 
     def cut_once(self, text: bytes, *, answered: bool) -> None:
         """Cut once where a client sends something with this text in it: before the server gets it, or when it has
@@ -99,8 +106,10 @@ class Proxy:
                 with self._lock:
                     self._sockets |= {client, server}
                 sent: list[bytes] = []
+                self._accepted += 1
                 for source, target, is_client in ((client, server, True), (server, client, False)):
-                    threading.Thread(target=self._pump, args=(source, target, is_client, sent), daemon=True).start()
+                    arguments = (source, target, is_client, sent, self._accepted)
+                    threading.Thread(target=self._pump, args=arguments, daemon=True).start()
 
     def _turn_away(self, client: socket.socket) -> None:
         """Say that the server is starting, once it was asked for a session; it may be asked for encryption before."""
@@ -110,13 +119,17 @@ class Proxy:
             client.sendall(STARTING)
         client.close()
 
-    def _pump(self, source: socket.socket, target: socket.socket, is_client: bool, sent: list[bytes]) -> None:
+    def _pump(
+        self, source: socket.socket, target: socket.socket, is_client: bool, sent: list[bytes], number: int
+    ) -> None:
         with suppress(OSError):
             while data := source.recv(1 << 20):
                 if is_client:
                     sent.append(data)
                     if self.before(data):
                         break
+                elif number <= self._silent:
+                    continue
                 elif self.after(b"".join(sent)):
                     if self.last_words:
                         target.sendall(data.removesuffix(READY) + self.last_words)

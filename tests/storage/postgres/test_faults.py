@@ -15,6 +15,8 @@ from attrs import evolve
 from benchmarks.postgres import Place
 from eventroute.errors import LeaseLost, StorageError
 from eventroute.storage.base import DEFAULT_BUS, LIVE, Advance, Complete, Settle, Wait, Waiting
+from eventroute.storage.postgres import server
+from eventroute.storage.postgres.silence import Wire
 from eventroute.storage.postgres.tables import PostgresTables
 from eventroute.testing.storage.log import put, read_all
 from tests.storage.postgres.proxy import SHUT_DOWN, Proxy, proxied
@@ -159,6 +161,75 @@ async def test_a_server_that_stays_away_is_an_error_that_passes(behind: tuple[Pr
         await put(storage, b"3")
         assert [record.event for record in await read_all(storage)] == [b"1", b"3"]
         assert await storage.claim(BUS, LIVE, session, limit=9) is not None
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """While this holds anything, answers have to come within 0.2 s; on a machine that has much to do they may not, so
+    else they may take as long as they take.
+    """
+    now: list[bool] = []
+    look = Wire.look
+    monkeypatch.setattr(server, "SILENCE", 0.2)
+    monkeypatch.setattr(Wire, "look", lambda wire, limit: look(wire, limit) if now else None)
+    return now
+
+
+async def test_a_server_that_does_not_answer_is_an_error_that_passes(
+    behind: tuple[Proxy, Place], impatient: list[bool]
+) -> None:
+    """It hangs, and its system still takes what comes: else all would wait for ever, and nobody could even close it."""
+    proxy, place = behind
+    async with place.storage(durable=False, patience=0.05) as storage:
+        session = await storage.open_session(60)
+        await put(storage, b"1", b"2")
+        for call in (
+            lambda: storage.append(BUS, [b"3"], append_id="a"),
+            lambda: storage.bounds(BUS),
+            lambda: storage.claim(BUS, LIVE, session, limit=1),
+            lambda: storage.put_subscription(BUS, "s", b"d", start="latest"),
+        ):
+            await storage.extend_session(session)
+            await storage.bounds(BUS)  # there is a connection, for whatever it is
+            proxy.fall_silent()
+            impatient.append(True)
+            with anyio.fail_after(30), pytest.raises(StorageError, match=r"has not answered for 0\.2 s"):
+                await call()
+            impatient.clear()
+            proxy.cut()  # the other connections, which are as silent
+        assert await storage.append(BUS, [b"3"], append_id="a") == (3,)
+        assert [record.event for record in await read_all(storage)] == [b"1", b"2", b"3"]
+        claim = await storage.claim(BUS, LIVE, session, limit=9)
+        assert claim is not None
+        assert (claim.start, claim.end) == (1, 4)  # what was claimed and not told of is given back
+
+
+async def test_who_watches_is_stirred_by_a_server_that_does_not_answer(
+    behind: tuple[Proxy, Place], impatient: list[bool]
+) -> None:
+    proxy, place = behind
+    async with place.storage(durable=False, patience=0.05) as storage:
+        await storage.watch(BUS, end=9, version=99, timeout=0.1)  # there is a connection that listens
+        proxy.fall_silent()
+        impatient.append(True)
+        with anyio.fail_after(30):
+            await storage.watch(BUS, end=9, version=99, timeout=60)
+
+
+async def test_a_connection_on_which_nobody_waits_may_be_silent(postgres: Place) -> None:
+    async with postgres.storage(durable=False) as storage:
+        await put(storage, b"1")
+        await storage.open_session(60)
+        await storage.bounds(BUS)
+        threads = storage._running()
+        workers = (threads.ledger, threads.log, threads.reader)
+        before = [thread.pid for thread in workers]
+        for thread in workers:
+            thread.wire.look(0.0)
+        await put(storage, b"2")
+        await storage.open_session(60)
+        await storage.bounds(BUS)
+        assert [thread.pid for thread in workers] == before
 
 
 @pytest.mark.parametrize(("alone", "text"), [(False, b"claim_next"), (True, b"COMMIT")])
