@@ -16,7 +16,7 @@ from eventroute.cli.terminal import echo, print_json
 from eventroute.copying.bus import Copied, copy_bus
 from eventroute.copying.places import Progress
 from eventroute.errors import DamagedEvent, InvalidConfiguration
-from eventroute.storage.base import Storage
+from eventroute.storage.base import DEFAULT_BUS, Storage
 from eventroute.storage.memory import MemoryStorage
 
 __all__ = ["copy"]
@@ -83,11 +83,21 @@ def copy(
 async def _copy(
     source: Storage, target: Storage, buses: tuple[str, ...], copy_one: CopyBus, progress: Progress
 ) -> list[Copied]:
+    async with source:
+        if await _is_blank(source):  # to open a schema or a stream that is not there makes it
+            raise InvalidConfiguration("there is nothing in it: look for a typing error", where="SOURCE")
     async with source, target:
         names = buses or await source.buses()
         return [
             await copy_one(source, target, bus=name, progress=_of_bus(name, progress)) for name in dict.fromkeys(names)
         ]
+
+
+async def _is_blank(source: Storage) -> bool:
+    if await source.buses() != (DEFAULT_BUS,):
+        return False
+    info = await source.describe_bus(DEFAULT_BUS)
+    return not (info.events or info.subscriptions or info.dead_letters or await source.count_timers(DEFAULT_BUS))
 
 
 def _of_bus(bus: str, progress: Progress) -> Progress:

@@ -76,6 +76,20 @@ def test_all_buses_are_copied(source: Path, tmp_path: Path) -> None:
     assert check_storage(target) == []
 
 
+def test_a_source_in_which_there_is_nothing_is_taken_for_a_typing_error(tmp_path: Path) -> None:
+    """A schema or a stream is made by opening it: who mistyped it was told that both are the same."""
+
+    async def open_once() -> None:
+        async with SQLiteStorage(tmp_path / "source.db"):
+            pass
+
+    anyio.run(open_once)
+    done = CliRunner().invoke(commands, ["copy", url(tmp_path / "source.db"), url(tmp_path / "target.db")])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "SOURCE: there is nothing in it: look for a typing error" in done.stderr
+    assert not (tmp_path / "target.db").exists()
+
+
 def test_one_bus_as_json(source: Path, tmp_path: Path) -> None:
     arguments = ["copy", url(source), url(tmp_path / "target.db"), "--bus", "default", "--json", "--quiet"]
     done = CliRunner().invoke(commands, arguments)
