@@ -68,6 +68,8 @@ def test_postgresql_by_options_of_ours_and_of_libpq() -> None:
         ("nats://secret@h/d?max_bytes=1000", "max_bytes: 1000 is less than 1,048,576"),
         ("nats://secret@h/d?patience=0", "patience: 0.0 is not 0.001 to 3600 seconds"),
         ("nats://secret@h/d?tls=yes", "nats://h/d: tls='yes' is neither true nor false"),
+        ("nats://secret@h:99999/d", "nats://h:99999/d: address: 'h:99999' is no HOST:PORT with a port from 1 to 65535"),
+        ("nats://secret@h,i:port/d", "nats://h,i:port/d: address: 'i:port' is no HOST:PORT with a port"),
         ("nats://secret@h/d?token=secret", "there is no option 'token'; known: replicas, storage"),
         ("nats://secret@h,/d", "a host is missing"),
         ("nats:///d", "a host is missing"),

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from nats.aio.client import Client
 from nats.aio.subscription import Subscription
 from nats.aio.transport import WebSocketTransport
-from nats.errors import ConnectionClosedError, MaxPayloadError
+from nats.errors import ConnectionClosedError, Error, MaxPayloadError
 
 __all__ = ["DirectClient", "Take"]
 
@@ -30,8 +31,10 @@ _FLUSH = 5
 class DirectClient(Client):
     """Only of use in its loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, encrypted: bool = False) -> None:
+        """`encrypted`: nothing is to be said to a server that does not encrypt."""
         super().__init__()
+        self._encrypted = encrypted
         self._takers: dict[int, Take] = {}
         self._draining: asyncio.Task[None] | None = None
 
@@ -39,6 +42,14 @@ class DirectClient(Client):
     def has_jetstream(self) -> bool:
         """Whether the server that it is connected to says that it keeps streams."""
         return bool(self._server_info.get("jetstream"))
+
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
+        """What the server says first, before it is told who we are. The client encrypts where the server asks for it,
+        and else it does not, whatever it was told.
+        """
+        if self._encrypted and initial_connection and not info.get("tls_required"):
+            raise Error("the server does not encrypt, and tls=true asks for it")
+        await super()._process_info(info, initial_connection)
 
     async def take(self, subject: str, take: Take) -> Subscription:
         """Subscribe, and have each message handed over as it is read. The server knows of it when this returns.

@@ -20,6 +20,18 @@ FORMAT = "eventroute storage, format 1"
 """What the stream is described by. Another format is another description."""
 
 
+def _check_addresses(_server: Server, _attribute: object, value: tuple[str, ...]) -> None:
+    for address in value:
+        parts = urlsplit(address)
+        host = parts.netloc.rpartition("@")[2]
+        try:
+            right = bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            right = False
+        if not right:
+            raise InvalidConfiguration(f"{host!r} is no HOST:PORT with a port from 1 to 65535", where="address")
+
+
 def _check_name(_server: Server, _attribute: object, value: str) -> None:
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", value):
         raise InvalidConfiguration(f"{value!r} is not 1 to 64 of A-Z, a-z, 0-9, _ and -", where="name")
@@ -49,7 +61,7 @@ def _check_patience(_server: Server, _attribute: object, value: float) -> None:
 class Server:
     """Servers of one cluster, and the streams there that hold the storage."""
 
-    addresses: tuple[str, ...] = field(repr=False)
+    addresses: tuple[str, ...] = field(repr=False, validator=_check_addresses)
     """As nats-py takes them: URLs. May hold a password or a token."""
     name: str = field(default="eventroute", validator=_check_name)
     replicas: int | None = field(default=None, validator=_check_replicas)
@@ -68,6 +80,11 @@ class Server:
         """The addresses without what might be a password."""
         hosts = ",".join(urlsplit(address).netloc.rpartition("@")[2] for address in self.addresses)
         return f"nats://{hosts}/{self.name}"
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether nothing may be said over a connection that is not."""
+        return any(urlsplit(address).scheme in ("tls", "wss") for address in self.addresses)
 
     @property
     def stream(self) -> str:
