@@ -7,8 +7,6 @@ import base64
 import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import nats
@@ -17,6 +15,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from eventroute.errors import StorageError
+from eventroute.storage.nats.credentials import fault_of, signing_faults
 from eventroute.storage.nats.direct import DirectClient, Take
 from eventroute.storage.nats.server import OLDEST_SERVER, Server
 from eventroute.storage.nats.wire import TAGGED, answer_of, nanoseconds, status_of, tag_of
@@ -38,7 +37,6 @@ _ORDERS = ("STREAM.CREATE.", "STREAM.PURGE.")
 _DIRECT = 200  # messages that are asked for at the same time
 _NANO = 1_000_000_000
 _NO_MESSAGE = 10037
-_CREDENTIALS = (b"BEGIN NATS USER JWT", b"BEGIN USER NKEY SEED")
 _NOT_NOW = (10005, 10008, 10009)
 """Servers that have not found together: too few are there to keep a stream, or nobody leads."""
 _AWAY = (OSError, EOFError, TimeoutError, nats.errors.Error)
@@ -69,20 +67,6 @@ class Stored(NamedTuple):
     """What its sender tells it by."""
 
 
-def check_credentials(path: str) -> None:
-    """Whether a file is one of credentials: in one that is not, the client looks for them for ever. Raises Unreachable,
-    since another file may be there soon.
-    """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise Unreachable(f"the credentials {path} cannot be read: {error.strerror}") from None
-    if any(part not in content for part in _CREDENTIALS):
-        raise Unreachable(f"{path} is no file of credentials: it has no user JWT, or no seed")
-    if find_spec("nkeys") is None:
-        raise Unreachable("credentials need the package nkeys: pip install 'eventroute[nats]'")
-
-
 class Link:
     """A connection. It is not made again where it is lost: `lost` is then set."""
 
@@ -90,6 +74,7 @@ class Link:
         self._server = server
         self._client = DirectClient(encrypted=server.encrypted)
         self.lost = asyncio.Event()
+        self._begun = False
         self.connected = False
         """Whether a server was there."""
         self.over = False
@@ -117,8 +102,11 @@ class Link:
 
     async def connect(self) -> None:
         """Raises Unreachable, StorageError."""
-        if self._server.credentials is not None:
-            check_credentials(self._server.credentials)
+        credentials = self._server.credentials
+        fault = None if credentials is None else fault_of(credentials)
+        if fault is not None:
+            raise Unreachable(fault)
+        self._begun = True
         try:
             await self._client.connect(
                 servers=list(self._server.addresses),
@@ -129,7 +117,7 @@ class Link:
                 max_reconnect_attempts=1,
                 ping_interval=10,
                 max_outstanding_pings=2,
-                user_credentials=self._server.credentials,
+                user_credentials=credentials,
                 no_echo=True,
                 error_cb=self._note,
                 closed_cb=self._lose,
@@ -137,12 +125,8 @@ class Link:
             )
         except _AWAY as error:
             raise Unreachable(_told(error)) from None
-        except Exception as error:  # what `nkeys` says of a seed that is none is its own affair
-            if self._server.credentials is None:
-                raise
-            raise Unreachable(
-                f"{self._server.credentials} is no file of credentials ({type(error).__name__})"
-            ) from None
+        except signing_faults() as error:
+            raise Unreachable(f"{credentials} is no file of credentials ({type(error).__name__})") from None
         self.connected = True
         self.max_payload = self._client.max_payload
         version = self._client.connected_server_version
@@ -151,6 +135,8 @@ class Link:
 
     async def close(self) -> None:
         """End it."""
+        if not self._begun:
+            return
         try:
             await self._client.close()
         except _AWAY:  # it was lost, with something unsent: then the client leaves its tasks and its socket behind

@@ -281,7 +281,7 @@ class LogContract:
         async with self.make_storage(clock) as other:
             for number in range(3):
                 end = (await storage.bounds(BUS)).end
-                with anyio.fail_after(5):
+                with anyio.fail_after(30):
                     await _during_watch(storage, end, 0, lambda: put(other, b"1"))
                     await _during_watch(other, end + 1, number, partial(subscribe, storage, f"s{number}"))
 
