@@ -61,7 +61,7 @@ class Writing:
         keys = [key_of(entry) for entry in entries if isinstance(entry, Bury | Settle | Wait)]
         return {key: self._world.row(*key) for key in keys}
 
-    def after_repeat(self, before: _Before, *_call: Any, **_given: Any) -> None:
+    def after_repeat(self, before: Any, *_call: Any, **_given: Any) -> None:
         """A write was made again, whose answer was lost: nobody is to notice."""
         world = self._world
         world.fault("write repeated")
