@@ -78,8 +78,10 @@ class Forwarded:
 
 @frozen
 class PutOff:
-    """Entry: a dead letter has this `forward` now, and nobody holds it, unless it is another one by now. None: it stays
-    in the ledger.
+    """Entry: a dead letter has this `forward` now, and nobody holds it. None: it stays in the ledger.
+
+    Nothing is done where it is another one by now; where another living session holds it; or where its `forward` is not
+    that of `letter`, as it was taken, any more: it was in other hands meanwhile.
     """
 
     letter: DeadLetter

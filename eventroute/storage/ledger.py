@@ -306,7 +306,7 @@ def _apply(tables: Tables, bus: str, session: Session, entry: Entry, born: _Born
         case Complete(done):
             claims.complete(tables, done)
         case Forwarded() | PutOff():
-            _apply_to_letter(tables, bus, entry)
+            _apply_to_letter(tables, bus, session, entry)
         case _:
             _apply_to_delivery(tables, bus, session, entry, born)
 
@@ -348,14 +348,16 @@ def _whose(entry: Wait | Settle | Bury | Trip) -> str:
             return subscription
 
 
-def _apply_to_letter(tables: Tables, bus: str, entry: Forwarded | PutOff) -> None:
+def _apply_to_letter(tables: Tables, bus: str, session: Session, entry: Forwarded | PutOff) -> None:
     """Without effect where another letter has come to the same delivery since."""
     letter = entry.letter
     found = tables.dead_letter(bus, letter.subscription, letter.offset)
     if found is None or found.time != letter.time:
         return
     if isinstance(entry, PutOff):
-        tables.put_off(bus, evolve(letter, forward=entry.forward))
+        holder = tables.letter_holder(bus, letter.subscription, letter.offset)
+        if found.forward == letter.forward and holder in (None, session.id):
+            tables.put_off(bus, evolve(letter, forward=entry.forward))
     elif tables.is_stuck(letter.subscription, letter.offset):
         tables.put_off(bus, evolve(letter, forward=None))
     else:

@@ -362,6 +362,10 @@ class Tables(SessionTables, TracingTables, TransferTables, Protocol):
         """Free those of them that the session holds."""
         ...
 
+    def letter_holder(self, bus: str, subscription: str, offset: int) -> str | None:
+        """The session that is there and holds it, if any does."""
+        ...
+
     def put_off(self, bus: str, letter: DeadLetter) -> None:
         """Write down the `forward` of a dead letter that is there; nobody holds it then."""
         ...

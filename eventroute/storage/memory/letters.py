@@ -84,6 +84,11 @@ class MemoryLetters(MemorySessions, MemoryLog):
         """Free them."""
         self._bus(bus).letters.let_go(letters, session)
 
+    def letter_holder(self, bus: str, subscription: str, offset: int) -> str | None:
+        """Who holds it."""
+        kept = self._bus(bus).letters.rows.get((subscription, offset))
+        return kept.session if kept is not None and kept.session in self._sessions else None
+
     def put_off(self, bus: str, letter: DeadLetter) -> None:
         """Change where it stands on its way."""
         self._bus(bus).letters.put_off(letter)

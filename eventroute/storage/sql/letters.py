@@ -135,6 +135,14 @@ class SqlLetters(Statements):
             [(bus, letter.subscription, letter.offset, session) for letter in letters],
         )
 
+    def letter_holder(self, bus: str, subscription: str, offset: int) -> str | None:
+        """Who holds it."""
+        row = self._one(
+            f"SELECT session FROM dead_letter WHERE {_KEY} AND session IN ({_LIVING})",  # noqa: S608 - all from here
+            (bus, subscription, offset),
+        )
+        return None if row is None else str(row[0])
+
     def put_off(self, bus: str, letter: DeadLetter) -> None:
         """Change where it stands on its way."""
         forward = _Columns.of(letter.forward)

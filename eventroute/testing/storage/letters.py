@@ -134,6 +134,37 @@ class LettersContract(LedgerContract):
         await storage.write(BUS, session, [Bury(again), Forwarded(sent), PutOff(sent, None)])
         assert await storage.claim_letters(BUS, "s", session, now=2.0, limit=9) == [again]
 
+    async def test_a_letter_that_another_holds_by_now_is_left_to_it(
+        self, storage: Storage, clock: VirtualClock
+    ) -> None:
+        """A power loss may undo that it was taken; and a write without a number may be made again."""
+        sent, later = evolve(letter("s", 1), forward=Forward(1.0)), Forward(1.0, 1, "http-503")
+        session = await self._with(storage, sent)
+        other, third = await storage.open_session(TTL / 2), await storage.open_session(TTL)
+        assert await storage.claim_letters(BUS, "s", session, now=1.0, limit=9) == [sent]
+        await storage.write(BUS, session, [PutOff(sent, sent.forward)])
+        assert await storage.claim_letters(BUS, "s", other, now=1.0, limit=9) == [sent]
+        for forward in (sent.forward, later, None):
+            await storage.write(BUS, session, [PutOff(sent, forward)])
+            assert await storage.dead_letters(BUS) == [sent]
+            assert await storage.claim_letters(BUS, "s", third, now=9.0, limit=9) == []
+        await self.pass_time(clock, TTL * 0.6)
+        await storage.write(BUS, session, [PutOff(sent, later)])  # nobody holds it any more
+        assert await storage.claim_letters(BUS, "s", third, now=1.0, limit=9) == [evolve(sent, forward=later)]
+
+    async def test_a_letter_that_was_in_other_hands_is_put_off_by_them_alone(self, storage: Storage) -> None:
+        sent = evolve(letter("s", 1), forward=Forward(1.0))
+        session = await self._with(storage, sent)
+        other = await storage.open_session(TTL)
+        for told in (Forward(5.0, 1, "http-503"), None):
+            taken = await storage.claim_letters(BUS, "s", other, now=9.0, limit=9)
+            await storage.write(BUS, other, [PutOff(each, told) for each in taken])
+            for late in (Forward(9.0, 1, "timeout"), None):
+                await storage.write(BUS, session, [PutOff(sent, late)])
+                assert await storage.dead_letters(BUS) == [evolve(sent, forward=told)]
+        await storage.write(BUS, session, [Forwarded(sent)])  # its target has it, whatever others say
+        assert await storage.dead_letters(BUS) == []
+
     async def test_a_letter_that_holds_a_key_stays_to_be_acted_on(self, storage: Storage) -> None:
         sent = evolve(letter("s", 1), forward=Forward(1.0))
         session = await self._with(storage)
