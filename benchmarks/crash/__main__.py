@@ -1,7 +1,7 @@
 """`python -m benchmarks.crash kill --times 10000`: crash a storage so many times, and say what was wrong after it.
 
 `python -m benchmarks.crash workers --seconds 120 --storage postgresql --restarts 2`: kill a worker each second under
-load, and restart the server.
+load, and restart the server: the first time after a crash of it, the second in order, and so on by turns.
 """
 
 from __future__ import annotations
@@ -56,7 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=120.0, help="workers: for how long")
     parser.add_argument("--every", type=float, default=1.0, help="workers: seconds from one kill to the next")
-    parser.add_argument("--storage", choices=("sqlite", "postgresql"), default="sqlite", help="workers: on which")
+    parser.add_argument(
+        "--storage", choices=("sqlite", "postgresql", "nats"), default="sqlite", help="workers: on which"
+    )
     parser.add_argument("--restarts", type=int, default=0, help="workers: how often the server is restarted")
     parser.add_argument("--slack", type=float, default=1.0, help="workers: how late progress may be, in seconds")
     options = parser.parse_args(arguments)

@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from time import monotonic
+from typing import Literal, Protocol
 
 import anyio
 import anyio.to_thread
 from attrs import Factory, define, frozen
 
-from benchmarks.server import PrivateServer, private_server
+from benchmarks import nats_server, server
 from benchmarks.workers import Forks, Received, Settings, lost_leases, received
 from eventroute.errors import StorageError
 from eventroute.event import Event
@@ -23,6 +24,7 @@ from eventroute.router import Router
 from eventroute.storage.open import open_storage
 
 SUBSCRIPTIONS: Mapping[str, str | None] = {"ordered": "subject", "free": None}
+STORAGES = ("sqlite", "postgresql", "nats")
 WORKERS = 6
 KEYS = 50
 BATCH = 10
@@ -41,6 +43,16 @@ MOST = 1_000
 
 PATIENCE = 60.0
 """After so many seconds without anything new, what has not come is lost."""
+
+
+class Restartable(Protocol):
+    """A server of our own."""
+
+    def start(self) -> None:
+        """Start it, and wait until it takes connections."""
+
+    def stop(self, mode: Literal["fast", "immediate"]) -> None:
+        """Stop it; `immediate` is a crash."""
 
 
 @frozen
@@ -156,7 +168,7 @@ def _out_of_order(told: Told, got: Sequence[Received]) -> list[str]:
 class Run:
     """Publishes, kills and restarts until the time is over."""
 
-    def __init__(self, url: str, folder: Path, seed: int, server: PrivateServer | None) -> None:
+    def __init__(self, url: str, folder: Path, seed: int, server: Restartable | None) -> None:
         self.told = Told()
         self.file = folder / "received"
         self._url = url
@@ -255,7 +267,7 @@ class Run:
 
 
 @contextmanager
-def place(storage: str) -> Iterator[tuple[str, Path, PrivateServer | None]]:
+def place(storage: str) -> Iterator[tuple[str, Path, Restartable | None]]:
     """A new storage: its address, a folder, and the server where it has one. Raises Unavailable."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -264,16 +276,17 @@ def place(storage: str) -> Iterator[tuple[str, Path, PrivateServer | None]]:
             return
         folder.chmod(0o755)
         (folder / "server").mkdir()
-        with private_server(folder / "server") as server:
-            yield server.url, folder, server
+        private = nats_server.private_server if storage == "nats" else server.private_server
+        with private(folder / "server") as own:
+            yield own.url, folder, own
 
 
 def kill_workers(
     storage: str, *, seconds: float, every: float = 1.0, restarts: int = 0, seed: int = 1, slack: float = 1.0
 ) -> tuple[Told, Judged]:
     """Kill a worker `every` so many seconds, restart the server so many times, and judge. Raises Unavailable."""
-    with place(storage) as (url, folder, server):
-        run = Run(url, folder, seed, server)
+    with place(storage) as (url, folder, own):
+        run = Run(url, folder, seed, own)
         anyio.run(partial(run.run, seconds, every, restarts))
         run.told.lost = lost_leases(run.file)
         return run.told, judge(run.told, received(run.file), slack=slack)

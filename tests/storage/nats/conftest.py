@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.nats import Place, place
-from tests.storage.nats.private import SERVER, PrivateCluster, PrivateServer, proxied
+from benchmarks.nats_server import PrivateServer
+from tests.storage.nats.private import SERVER, PrivateCluster, proxied
 from tests.storage.postgres.proxy import Proxy
 
 

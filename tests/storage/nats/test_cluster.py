@@ -13,13 +13,14 @@ import nats
 import nats.errors
 import pytest
 
+from benchmarks.nats_server import PrivateServer
 from eventroute.errors import StorageError
 from eventroute.storage.base import DEFAULT_BUS
 from eventroute.storage.nats import link
 from eventroute.storage.nats.server import Server
 from eventroute.storage.nats.storage import NatsStorage
 from eventroute.testing.storage.log import read_all
-from tests.storage.nats.private import PrivateCluster, PrivateServer
+from tests.storage.nats.private import PrivateCluster
 
 pytestmark = pytest.mark.anyio
 

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.nats import Place
+from benchmarks.nats_server import PrivateServer
 from eventroute.errors import StorageError
 from eventroute.storage.base import DEFAULT_BUS, LIVE
 from eventroute.storage.nats import follower, link
@@ -23,7 +24,7 @@ from eventroute.storage.nats.company import Company
 from eventroute.storage.nats.server_time import ServerTime
 from eventroute.storage.nats.storage import NatsStorage
 from eventroute.testing.storage.log import put, read_all
-from tests.storage.nats.private import SERVER, PrivateServer
+from tests.storage.nats.private import SERVER
 from tests.storage.postgres.proxy import Proxy
 
 BUS = DEFAULT_BUS

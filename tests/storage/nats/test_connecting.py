@@ -9,10 +9,11 @@ import anyio
 import anyio.abc
 import pytest
 
+from benchmarks.nats_server import PrivateServer
 from eventroute.errors import StorageError
 from eventroute.storage.nats import credentials
 from eventroute.storage.open import open_storage
-from tests.storage.nats.private import SERVER, PrivateServer
+from tests.storage.nats.private import SERVER
 
 pytestmark = pytest.mark.anyio
 

@@ -9,9 +9,10 @@ import nats.errors as nats_errors
 import pytest
 
 from benchmarks.nats import Place
+from benchmarks.nats_server import PrivateServer, free_ports
 from eventroute.storage.nats import link
 from eventroute.storage.nats.direct import DirectClient
-from tests.storage.nats.private import SERVER, PrivateServer, free_ports
+from tests.storage.nats.private import SERVER
 
 Message = tuple[bytes, bytes, bytes, bytes | None]
 

@@ -13,6 +13,7 @@ import pytest
 from attrs import evolve
 
 from benchmarks.nats import Place
+from benchmarks.nats_server import PrivateServer
 from eventroute.errors import StorageError, StorageFull
 from eventroute.storage.base import DEFAULT_BUS, LIVE, BusSettings, Complete, Wait, Waiting
 from eventroute.storage.nats import board, engine, link
@@ -20,7 +21,6 @@ from eventroute.storage.nats.keeper import Keeper
 from eventroute.storage.nats.server import Server
 from eventroute.storage.nats.storage import NatsStorage
 from eventroute.testing.storage.log import put, read_all
-from tests.storage.nats.private import PrivateServer
 from tests.storage.postgres.proxy import Proxy
 
 BUS = DEFAULT_BUS

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.storage.nats.private import PrivateServer
+from benchmarks.nats_server import PrivateServer
 from tests.storage.workers import check_that_others_take_over, working
 
 OFTEN = "from eventroute.storage.nats.keeper import Keeper\nKeeper.EVERY = 50\n"
