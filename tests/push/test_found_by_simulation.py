@@ -489,3 +489,59 @@ async def test_what_is_in_hand_is_not_freed_by_a_write_that_is_repeated(
         assert sinks.hanging == 1
         sinks.answer.set()
         await clock.advance(1.0)
+
+
+class _Stalling(MemoryStorage):
+    """Keeps writes waiting until it `goes_on`."""
+
+    goes_on: anyio.Event | None = None
+
+    async def write(
+        self,
+        bus: str,
+        session: Session,
+        entries: Sequence[Entry],
+        *,
+        known: int | None = None,
+        number: int | None = None,
+    ) -> None:
+        if self.goes_on is not None:
+            await self.goes_on.wait()
+        await super().write(bus, session, entries, known=known, number=number)
+
+
+@define(eq=False)
+class _Timed(Sinks):
+    """Takes its time with each event; the first attempt at the event `x` fails."""
+
+    clock: VirtualClock = field(kw_only=True)
+    seconds: dict[str, float] = field(kw_only=True)
+    began: list[str] = field(factory=list)
+
+    async def send(self, event: Event) -> Outcome:
+        self.began.append(event.id)
+        await self.clock.sleep(self.seconds.get(event.id, 0.0))
+        return RetryLater("down", after=60.0) if self.began == ["x"] else Delivered()
+
+
+async def test_what_goes_back_to_the_ledger_behind_a_row_that_is_no_more_does_not_begin(clock: VirtualClock) -> None:
+    """Its turn had come, and then the ledger was said to have a row before it, whose end was not written yet."""
+    storage, sinks = _Stalling(clock), _Timed(clock=clock, seconds={"a1": 0.2, "c": 5.0})
+    began = clock.monotonic()
+    async with Router(storage, clock=clock, sinks=[sinks]) as router:
+
+        async def publish(name: str, at: float) -> None:
+            await clock.advance(began + at - clock.monotonic())
+            await router.publish(Event.create(type="t", source="/s", id=name, subject=name[0]))
+
+        await router.subscribe(subscription(concurrency=1, order_by="subject", breaker=None))
+        await publish("x", 0.1)  # so that something waits in the ledger, and it is looked at each second
+        await publish("a1", 1.2)
+        await clock.advance(0.1)
+        storage.goes_on = anyio.Event()
+        await publish("c", 1.5)
+        await publish("a2", 1.98)
+        await clock.advance(0.1)
+        storage.goes_on.set()
+        await clock.advance(20.0)
+    assert sinks.began == ["x", "a1", "c", "a2"]

@@ -106,9 +106,15 @@ class Queue(ABC):
         self._host.load.queued += sign * len(deliveries)
 
     def forget(self, delivery: Delivery) -> None:
-        """One is no longer in memory, or no longer waits there."""
+        """One is not counted any more: it has left memory, or no longer waits there."""
         self.bytes -= len(delivery.raw) or 1
         self._host.load.queued -= 1
+
+    def take_out(self, delivery: Delivery) -> None:
+        """One that has not begun goes into the ledger, for anybody, though its turn may have come."""
+        if self.turns is not None and self.turns.has_turn(delivery):
+            self._next = [one for one in self._next if one is not delivery] or _NONE
+        self.forget(delivery)
 
     def let_go(self, deliveries: set[Delivery]) -> None:
         """These have not begun, and go into the ledger, for anybody; for where there is no order."""

@@ -83,6 +83,11 @@ class Turns:
             one is not None and one.offset == delivery.offset and one.recorded for one in (line.out, *line.here)
         )
 
+    def has_turn(self, delivery: Delivery) -> bool:
+        """Whether it is the one of its key that was handed to `ready`, and has not ended."""
+        line = None if delivery.key is None else self._lines.get(delivery.key)
+        return line is not None and line.out is delivery
+
     def is_behind_row(self, delivery: Delivery) -> bool:
         """Whether something of its key that is away has to go before it."""
         line = None if delivery.key is None else self._lines.get(delivery.key)

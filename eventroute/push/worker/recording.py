@@ -86,7 +86,7 @@ class Recording(Ordering):
                 continue
             behind = lane.turns is not None and not delivery.begun and lane.turns.is_behind_row(delivery)
             if behind:
-                lane.forget(delivery)
+                lane.take_out(delivery)
             self._record(lane, delivery, held=not behind and delivery not in spare)
 
     def _count(self, lane: Lane, delivery: Delivery, entry: Settle | Wait | Bury) -> None:
