@@ -46,7 +46,8 @@ class PrivateServer:
             try:
                 socket.create_connection(("127.0.0.1", self.port)).close()
             except OSError:
-                if time.monotonic() > deadline:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    self.kill()
                     raise
                 time.sleep(0.01)
             else:

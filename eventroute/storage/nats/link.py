@@ -15,7 +15,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from eventroute.errors import StorageError
-from eventroute.storage.nats.credentials import fault_of, signing_faults
+from eventroute.storage.nats.credentials import fault_of, refusal_of, signing_faults
 from eventroute.storage.nats.direct import DirectClient, Take
 from eventroute.storage.nats.server import OLDEST_SERVER, Server
 from eventroute.storage.nats.wire import TAGGED, answer_of, nanoseconds, status_of, tag_of
@@ -124,7 +124,7 @@ class Link:
                 pending_size=64 << 20,
             )
         except _AWAY as error:
-            raise Unreachable(_told(error)) from None
+            raise Unreachable(refusal_of(credentials, _told(error))) from None
         except signing_faults() as error:
             raise Unreachable(f"{credentials} is no file of credentials ({type(error).__name__})") from None
         self.connected = True
@@ -149,6 +149,8 @@ class Link:
         self.fault = error
 
     async def _lose(self) -> None:
+        if self.fault is None and self._client.last_error is not None:  # of a sign-in that has ended, say
+            self.fault = Unreachable(refusal_of(self._server.credentials, _told(self._client.last_error)))
         self.lost.set()
 
     def give_up(self, error: Exception) -> None:
