@@ -1,4 +1,4 @@
-"""Results as files: `measured.md` with tables and plots, an SVG a section, and `measured.json`, the rounds they show.
+"""Results as files: `measured.md` with tables and plots, an SVG each, and `measured.json`, the rounds they show.
 
 What is written is a function of the results alone: the files that are kept can be made anew from the JSON, and a test
 does so.
@@ -52,8 +52,14 @@ def write(folder: Path, results: Results) -> None:
 
 def files(results: Results) -> dict[str, str]:
     """Each file's name and text."""
-    pictures = {f"{name}.svg": svg(SECTIONS[name].chart(rows)) for name, rows in results.rows.items() if rows}
+    pictures = {f"{name}.svg": picture for name, rows in results.rows.items() if (picture := _picture(name, rows))}
     return {JSON: _json(results), "measured.md": _page(results), **pictures}
+
+
+def _picture(name: str, rows: Sequence[Row]) -> str:
+    """The section's plot; empty where it has none, or nothing was measured."""
+    section = SECTIONS[name]
+    return svg(section.plot.chart(section.title, rows)) if section.plot and rows else ""
 
 
 def read(text: str) -> Results:
@@ -87,7 +93,8 @@ def _page(results: Results) -> str:
     for name, rows in results.rows.items():
         section = SECTIONS[name]
         parts += [f"## {section.title}", section.text, f"In numbers alone: `{section.command}`."]
-        parts += [f"![{section.title}]({name}.svg)", _measured(rows)] if rows else ["It could not be measured here."]
+        parts += [f"![{section.title}]({name}.svg)"] if section.plot and rows else []
+        parts += [_measured(rows)] if rows else ["It could not be measured here."]
     return "\n\n".join(parts) + "\n"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from attrs import frozen
 
@@ -13,16 +13,44 @@ from benchmarks.harness import Comparison, Row, Workload
 from benchmarks.harness import run as run_workload
 from benchmarks.report import latency
 from benchmarks.report.chart import Chart, Line, Point
-from benchmarks.workloads import append, match_many, push_http
+from benchmarks.workloads import append, match_many, push_http, push_inprocess, scale_out
 
 Axis = Callable[[str], float]
-"""Where on the x axis a case stands."""
+"""Where on the x axis a case, or a contender, stands."""
+
+WORKER_ROUNDS = 3
+"""Each is seconds of waiting for a slow sink."""
 
 
 class Run(Protocol):
     """Measures so many rounds."""
 
     def __call__(self, *, runs: int, tiny: bool) -> list[Row]: ...
+
+
+@frozen
+class Plot:
+    """How the rows of a section become a picture."""
+
+    x: str
+    y: str
+    place: Axis
+    across: Literal["case", "contender"] = "case"
+    """What stands along the x axis; each of the other is a line."""
+    rate: bool = False
+    """Whether units a second are drawn, and not the microseconds of one."""
+    ticks: tuple[tuple[float, str], ...] = ()
+
+    def chart(self, title: str, rows: Sequence[Row]) -> Chart:
+        """The medians of the rounds as lines, and how far the rounds lie apart."""
+        lines: dict[str, list[Point]] = {}
+        for row in rows:
+            values = [1e6 / taken if self.rate else taken for taken in row.microseconds]
+            along, line = (row.case, row.contender) if self.across == "case" else (row.contender, row.case)
+            lines.setdefault(line, []).append(
+                Point(self.place(along), statistics.median(values), min(values), max(values))
+            )
+        return Chart(title, self.x, self.y, tuple(Line(name, tuple(line)) for name, line in lines.items()), self.ticks)
 
 
 @frozen
@@ -37,28 +65,12 @@ class Section:
     command: str
     """Measures the same in numbers alone."""
     run: Run
-    x: str
-    y: str
-    place: Axis
-    rate: bool = False
-    """Whether units a second are drawn, and not the microseconds of one."""
-    ticks: tuple[tuple[float, str], ...] = ()
-
-    def chart(self, rows: Sequence[Row]) -> Chart:
-        """The medians of the rounds as lines, and how far the rounds lie apart."""
-        lines: dict[str, list[Point]] = {}
-        for row in rows:
-            values = [1e6 / taken if self.rate else taken for taken in row.microseconds]
-            lines.setdefault(row.contender, []).append(
-                Point(self.place(row.case), statistics.median(values), min(values), max(values))
-            )
-        return Chart(
-            self.title, self.x, self.y, tuple(Line(name, tuple(line)) for name, line in lines.items()), self.ticks
-        )
+    plot: Plot | None
+    """None: a table says it all."""
 
 
 def number(case: str) -> float:
-    """The number in a case's name: `1,000 filters` stands at 1000."""
+    """The number in a name: `1,000 filters` stands at 1000."""
     found = re.search(r"\d[\d,]*", case)
     if found is None:
         raise ValueError(f"{case!r} holds no number")
@@ -70,11 +82,14 @@ def rarity(case: str) -> float:
     return 1 / (1 - float(case.removeprefix("p")) / 100)
 
 
-def _of(workload: Workload, chosen: Callable[[Comparison], bool] = lambda _comparison: True) -> Run:
+def _of(
+    workload: Workload, chosen: Callable[[Comparison], bool] = lambda _comparison: True, *, most: int | None = None
+) -> Run:
+    """The comparisons of a workload that are chosen, in so many rounds at the most."""
     kept = Workload(workload.name, workload.doc, workload.unit, tuple(filter(chosen, workload.comparisons)))
 
     def run(*, runs: int, tiny: bool) -> list[Row]:
-        return run_workload(kept, runs=runs, tiny=tiny)
+        return run_workload(kept, runs=min(runs, most or runs), tiny=tiny)
 
     return run
 
@@ -93,9 +108,7 @@ SECTIONS: Mapping[str, Section] = {
             ),
             command="python -m benchmarks match-many",
             run=_of(match_many.WORKLOAD),
-            x="filters",
-            y="microseconds an event",
-            place=number,
+            plot=Plot("filters", "microseconds an event", number),
         ),
         Section(
             name="append",
@@ -107,10 +120,7 @@ SECTIONS: Mapping[str, Section] = {
             ),
             command="python -m benchmarks append",
             run=_of(append.WORKLOAD, lambda comparison: comparison.case.startswith("by ")),
-            x="events a batch",
-            y="events a second",
-            place=number,
-            rate=True,
+            plot=Plot("events a batch", "events a second", number, rate=True),
         ),
         Section(
             name="latency",
@@ -122,10 +132,12 @@ SECTIONS: Mapping[str, Section] = {
             ),
             command="python -m benchmarks end-to-end",
             run=latency.run,
-            x="of the events are faster",
-            y="microseconds",
-            place=rarity,
-            ticks=tuple((rarity(latency.label(one)), f"{one * 100:g} %") for one in latency.QUANTILES),
+            plot=Plot(
+                "of the events are faster",
+                "microseconds",
+                rarity,
+                ticks=tuple((rarity(latency.label(one)), f"{one * 100:g} %") for one in latency.QUANTILES),
+            ),
         ),
         Section(
             name="push",
@@ -137,10 +149,41 @@ SECTIONS: Mapping[str, Section] = {
             ),
             command="python -m benchmarks push-http",
             run=_of(push_http.WORKLOAD, lambda comparison: "alike" not in comparison.case),
-            x="requests in flight",
-            y="events a second",
-            place=number,
-            rate=True,
+            plot=Plot("requests in flight", "events a second", number, rate=True),
+        ),
+        Section(
+            name="function",
+            title="Push to an async function, from a file",
+            text=(
+                "From an SQLite file to a function that does nothing, until the progress is written down "
+                "(`synchronous=FULL`), in one process on its one core: from a log that is filled, and from the "
+                "publishing of events by hundreds. The bare loop does the least: `sqlite3`, `msgspec`, a dictionary "
+                "and `await sink(event)`. It has no retries, no leases, and no other subscription to be fair to."
+            ),
+            command="python -m benchmarks push-inprocess",
+            run=_of(push_inprocess.WORKLOAD),
+            plot=None,
+        ),
+        Section(
+            name="workers",
+            title="Workers that share one subscription",
+            text=(
+                "The sink takes 20 ms an event, one at a time in each worker, and events of a key go in order; no "
+                f"number of partitions is set anywhere. The workers are routers in up to {scale_out.PROCESSES} "
+                "processes. Each brings 100 events of its own, so the time of one should fall as there are more: the "
+                "ratio is to one worker on the same storage. 20 ms an event and worker is the ceiling. Of the rounds "
+                f"there are {WORKER_ROUNDS} at the most."
+            ),
+            command="python -m benchmarks scale-out",
+            run=_of(scale_out.WORKLOAD, lambda comparison: "in order" in comparison.case, most=WORKER_ROUNDS),
+            plot=Plot(
+                "workers",
+                "events a second",
+                number,
+                across="contender",
+                rate=True,
+                ticks=tuple((float(many), str(many)) for many in scale_out.WORKERS),
+            ),
         ),
     )
 }

@@ -9,8 +9,8 @@ from __future__ import annotations
 import atexit
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache, partial
 from pathlib import Path
 from time import perf_counter, sleep
@@ -19,8 +19,8 @@ from typing import Literal
 import anyio
 from attrs import frozen
 
-from benchmarks.harness import Comparison, Contender, Workload
-from benchmarks.postgres import ADDRESS, place
+from benchmarks import nats, postgres
+from benchmarks.harness import Comparison, Contender, Unavailable, Workload
 from benchmarks.workers import Process, Settings
 from eventroute.event import Event
 from eventroute.router import Router
@@ -51,14 +51,36 @@ CASES = (
 
 
 @contextmanager
-def storage_url(folder: Path) -> Iterator[str]:
-    """A new storage: on PostgreSQL where a server is named, else on SQLite."""
-    address = os.environ.get(ADDRESS)
-    if address:
-        with place(address) as made:
-            yield f"{address}{'&' if '?' in address else '?'}schema={made.schema}"
-    else:
-        yield f"sqlite:///{folder / 'events.db'}"
+def _sqlite(folder: Path) -> Iterator[str]:
+    yield f"sqlite:///{folder / 'events.db'}"
+
+
+@contextmanager
+def _postgres(_folder: Path) -> Iterator[str]:
+    address = _address(postgres.ADDRESS)
+    with postgres.place(address) as made:
+        yield f"{address}{'&' if '?' in address else '?'}schema={made.schema}"
+
+
+@contextmanager
+def _nats(_folder: Path) -> Iterator[str]:
+    with nats.place(_address(nats.ADDRESS)) as made:
+        yield f"{made.address}/{made.name}"
+
+
+def _address(variable: str) -> str:
+    address = os.environ.get(variable)
+    if not address:
+        raise Unavailable(f"needs a server, named by {variable}")
+    return address
+
+
+STORAGES: Mapping[str, Callable[[Path], AbstractContextManager[str]]] = {
+    "SQLite": _sqlite,
+    "PostgreSQL": _postgres,
+    "NATS": _nats,
+}
+"""By name, what makes a new storage for a while and gives its URL; a folder is there for it. May raise Unavailable."""
 
 
 def events(count: int) -> list[Event]:
@@ -75,9 +97,9 @@ async def publish(url: str, count: int) -> None:
         await router.publish(*events(count))
 
 
-def measure(case: Case, workers: int, size: int) -> float:
+def measure(storage: str, case: Case, workers: int, size: int) -> float:
     """The seconds for `size` events a worker, by the number of workers."""
-    with tempfile.TemporaryDirectory(dir=".") as name, storage_url(Path(name)) as url:
+    with tempfile.TemporaryDirectory(dir=".") as name, STORAGES[storage](Path(name)) as url:
         count, file = size * workers, Path(name) / "received"
         number = min(workers, PROCESSES)
         settings = Settings(
@@ -132,16 +154,17 @@ def _wait(file: Path, count: int) -> None:
 
 WORKLOAD = Workload(
     name="scale-out",
-    doc="workers that share a subscription with a sink of 20 ms, on PostgreSQL where a server is named, else SQLite",
+    doc="workers that share a subscription with a sink of 20 ms, on SQLite, and on the servers that are named",
     unit="event",
     comparisons=tuple(
         Comparison(
-            case=case.name,
-            floor=Contender("1 worker", partial(measure, case, 1)),
-            subjects=tuple(Contender(f"{many} workers", partial(measure, case, many)) for many in WORKERS[1:]),
+            case=f"{storage}, {case.name}",
+            floor=Contender("1 worker", partial(measure, storage, case, 1)),
+            subjects=tuple(Contender(f"{many} workers", partial(measure, storage, case, many)) for many in WORKERS[1:]),
             size=100,
             tiny=2,
         )
+        for storage in STORAGES
         for case in CASES
     ),
 )

@@ -16,7 +16,7 @@ from benchmarks.harness import Row
 from benchmarks.report import facts, latency
 from benchmarks.report.chart import COLOURS, Chart, Line, Point, Scale, decades, plain, svg
 from benchmarks.report.page import Results, files, measure, read
-from benchmarks.report.sections import SECTIONS, Section, number, rarity
+from benchmarks.report.sections import SECTIONS, Plot, Section, number, rarity
 from benchmarks.workloads import match_many
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "performance"
@@ -85,19 +85,31 @@ def test_where_a_case_stands() -> None:
 
 
 def test_a_section_draws_medians_and_how_far_the_rounds_lie_apart() -> None:
-    section = evolve(SECTIONS["match"], rate=False)
-    (line,) = section.chart(rows((0.1, 0.3, 0.2), (1.0, 2.0, 4.0))).lines
+    plot = Plot("x", "y", number)
+    (line,) = plot.chart("t", rows((0.1, 0.3, 0.2), (1.0, 2.0, 4.0))).lines
     assert [point.x for point in line.points] == [1, 10]
     assert [point.y for point in line.points] == pytest.approx([2e4, 2e5])
     assert [line.points[0].low, line.points[0].high] == pytest.approx([1e4, 3e4])
-    (rate,) = evolve(section, rate=True).chart(rows((0.1, 0.3, 0.2))).lines
+    (rate,) = evolve(plot, rate=True).chart("t", rows((0.1, 0.3, 0.2))).lines
     assert rate.points[0].y == pytest.approx(50)
 
 
+def test_contenders_stand_along_the_axis_where_cases_are_lines() -> None:
+    measured = [
+        Row("w", case, f"{workers} workers", "event", 10, (0.1 / workers,), 1.0)
+        for case in ("one", "other")
+        for workers in (1, 16)
+    ]
+    lines = Plot("x", "y", number, across="contender").chart("t", measured).lines
+    assert [(line.name, [point.x for point in line.points]) for line in lines] == [("one", [1, 16]), ("other", [1, 16])]
+
+
 def test_results_survive_their_file() -> None:
-    results = Results({"date": "today"}, {"match": tuple(rows((0.1,), (0.2,))), "push": ()})
+    measured = tuple(rows((0.1,), (0.2,)))
+    results = Results({"date": "today"}, {"match": measured, "push": (), "function": measured})
     made = files(results)
-    assert sorted(made) == ["match.svg", "measured.json", "measured.md"]
+    assert sorted(made) == ["match.svg", "measured.json", "measured.md"]  # a function's figures are a table alone
+    assert re.findall(r"!\[.*]\((.*)\)", made["measured.md"]) == ["match.svg"]
     assert read(made["measured.json"]) == results
     assert "It could not be measured here." in made["measured.md"]
     assert files(read(made["measured.json"])) == made
