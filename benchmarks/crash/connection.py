@@ -13,7 +13,7 @@ from unittest import mock
 import apsw
 
 from benchmarks.crash.disk import DiskLayer
-from eventroute.storage.sqlite import reader, schema, writer
+from eventroute.storage.sqlite import reading, schema, writer
 
 # Each commit of a few events may start a checkpoint, as each of some megabytes does on a real disk.
 _PAGES_A_CHECKPOINT = 12.0
@@ -120,13 +120,13 @@ def storage_on(layer: DiskLayer, rewrite: dict[str, str] | None = None, *, late_
     """Within the block, storages open their files on the layer's disk."""
     opened: list[Shared] = []
 
-    def connect(path: Path, *, busy_timeout: float) -> Connection:
+    def connect(path: Path, *, busy_timeout: float, immutable: bool = False) -> Connection:
         if not opened or not opened[-1].users:
             with _as_sqlite3():
                 opened.append(Shared(layer, path, rewrite or {}, late=late_commit))
         return Connection(opened[-1])
 
-    modules = (schema, writer, reader)
+    modules = (schema, writer, reading)
     patches: list[Any] = [mock.patch.object(module, "connect", connect) for module in modules]
     patches.append(mock.patch.object(writer, "_CHECKPOINT_PAGES", _PAGES_A_CHECKPOINT))
     for patch in patches:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any, Final, ParamSpec, TypeVar
@@ -90,13 +91,15 @@ def scan_option(command: F) -> F:
 
 
 def opened(url: str, *, create: bool = False, where: str = "--storage") -> Storage:
-    """The storage at a URL, which is not open yet.
+    """The storage at a URL, which is not open yet; taken as it is, unless it may be created.
 
-    Raises InvalidConfiguration where there is no such file, unless it is to be created.
+    Raises InvalidConfiguration where there is no such file then.
     """
     storage = open_storage(url)
-    if isinstance(storage, SQLiteStorage) and not create and not storage.path.exists():
-        raise InvalidConfiguration(f"there is no file {storage.path}: look for a typing error", where=where)
+    if isinstance(storage, SQLiteStorage) and not create:
+        if not os.path.exists(storage.path):  # noqa: PTH110 - a path's own method raises where it may not look
+            raise InvalidConfiguration(f"there is no file {storage.path}: look for a typing error", where=where)
+        storage.as_is = True
     return storage
 
 

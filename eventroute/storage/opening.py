@@ -42,6 +42,11 @@ class OpenedStorage(Storage, Generic[W]):
     between, tasks may watch how far buses have got.
     """
 
+    as_is = False
+    """Whether the storage is taken as it is: where there is none, to open it raises StorageError and makes none; where
+    it can only be read, that can be done.
+    """
+
     def __init__(self, clock: Clock | None) -> None:
         self._clock: Clock = SystemClock() if clock is None else clock
         self._watchers = Watchers()

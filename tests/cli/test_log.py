@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from eventroute.cli.commands import commands
 from eventroute.storage.sqlite import SQLiteStorage
 from eventroute.testing.storage.log import put
+from tests.storage.sqlite.locking_out import lock_out
 
 
 @pytest.fixture
@@ -83,3 +84,21 @@ def test_all_of_it_as_json(file: Path, tmp_path: Path) -> None:
     found = CliRunner().invoke(commands, ["log", "check", str(file), "--json"])
     assert found.exit_code == 1
     assert json.loads(found.stdout)["whole"] is False
+
+
+def test_a_file_that_cannot_be_written_is_read(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock_out(monkeypatch, file)
+
+    def told(*arguments: str, code: int = 0) -> str:
+        done = CliRunner().invoke(commands, arguments)
+        assert done.exit_code == code
+        return done.stdout + done.stderr
+
+    storage = ("--storage", f"sqlite:///{file}")
+    assert "whole" in told("log", "check", str(file))
+    assert "bytes" in told("log", "backup", str(file), str(tmp_path / "copy.db"))
+    assert "default" in told("buses", "list", *storage)
+    assert json.loads(told("buses", "show", "default", *storage))["events"] == 3
+    assert told("events", "list", *storage).count("(not an event)") == 3
+    for command in (("buses", "create", "audit", *storage), ("log", "vacuum", str(file))):
+        assert "its folder cannot be written" in told(*command, code=2)

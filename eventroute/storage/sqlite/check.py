@@ -12,8 +12,8 @@ import msgspec
 
 from eventroute.errors import DamagedEvent, StorageError
 from eventroute.storage.base import Record
-from eventroute.storage.sqlite.migrations import SCHEMA_VERSION
-from eventroute.storage.sqlite.schema import FAILURES, connect, file_path, lost_message, read_version, storage_error
+from eventroute.storage.sqlite.reading import check_version, open_to_read
+from eventroute.storage.sqlite.schema import FAILURES, file_path, lost_message, storage_error
 from eventroute.storage.sqlite.tables import SqliteTables
 from eventroute.storage.sqlite.upkeep import Progress
 from eventroute.storage.sqlite.wal import lost_pages, wal_mark
@@ -126,20 +126,16 @@ def check_storage(path: str | os.PathLike[str], *, progress: Progress | None = N
     version.
     """
     place = file_path(path)
-    if not place.is_file():
+    if not os.path.isfile(place):  # noqa: PTH113 - a path's own method raises where it may not look
         raise StorageError(f"{place}: there is no such file")
     before = wal_mark(place)
     try:
-        with closing(connect(place, busy_timeout=10.0)) as connection:
-            connection.execute("PRAGMA query_only = ON")
-            version = read_version(connection, place)
-            if version != SCHEMA_VERSION:
-                raise StorageError(
-                    f"{place}: the file has version {version}, not {SCHEMA_VERSION}: open it once as a storage, which"
-                    " takes it there"
-                )
+        with closing(open_to_read(place, busy_timeout=10.0)) as opened:
+            check_version(opened.connection, place)
             lost = 0 if before is None else lost_pages(before, wal_mark(place))
-            return [*([lost_message(place, lost)] if lost else []), *_findings(connection, progress)]
+            found = [*([lost_message(place, lost)] if lost else []), *_findings(opened.connection, progress)]
+            opened.check_still()
+            return found
     except FAILURES as error:
         raise storage_error(error, place) from error
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from eventroute.errors import UnknownBus
 from eventroute.storage.jobs import Call, Job, JobThread, fail
-from eventroute.storage.sqlite.schema import FAILURES, connect, storage_error
+from eventroute.storage.sqlite.reading import ReadOnly, check_version, open_to_read
+from eventroute.storage.sqlite.schema import FAILURES, storage_error
 from eventroute.storage.sqlite.tables import SqliteTables
 from eventroute.storage.threads import Watchers
 
@@ -30,7 +31,7 @@ class ReadThread(JobThread):
         self._watchers = watchers
         self._busy_timeout = busy_timeout
         self._poll_interval = poll_interval
-        self._connection: sqlite3.Connection | None = None
+        self._opened: ReadOnly | None = None
         self._polled = time.monotonic()
         self._seen = (0, 0)
         self._parked = False
@@ -42,11 +43,12 @@ class ReadThread(JobThread):
 
     def _begin(self) -> None:
         try:
-            self._connection = connect(self._path, busy_timeout=self._busy_timeout)
-            self._connection.execute("PRAGMA query_only = ON")
+            self._opened = open_to_read(self._path, busy_timeout=self._busy_timeout)
+            check_version(self._opened.connection, self._path)
         except FAILURES as error:
             raise storage_error(error, self._path) from error
-        self._tables = SqliteTables(self._connection)
+        self._tables = SqliteTables(self._opened.connection)
+        self._check_still = self._opened.check_still
 
     def _work(self, jobs: list[Job[Any]]) -> None:
         for job in jobs:
@@ -55,14 +57,15 @@ class ReadThread(JobThread):
             self._idle()
 
     def _end(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
+        if self._opened is not None:
+            self._opened.close()
 
     def _run(self, job: Any) -> None:
         connection = self._tables.connection
         try:
             connection.execute("BEGIN")
             job.result = job.work(self._tables)
+            self._check_still()
         except FAILURES as error:
             fail([job], storage_error(error, self._path))
         except Exception as error:  # noqa: BLE001 - the task that asked gets it

@@ -13,7 +13,17 @@ from eventroute.errors import InvalidConfiguration, StorageError, StorageFull
 from eventroute.storage.sqlite.migrations import APPLICATION_ID, SCHEMA_VERSION, migrate
 from eventroute.storage.sqlite.wal import lost_pages, remember_boot, wal_mark
 
-__all__ = ["FAILURES", "WAL_BYTES", "connect", "file_path", "lost_message", "prepare", "read_version", "storage_error"]
+__all__ = [
+    "FAILURES",
+    "WAL_BYTES",
+    "connect",
+    "file_path",
+    "is_locked_out",
+    "lost_message",
+    "prepare",
+    "read_version",
+    "storage_error",
+]
 
 WAL_BYTES = 64 << 20
 """The write-ahead log is cut back to this size once it has been larger."""
@@ -44,23 +54,37 @@ def storage_error(error: Exception, path: Path) -> StorageError:
 
 
 _HELD = "another process has held the file for too long: see what it does, or give a longer busy_timeout"
-_READ_ONLY = "the file or its folder cannot be written: see whose they are, and how the file system is mounted"
+_READ_ONLY = (
+    "the file or its folder cannot be written: see whose they are, and how the file system is mounted; `eventroute log"
+    " backup` copies it to where it can be"
+)
+_LOCKED_OUT = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN)
 _MEANINGS = {
     sqlite3.SQLITE_BUSY: _HELD,
     sqlite3.SQLITE_LOCKED: _HELD,
     sqlite3.SQLITE_READONLY: _READ_ONLY,
     sqlite3.SQLITE_PERM: _READ_ONLY,
-    sqlite3.SQLITE_CANTOPEN: "the file, or a file beside it, cannot be opened: see whose they are",
+    sqlite3.SQLITE_CANTOPEN: f"the file cannot be opened, or {_READ_ONLY.removeprefix('the file or ')}",
     sqlite3.SQLITE_IOERR: "reading or writing the file failed: look at the disk, and at the limits of this process",
     sqlite3.SQLITE_CORRUPT: "the file is damaged: `eventroute log check` tells how far; go on with a backup",
     sqlite3.SQLITE_NOTADB: "the file is not an SQLite database: choose another path, or go on with a backup",
 }
 
 
-def connect(path: Path, *, busy_timeout: float) -> sqlite3.Connection:
-    """A connection in autocommit mode. Raises sqlite3.Error."""
+def is_locked_out(error: BaseException | None) -> bool:
+    """Whether an error of SQLite says that the file, or what it needs beside it, may not be opened or written."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _LOCKED_OUT
+
+
+def connect(path: Path, *, busy_timeout: float, immutable: bool = False) -> sqlite3.Connection:
+    """A connection in autocommit mode. `immutable`: nobody writes to the file. Raises sqlite3.Error."""
     connection = sqlite3.connect(
-        path, timeout=busy_timeout, isolation_level=None, check_same_thread=False, cached_statements=256
+        f"{path.as_uri()}?immutable=1" if immutable else path,
+        timeout=busy_timeout,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+        uri=immutable,
     )
     try:
         connection.execute("PRAGMA trusted_schema = OFF")
@@ -72,10 +96,12 @@ def connect(path: Path, *, busy_timeout: float) -> sqlite3.Connection:
     return connection
 
 
-def prepare(path: Path, *, busy_timeout: float) -> None:
-    """Make or check the file. Raises StorageError."""
+def prepare(path: Path, *, busy_timeout: float, as_is: bool = False) -> None:
+    """Make or check the file; with `as_is` it must be there. Raises StorageError."""
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         raise StorageError(f"SQLite {sqlite3.sqlite_version} is too old: 3.32 or later is needed")
+    if as_is and not os.path.exists(path):  # noqa: PTH110 - a path's own method raises where it may not look
+        raise StorageError(f"{path}: there is no such file")
     _create_file(path)
     deadline = time.monotonic() + busy_timeout
     while True:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from eventroute.clock import Clock
-from eventroute.errors import InvalidConfiguration
+from eventroute.errors import InvalidConfiguration, StorageError
 from eventroute.storage import ledger
 from eventroute.storage.base import Advance, Complete, Delayed, Entry, Session
 from eventroute.storage.calls import Scope, TableCalls
 from eventroute.storage.jobs import AppendJob, Call, PatientCall
 from eventroute.storage.opening import OpenedStorage
+from eventroute.storage.sqlite.check import glance
 from eventroute.storage.sqlite.reader import ReadThread
 from eventroute.storage.sqlite.schema import file_path
 from eventroute.storage.sqlite.tables import SqliteTables
@@ -70,16 +71,29 @@ class SQLiteStorage(OpenedStorage[_Threads], TableCalls):
 
     def _make(self, watchers: Watchers) -> _Threads:
         patience = self._busy_timeout
-        writer = WriteThread(self._path, self._clock, watchers, synchronous=self._synchronous, busy_timeout=patience)
+        writer = WriteThread(
+            self._path,
+            self._clock,
+            watchers,
+            synchronous=self._synchronous,
+            busy_timeout=patience,
+            as_is=self.as_is,
+        )
         reader = ReadThread(self._path, watchers, busy_timeout=patience, poll_interval=self._poll_interval)
         return writer, reader
 
     async def _start(self, workers: _Threads) -> None:
         writer, reader = workers
         writer.start()
-        await writer.run(Call(_nothing, durable=False))
+        look: Callable[[SqliteTables], None] = _nothing
+        try:
+            await writer.run(Call(_nothing, durable=False))
+        except StorageError:  # which whoever writes gets, where others may read
+            if not (self.as_is and writer.locked_out):
+                raise
+            look = lambda tables: glance(tables.connection, self._path)  # noqa: E731
         reader.start()
-        await reader.run(Call(_nothing))
+        await reader.run(Call(look))
 
     async def _stop(self, workers: _Threads, watchers: Watchers) -> None:
         writer, reader = workers

@@ -12,7 +12,8 @@ import anyio.from_thread
 import anyio.to_thread
 
 from eventroute.errors import StorageError
-from eventroute.storage.sqlite.schema import FAILURES, connect, file_path, read_version, storage_error
+from eventroute.storage.sqlite.reading import open_to_read
+from eventroute.storage.sqlite.schema import FAILURES, file_path, read_version, storage_error
 
 __all__ = ["PARTIAL", "VACUUM_PAGES", "Progress", "backup_in_thread", "backup_storage", "vacuum_step"]
 
@@ -42,7 +43,7 @@ def backup_storage(
     is no such storage, or where there is something at `target` already; StorageFull where there is no room.
     """
     source, copy = file_path(path), file_path(target)
-    if not source.is_file():
+    if not os.path.isfile(source):  # noqa: PTH113 - a path's own method raises where it may not look
         raise StorageError(f"{source}: there is no such file")
     for taken in (copy, copy.with_name(f"{copy.name}-wal")):
         if os.path.lexists(taken):
@@ -84,7 +85,8 @@ def _copy(source: Path, partial: Path, progress: Progress | None) -> None:
             progress(total - remaining, total)
 
     try:
-        with closing(connect(source, busy_timeout=10.0)) as original:
+        with closing(open_to_read(source, busy_timeout=10.0)) as opened:
+            original = opened.connection
             if not read_version(original, source):
                 raise StorageError(f"{source}: this is no storage: the file is empty")
             with closing(sqlite3.connect(partial, isolation_level=None)) as copy:
@@ -93,6 +95,7 @@ def _copy(source: Path, partial: Path, progress: Progress | None) -> None:
                 original.execute("BEGIN")
                 original.execute("SELECT count(*) FROM bus").fetchone()  # from here on it sees one state of the file
                 original.backup(copy, pages=_PAGES_A_STEP, progress=heard)
+                opened.check_still()
     except FAILURES as error:
         raise storage_error(error, source) from error
 

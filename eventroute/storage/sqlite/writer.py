@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from eventroute.clock import Clock
-from eventroute.errors import EventrouteError
+from eventroute.errors import EventrouteError, StorageError
 from eventroute.storage.base import DEFAULT_BUS
 from eventroute.storage.jobs import AppendJob, Call, Job, JobThread, fail
 from eventroute.storage.sqlite.check import glance
 from eventroute.storage.sqlite.room import FileRoom
-from eventroute.storage.sqlite.schema import FAILURES, WAL_BYTES, connect, prepare, storage_error
+from eventroute.storage.sqlite.schema import FAILURES, WAL_BYTES, connect, is_locked_out, prepare, storage_error
 from eventroute.storage.sqlite.tables import SqliteTables
 from eventroute.storage.threads import Watchers
 
@@ -33,8 +33,20 @@ _TURN_SHARE = 0.05  # of the time that was waited: who waits for long looks less
 class WriteThread(JobThread):
     """Owns the write connection. Each job is all or nothing, whatever else is in its transaction."""
 
-    def __init__(self, path: Path, clock: Clock, watchers: Watchers, *, synchronous: str, busy_timeout: float) -> None:
+    def __init__(
+        self,
+        path: Path,
+        clock: Clock,
+        watchers: Watchers,
+        *,
+        synchronous: str,
+        busy_timeout: float,
+        as_is: bool = False,
+    ) -> None:
         super().__init__("eventroute-sqlite-writer")
+        self.locked_out = False
+        """Whether the thread has ended since nothing can be written."""
+        self._as_is = as_is
         self._path = path
         self._clock = clock
         self._watchers = watchers
@@ -47,7 +59,11 @@ class WriteThread(JobThread):
         self._unsettled = False
 
     def _begin(self) -> None:
-        prepare(self._path, busy_timeout=self._busy_timeout)
+        try:
+            prepare(self._path, busy_timeout=self._busy_timeout, as_is=self._as_is)
+        except StorageError as error:
+            self.locked_out = is_locked_out(error.__cause__)
+            raise
         try:
             self._connection = connect(self._path, busy_timeout=self._busy_timeout)
             glance(self._connection, self._path)

@@ -18,7 +18,7 @@ from eventroute.errors import (
     StorageError,
 )
 from eventroute.storage.base import DEFAULT_BUS, Delayed
-from eventroute.storage.sqlite import SQLiteStorage, reader, schema, writer
+from eventroute.storage.sqlite import SQLiteStorage, schema, writer
 from eventroute.storage.sqlite.migrations import APPLICATION_ID, SCHEMA_VERSION
 from eventroute.testing.clock import VirtualClock
 from eventroute.testing.storage.log import put, read_all
@@ -174,11 +174,11 @@ async def test_a_file_system_without_write_ahead_logging_is_refused(
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("module", [writer, reader])
+@pytest.mark.parametrize("module", [writer, reading])
 async def test_a_connection_that_fails_is_an_error(
     path: Path, monkeypatch: pytest.MonkeyPatch, module: ModuleType
 ) -> None:
-    def refuse(_path: Path, *, busy_timeout: float) -> sqlite3.Connection:
+    def refuse(_path: Path, *, busy_timeout: float, immutable: bool = False) -> sqlite3.Connection:
         raise sqlite3.OperationalError("no")
 
     monkeypatch.setattr(module, "connect", refuse)
