@@ -18,7 +18,7 @@ from eventroute.errors import (
     StorageError,
 )
 from eventroute.storage.base import DEFAULT_BUS, Delayed
-from eventroute.storage.sqlite import SQLiteStorage, schema, writer
+from eventroute.storage.sqlite import SQLiteStorage, reading, schema, writer
 from eventroute.storage.sqlite.migrations import APPLICATION_ID, SCHEMA_VERSION
 from eventroute.testing.clock import VirtualClock
 from eventroute.testing.storage.log import put, read_all
