@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import ParamSpec, TypeVar
 
 from eventroute.clock import Clock
-from eventroute.errors import DamagedEvent, LeaseLost, StorageClosed, StorageError
+from eventroute.errors import DamagedEvent, LeaseLost, StorageClosed, StorageConflict, StorageError
 
 __all__ = ["patiently"]
 
@@ -24,13 +24,13 @@ T = TypeVar("T")
 async def patiently(clock: Clock, call: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
     """Make a call on the storage until it succeeds; for calls that may be repeated.
 
-    DamagedEvent, LeaseLost and StorageClosed pass through, since waiting does not mend them.
+    DamagedEvent, LeaseLost, StorageClosed and StorageConflict pass through, since waiting does not mend them.
     """
     wait = FIRST_WAIT
     while True:
         try:
             return await call(*args, **kwargs)
-        except (DamagedEvent, LeaseLost, StorageClosed):
+        except (DamagedEvent, LeaseLost, StorageClosed, StorageConflict):
             raise
         except StorageError as error:
             _log.warning("the storage failed, trying again in %.2f s: %s", wait, error)

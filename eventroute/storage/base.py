@@ -285,7 +285,7 @@ class Storage(Timers, Deliveries, Sending, Letters, Transfer):
         its waiting deliveries. What is claimed already may still be completed. Already paused: the reason is replaced.
 
         Raises UnknownSubscription; with `known`, a bus and a version of it, also for one that is on another bus or was
-        created after that version: one before of the same id is meant.
+        created after that version: one before of the same id is meant; and StorageConflict for one changed after it.
         """
 
     @abstractmethod

@@ -60,8 +60,12 @@ def remove(tables: Tables, subscription: str) -> None:
 def pause(tables: Tables, subscription: str, reason: str, now: float, known: tuple[str, int] | None = None) -> None:
     """See `Storage.pause_subscription`."""
     stored = find(tables, subscription)
-    if known is not None and (stored.bus != known[0] or stored.born > known[1]):
-        raise UnknownSubscription(subscription)
+    if known is not None:
+        bus, version = known
+        if stored.bus != bus or stored.born > version:
+            raise UnknownSubscription(subscription)
+        if tables.changed_at(stored) > version:
+            raise StorageConflict(f"the subscription {subscription!r} was changed after version {version}")
     if stored.paused == reason:
         return
     since = now if stored.paused is None else stored.paused_at

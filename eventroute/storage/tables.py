@@ -166,6 +166,10 @@ class Tables(SessionTables, TracingTables, TransferTables, Protocol):
         """One subscription."""
         ...
 
+    def changed_at(self, stored: StoredSubscription) -> int:
+        """At which version of its bus a subscription, which is there, last changed."""
+        ...
+
     def put_subscription(self, stored: StoredSubscription, version: int) -> None:
         """Insert or overwrite, as changed at this version."""
         ...

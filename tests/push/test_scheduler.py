@@ -28,7 +28,7 @@ from eventroute.testing.clock import VirtualClock
 
 pytestmark = pytest.mark.anyio
 
-Step = Outcome | Exception
+Step = Outcome | Exception | anyio.Event
 
 
 @define(eq=False)
@@ -62,10 +62,14 @@ class _ScriptedSink:
     async def send(self, event: Event) -> Outcome:
         await checkpoint()
         self.provider.attempts.append((self.address.partition(":")[2], event.id))
-        script = self.provider.scripts.get(self.address.partition(":")[2])
+        script = self.provider.scripts.get(self.address.partition(":")[2], [])
         step = script.pop(0) if script else Delivered()
+        if isinstance(step, anyio.Event):
+            await step.wait()
+            step = script.pop(0)
         if isinstance(step, Exception):
             raise step
+        assert not isinstance(step, anyio.Event)
         return step
 
 
@@ -195,6 +199,118 @@ async def test_a_sink_that_is_gone_pauses_no_other_subscription_of_the_same_id(
         await router.publish(*events(2))
         await clock.advance(5)
         assert sinks.attempts == [("a", "1"), ("a", "2")]
+
+
+def going(to: str, **policy: object) -> Subscription:
+    return Subscription(id="s", sink=f"scripted:{to}", policy=DeliveryPolicy(**policy))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["known to its process", "by another process"])
+async def test_a_sink_that_is_gone_does_not_pause_what_goes_to_another_one_by_now(
+    storage: MemoryStorage, clock: VirtualClock, sinks: Scripted, monkeypatch: pytest.MonkeyPatch, elsewhere: bool
+) -> None:
+    pause, told = storage.pause_subscription, list[Happening]()
+
+    async def late(subscription: str, reason: str, *, known: tuple[str, int]) -> None:
+        await (other if elsewhere else router).subscribe(going("new"))
+        await pause(subscription, reason, known=known)
+
+    monkeypatch.setattr(storage, "pause_subscription", late)
+    sinks.scripts["old"] = [Rejected("gone", pause="gone")]
+    other = Router(storage, clock=clock, sinks=[sinks], push=False)
+    async with Router(storage, clock=clock, sinks=[sinks], hooks=[told.append]) as router, other:
+        await router.subscribe(going("old"))
+        await router.publish(*events(1))
+        await clock.advance(5)
+        assert [stored.paused for stored in await router.subscriptions()] == [None]
+        assert not [one for one in told if isinstance(one, Paused)]
+        await router.publish(*events(2))
+        await clock.advance(5)
+        assert sinks.attempts == [("old", "1"), ("new", "2")]
+
+
+async def test_a_sink_that_is_gone_pauses_what_has_changed_otherwise(
+    storage: MemoryStorage, clock: VirtualClock, sinks: Scripted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pause, told = storage.pause_subscription, list[Happening]()
+    changes = ["leaves the live reader", "gets another policy"]
+
+    async def late(subscription: str, reason: str, *, known: tuple[str, int]) -> None:
+        if changes and changes.pop() == "gets another policy":
+            await subscribing.subscribe(going("old", timeout=9))
+        else:
+            await storage.leave_live(subscription)
+        await pause(subscription, reason, known=known)
+
+    monkeypatch.setattr(storage, "pause_subscription", late)
+    sinks.scripts["old"] = [Rejected("gone", pause="gone")]
+    subscribing = Router(storage, clock=clock, sinks=[sinks], push=False)
+    async with Router(storage, clock=clock, sinks=[sinks], hooks=[told.append]) as router, subscribing:
+        await router.subscribe(going("old"))
+        await router.publish(*events(1))
+        await clock.advance(5)
+        assert not changes
+        assert [stored.paused for stored in await router.subscriptions()] == ["gone"]
+        assert [one.reason for one in told if isinstance(one, Paused)] == ["gone"]
+        await router.publish(*events(2))
+        await clock.advance(5)
+        assert sinks.attempts == [("old", "1")]
+
+
+@pytest.mark.parametrize("policy", [{}, {"rate": Rate(100.0, 100)}], ids=["", "in measure"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Rejected("gone", pause="gone"),
+        RetryLater("http-503", after=100.0, hold_lane=True),
+        RetryLater("http-500"),
+        None,
+    ],
+    ids=["gone", "asks for time", "fails", "hangs"],
+)
+async def test_what_a_sink_says_after_a_subscription_has_left_it_is_not_about_the_one_it_has(
+    router: Router, clock: VirtualClock, sinks: Scripted, answer: Outcome | None, policy: dict[str, Any]
+) -> None:
+    """With it, ten failures would open the breaker."""
+    answered = anyio.Event()
+    sinks.scripts["old"] = [*[answered] * 12, *[answer or Delivered()] * 12]
+    policy = {**policy, "timeout": 20.0, "backoff": Backoff(50, 50), "concurrency": 12}
+    async with router:
+        await router.subscribe(going("old", **policy))
+        await router.publish(*events(*range(12)))
+        await clock.advance(5)
+        assert len(sinks.attempts) == 12
+        await router.subscribe(going("new", **policy))
+        await clock.advance(5)
+        if answer is not None:
+            answered.set()
+        await clock.advance(0.1 if answer is not None else 10.1)
+        await router.publish(*events("now"))
+        await clock.advance(0.5)
+        assert ("new", "now") in sinks.attempts
+        assert {name for name, _ in sinks.attempts[12:]} == {"new"}
+        assert [stored.paused for stored in await router.subscriptions()] == [None]
+
+
+async def test_what_a_sink_has_taken_late_does_not_close_the_breaker_of_the_one_that_came_after_it(
+    router: Router, clock: VirtualClock, sinks: Scripted
+) -> None:
+    answered = anyio.Event()
+    sinks.scripts = {"old": [answered, Delivered()], "new": [RetryLater("http-500")] * 99}
+    policy = {"timeout": 200.0, "backoff": Backoff(50, 50), "concurrency": 12}
+    async with router:
+        await router.subscribe(going("old", **policy))
+        await router.publish(*events("old"))
+        await clock.advance(1)
+        await router.subscribe(going("new", **policy))
+        await router.publish(*events(*range(12)))
+        await clock.advance(1)
+        attempts = len(sinks.attempts)
+        answered.set()
+        await clock.advance(0.1)
+        await router.publish(*events(*range(12, 24)))
+        await clock.advance(0.1)
+        assert len(sinks.attempts) <= attempts + 1
 
 
 async def test_a_sink_with_a_fault_of_its_own_takes_nobody_down(

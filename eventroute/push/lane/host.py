@@ -13,6 +13,7 @@ from eventroute.push.delivery import Delivery
 from eventroute.push.lane.crew import Crew
 from eventroute.push.lane.pace import Pace
 from eventroute.push.outcome import Outcome
+from eventroute.push.route import Route
 
 __all__ = ["Host", "Load"]
 
@@ -34,8 +35,10 @@ class Host(Generic[L]):
     clock: Clock
     crew: Crew
     deadlines: Deadlines
-    settle: Callable[[L, Sequence[Delivery], Outcome], None]
-    """Called with each attempt's outcome and what it is the outcome of, one delivery or several of a batch."""
+    settle: Callable[[L, Sequence[Delivery], Outcome, Route], None]
+    """Called with each attempt's outcome, what it is the outcome of, one delivery or several of a batch, and the route
+    by which it was made.
+    """
     blocked: Callable[[L], bool]
     """Whether nothing is to begin now, whatever a lane has."""
     singly: bool = False

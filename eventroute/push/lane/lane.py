@@ -91,7 +91,7 @@ class Lane(Measured):
         self._call_waiting()
         if self.held:  # whoever can send is to have what is queued, and the time of a pause must not count for it
             for delivery in self.clear():
-                self._settle((delivery,), RetryLater("released", counts=False))
+                self._settle((delivery,), RetryLater("released", counts=False), route)
 
     def _learn(self, route: Route) -> None:
         policy, sink = route.policy, route.sink
@@ -260,7 +260,7 @@ class Lane(Measured):
                         return
                     watched.leased = self.leased
                     route, messages, circuit = self.route, self._messages, self.circuit
-                    since, time = monotonic(), host.clock.time()
+                    since, time, hand.route = monotonic(), host.clock.time(), route
                     self._begin_stretch(hand)
                 elif self.leased and host.deadlines.lapsed:  # time passes without a wait, too
                     return
@@ -287,7 +287,7 @@ class Lane(Measured):
                     hand.delivered.append(delivery)
                     continue
                 self._end_stretch(hand)
-                self._settle((delivery,), outcome)
+                self._settle((delivery,), outcome, route)
         finally:
             self._end_stretch(hand)
 
@@ -323,8 +323,9 @@ class Lane(Measured):
 
     def cut_off(self, hand: Hand) -> None:
         """See `Work`."""
+        route = hand.route or self.route
         if hand.current is not None:  # else it ended at that very moment
-            self._settle((hand.current,), timed_out(self.route, hand.watched))
+            self._settle((hand.current,), timed_out(route, hand.watched), route)
         self.start()
 
     def _let_others_see(self, hand: Hand) -> None:
@@ -337,7 +338,7 @@ class Lane(Measured):
     def _tell_delivered(self, hand: Hand) -> None:
         if hand.delivered:
             delivered, hand.delivered = hand.delivered, []
-            self._settle(delivered, _DELIVERED)
+            self._settle(delivered, _DELIVERED, hand.route or self.route)
 
-    def _settle(self, deliveries: Sequence[Delivery], outcome: Outcome) -> None:
-        self._host.settle(self, deliveries, outcome)
+    def _settle(self, deliveries: Sequence[Delivery], outcome: Outcome, route: Route) -> None:
+        self._host.settle(self, deliveries, outcome, route)

@@ -29,7 +29,7 @@ class Measured(Room):
     """The part of a `Lane` that makes its attempts where the policy has batches or a rate."""
 
     circuit: Circuit
-    _settle: Callable[[Sequence[Delivery], Outcome], None]
+    _settle: Callable[[Sequence[Delivery], Outcome, Route], None]
     _messages: MessageSink | None
     _batch: Batch | None
     _rate: Rate | None
@@ -144,24 +144,24 @@ class Measured(Room):
             if isinstance(ready, Message):
                 messages[delivery] = ready
             else:
-                self._end([delivery], ready)
+                self._end([delivery], ready, route)
         bisection, more = Bisection(list(messages)), False
         try:
             while part := bisection.next:
                 if more and not await self._turn(len(part)):
                     late = RetryLater("batch-rejected", "the batch was rejected, and there was no time to split it")
                     while bisection.next:
-                        self._end(bisection.record(late), late)
+                        self._end(bisection.record(late), late, route)
                     return
-                if more and self._end_expired(bisection, messages):
+                if more and self._end_expired(bisection, messages, route):
                     continue
                 more = True
                 outcome = await self._send_part(route, sink, [messages[delivery] for delivery in part])
-                self._end(bisection.record(outcome), outcome)
+                self._end(bisection.record(outcome), outcome, route)
         finally:
             self.in_flight -= len(bisection.unsettled)
 
-    def _end_expired(self, bisection: Bisection[Delivery], messages: Mapping[Delivery, Message]) -> bool:
+    def _end_expired(self, bisection: Bisection[Delivery], messages: Mapping[Delivery, Message], route: Route) -> bool:
         """Take out of the next request what has expired since the last one; whether that was anything."""
         now = self._host.clock.time()
         past = {one: expired(messages[one].original, now) for one in bisection.next}
@@ -169,13 +169,13 @@ class Measured(Room):
         if ended:
             bisection.take_out(ended)
         for one, outcome in ended.items():
-            self._end([one], outcome)
+            self._end([one], outcome, route)
         return bool(ended)
 
-    def _end(self, deliveries: Sequence[Delivery], outcome: Outcome) -> None:
+    def _end(self, deliveries: Sequence[Delivery], outcome: Outcome, route: Route) -> None:
         if deliveries:
             self.in_flight -= len(deliveries)
-            self._settle(deliveries, outcome)
+            self._settle(deliveries, outcome, route)
 
     async def _turn(self, events: int) -> bool:
         """Wait for the rate before one more request of the same attempt; False: nothing more is to begin, since the

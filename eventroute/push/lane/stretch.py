@@ -10,6 +10,7 @@ from attrs import define, field
 
 from eventroute.push.deadlines import Watched
 from eventroute.push.delivery import Delivery
+from eventroute.push.route import Route
 
 __all__ = ["Hand", "Noticing", "Work"]
 
@@ -52,6 +53,8 @@ class Hand:
     """How many it takes next: the more, the longer nothing has waited."""
     current: Delivery | None = None
     """What the attempt under way is of."""
+    route: Route | None = None
+    """How the attempts of the stretch are made; None before the first one."""
     began: float = 0.0
     """When the last attempt began (the clock's monotonic time)."""
     under_way: bool = False

@@ -11,7 +11,7 @@ from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
 from eventroute.clock import Clock
-from eventroute.errors import UnknownSubscription
+from eventroute.errors import StorageConflict, UnknownSubscription
 from eventroute.hooks import Hooks, Paused
 from eventroute.push.bell import Bell
 from eventroute.push.deadlines import Deadlines
@@ -22,7 +22,7 @@ from eventroute.push.lane.host import Host, Load
 from eventroute.push.lane.pace import Pace
 from eventroute.push.outcome import Delivered, Outcome, Rejected, RetryLater
 from eventroute.push.patience import patiently
-from eventroute.push.route import RoutingTable
+from eventroute.push.route import Route, RoutingTable
 from eventroute.push.worker.attempt import entry_after
 from eventroute.push.worker.journal import Journal
 from eventroute.push.worker.outages import Outages
@@ -210,14 +210,19 @@ class Worker(Recording):
         """Whether its subscription is still there, and not another one of the same id."""
         return self.lanes.get(lane.route.subscription) is lane
 
-    async def _pause(self, subscription: str, reason: str, version: int) -> None:
-        """Pause a subscription as it is known up to that version of the bus; not another one that has its id by now."""
+    async def _pause(self, subscription: str, reason: str, version: int) -> bool:
+        """Pause a subscription as it is known up to that version of the bus; not another one that has its id by now.
+        False: it has changed since.
+        """
         pause, known = self.storage.pause_subscription, (self.bus, version)
         try:
             await patiently(self.clock, pause, subscription, reason, known=known)
             self.hooks.tell(Paused(self.bus, subscription, reason))
         except UnknownSubscription:
             _log.info("bus %s: subscription %s was removed before it could be paused", self.bus, subscription)
+        except StorageConflict:
+            return False
+        return True
 
     def _blocked(self, lane: Lane) -> bool:
         if self.journal.full:
@@ -261,8 +266,8 @@ class Worker(Recording):
 
     # -- what comes of attempts ------------------------------------------------------------------------------------
 
-    def _settle(self, lane: Lane, deliveries: Sequence[Delivery], outcome: Outcome) -> None:
-        """Take in what came of an attempt: of one delivery, or of several that were sent in one request."""
+    def _settle(self, lane: Lane, deliveries: Sequence[Delivery], outcome: Outcome, route: Route) -> None:
+        """Take in what came of an attempt by this route: of one delivery, or of several sent in one request."""
         subscription = lane.route.subscription
         lane.count(deliveries, outcome)
         if self.hooks and outcome.counts:
@@ -275,12 +280,8 @@ class Worker(Recording):
                 entry = self._write_down(lane, delivery, outcome, draw)
             if turns is not None:
                 self._end_turn(lane, turns, delivery, entry)
-        if isinstance(outcome, RetryLater):
-            self._hold(lane, outcome)
-        elif lane.circuit.failures:
-            self.outages.over(lane)
-        if isinstance(outcome, Rejected) and outcome.pause is not None:
-            self._begin_to_pause(lane, outcome.pause)
+        if route.address == lane.route.address:  # what is said at one that it has left is not about the one it has
+            self._heed(lane, outcome)
         self.ranges.release(deliveries)
         if lane.wants_more and self.resting.fed(subscription):
             self.expect(subscription, self.clock.time())
@@ -305,6 +306,15 @@ class Worker(Recording):
             self._put_away(lane, delivery, entry.waiting.due)
         return entry
 
+    def _heed(self, lane: Lane, outcome: Outcome) -> None:
+        """Draw from an answer what it says of the sink."""
+        if isinstance(outcome, RetryLater):
+            self._hold(lane, outcome)
+        elif lane.circuit.failures:
+            self.outages.over(lane)
+        if isinstance(outcome, Rejected) and outcome.pause is not None:
+            self._begin_to_pause(lane, outcome.pause)
+
     def _hold(self, lane: Lane, outcome: RetryLater) -> None:
         """Stop the whole lane for a while, where the sink asked for it or its breaker opens."""
         hold = outcome.after if outcome.hold_lane and outcome.after is not None else 0.0
@@ -324,9 +334,13 @@ class Worker(Recording):
             self._tasks.start_soon(self._pause_and_refresh, lane, reason, self.table.version)
 
     async def _pause_and_refresh(self, lane: Lane, reason: str, version: int) -> None:
-        subscription = lane.route.subscription
+        subscription, address = lane.route.subscription, lane.route.address
         _log.warning("bus %s: subscription %s is paused: %s", self.bus, subscription, reason)
-        await self._pause(subscription, reason, version)
+        while not await self._pause(subscription, reason, version) and not self.ended:
+            await self.refresh()
+            if not self._has(lane) or lane.route.address != address or lane.route.paused is not None:
+                break
+            version = self.table.version
         await self.refresh()
         lane.wake()
         self.resting.wake(subscription)  # somebody may have resumed it by now

@@ -76,6 +76,10 @@ class MemoryTables(MemoryLetters):
         """One subscription."""
         return self._subscriptions.get(subscription)
 
+    def changed_at(self, stored: StoredSubscription) -> int:
+        """The version."""
+        return self._bus(stored.bus).changed[stored.id]
+
     def put_subscription(self, stored: StoredSubscription, version: int) -> None:
         """Insert or overwrite."""
         self._subscriptions[stored.id] = stored

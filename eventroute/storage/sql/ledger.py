@@ -100,6 +100,11 @@ class SqlLedger(Statements):
         row = self._one(f"{_SUBSCRIPTION} WHERE id = ?", (subscription,))
         return None if row is None else StoredSubscription(*row)
 
+    def changed_at(self, stored: StoredSubscription) -> int:
+        """The version."""
+        row = self._one("SELECT version FROM subscription WHERE id = ?", (stored.id,))
+        return 0 if row is None else int(row[0])
+
     def put_subscription(self, stored: StoredSubscription, version: int) -> None:
         """Insert or overwrite."""
         self._do("DELETE FROM removed WHERE bus = ? AND id = ?", (stored.bus, stored.id))

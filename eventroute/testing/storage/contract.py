@@ -6,6 +6,7 @@ from eventroute.testing.storage.buses import BusesContract
 from eventroute.testing.storage.fates import FatesContract
 from eventroute.testing.storage.letters import LettersContract
 from eventroute.testing.storage.order import OrderContract
+from eventroute.testing.storage.pausing import PausingContract
 from eventroute.testing.storage.placement import PlacementContract
 from eventroute.testing.storage.replay import ReplayContract
 from eventroute.testing.storage.timers import TimersContract
@@ -21,6 +22,7 @@ class StorageContract(
     OrderContract,
     LettersContract,
     FatesContract,
+    PausingContract,
     PlacementContract,
     BusesContract,
     TrimmingContract,

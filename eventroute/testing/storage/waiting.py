@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from attrs import evolve
 
-from eventroute.errors import LeaseLost, UnknownSubscription
+from eventroute.errors import LeaseLost
 from eventroute.storage.base import (
     Advance,
     BreakerState,
@@ -109,21 +109,6 @@ class WaitingContract(LedgerContract):
         await storage.resume_subscription("s")
         assert await claimed_waiting(storage, session, now=1.0) == [1]
 
-    async def test_the_time_of_a_pause_does_not_age_what_waits(self, storage: Storage, clock: VirtualClock) -> None:
-        await subscribe(storage, "s")
-        session = await storage.open_session(TTL * 100)
-        tried = Waiting("s", 1, 0.0, attempts=2, first_attempt=1_000.0, reason="timeout")
-        await storage.write(BUS, session, [Wait(tried, held=False), Wait(Waiting("s", 2, 0.0), held=False)])
-        await storage.pause_subscription("s", "because")
-        await self.pass_time(clock, TTL)
-        await storage.pause_subscription("s", "for another reason")
-        await self.pass_time(clock, TTL)
-        await storage.resume_subscription("s")
-        first, second = await storage.claim_waiting(BUS, "s", session, now=1.0, limit=9)
-        assert first.first_attempt is not None
-        assert TTL * 1.9 < first.first_attempt - 1_000.0 < TTL * 20
-        assert second.first_attempt is None
-
     async def test_what_is_said_of_one_before_is_not_taken_for_another_of_its_id(self, storage: Storage) -> None:
         await put(storage, *[b"1"] * 5)
         await subscribe(storage, "s")
@@ -149,27 +134,6 @@ class WaitingContract(LedgerContract):
         assert await storage.waiting(BUS) == ()
         assert await storage.dead_letters(BUS) == [letter("s", 2)]
         assert [state.serial for state in await storage.breakers(BUS)] == [1]
-
-    async def test_who_means_one_before_of_the_same_id_pauses_nothing(self, storage: Storage) -> None:
-        await storage.create_bus("other")
-        await subscribe(storage, "s")
-        old = BUS, (await storage.changes(BUS, 0)).version
-        await storage.remove_subscription("s")
-        with pytest.raises(UnknownSubscription):
-            await storage.pause_subscription("s", "because", known=old)
-        await storage.put_subscription("other", "s", b"d", start="latest")
-        with pytest.raises(UnknownSubscription):
-            await storage.pause_subscription("s", "because", known=old)
-        await storage.remove_subscription("s")
-        await subscribe(storage, "s")
-        with pytest.raises(UnknownSubscription) as caught:
-            await storage.pause_subscription("s", "because", known=old)
-        assert caught.value.subscription == "s"
-        assert (await storage.subscription("s")).paused is None
-        now = BUS, (await storage.changes(BUS, 0)).version
-        await storage.put_subscription(BUS, "s", b"e", start="latest")  # changed, it is the same one
-        await storage.pause_subscription("s", "because", known=now)
-        assert (await storage.subscription("s")).paused == "because"
 
     # -- what several have in hand ---------------------------------------------------------------------------------
 

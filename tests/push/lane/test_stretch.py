@@ -66,7 +66,8 @@ class Told:
         self.outcomes: list[Outcome] = []
         self.times = 0
 
-    def __call__(self, lane: Lane, deliveries: Sequence[Delivery], outcome: Outcome) -> None:
+    def __call__(self, lane: Lane, deliveries: Sequence[Delivery], outcome: Outcome, route: Route) -> None:
+        assert route is lane.route
         self.times += 1
         self.offsets += [one.offset for one in deliveries]
         self.outcomes += [outcome for _ in deliveries]
