@@ -11,22 +11,35 @@ from eventroute.cli.bars import pulse, stages
 from eventroute.cli.target import json_option
 from eventroute.cli.terminal import answer, echo, print_json
 from eventroute.errors import StorageError
+from eventroute.storage.open import open_storage
 from eventroute.storage.sqlite import SQLiteStorage
 from eventroute.storage.sqlite.check import check_storage
 from eventroute.storage.sqlite.upkeep import backup_storage
 
 __all__ = ["log"]
 
-_FILE = click.Path(path_type=Path)
+
+def _file(value: str) -> Path:
+    """The file of a storage, by its path or its URL."""
+    if value.lower().startswith("sqlite:"):
+        storage = open_storage(value)
+        if isinstance(storage, SQLiteStorage):
+            return storage.path
+    elif "://" not in value and value != "memory:":
+        return Path(value)
+    raise click.BadParameter("the storage there has no file: give a path, or sqlite:///PATH")
 
 
 @click.group(short_help="Look after the file of an SQLite storage.")
 def log() -> None:
-    """Look after the file of an SQLite storage: whether it is whole, copies of it, its size."""
+    """Look after the file of an SQLite storage: whether it is whole, copies of it, its size.
+
+    Where a file is wanted, its path will do, or the URL of the storage.
+    """
 
 
 @log.command()
-@click.argument("file", type=_FILE)
+@click.argument("file", type=_file)
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @json_option
 def check(file: Path, *, quiet: bool, as_json: bool) -> None:
@@ -48,8 +61,8 @@ def check(file: Path, *, quiet: bool, as_json: bool) -> None:
 
 
 @log.command()
-@click.argument("file", type=_FILE)
-@click.argument("target", type=_FILE)
+@click.argument("file", type=_file)
+@click.argument("target", type=_file)
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @json_option
 def backup(file: Path, target: Path, *, quiet: bool, as_json: bool) -> None:
@@ -65,7 +78,7 @@ def backup(file: Path, target: Path, *, quiet: bool, as_json: bool) -> None:
 
 
 @log.command(short_help="Give room back to the file system.")
-@click.argument("file", type=_FILE)
+@click.argument("file", type=_file)
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @json_option
 def vacuum(file: Path, *, quiet: bool, as_json: bool) -> None:

@@ -102,3 +102,27 @@ def test_a_file_that_cannot_be_written_is_read(file: Path, tmp_path: Path, monke
     assert told("events", "list", *storage).count("(not an event)") == 3
     for command in (("buses", "create", "audit", *storage), ("log", "vacuum", str(file))):
         assert "its folder cannot be written" in told(*command, code=2)
+
+
+def test_a_file_may_be_given_by_its_url(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for arguments in (
+        ["check", "sqlite:///events.db"],
+        ["backup", f"sqlite:///{file}?busy_timeout=5", "sqlite:///copy.db"],
+        ["check", "SQLite:///copy.db"],
+        ["vacuum", "sqlite:///copy.db"],
+    ):
+        done = CliRunner().invoke(commands, ["log", *arguments])
+        assert (done.exit_code, done.stderr) == (0, "")
+    assert (tmp_path / "copy.db").exists()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://me:secret@db/shop", "nats://secret@host", "memory:", "https://me:secret@[::1", "sqlite://a.db"],
+)
+def test_what_is_no_file_is_told(url: str) -> None:
+    done = CliRunner().invoke(commands, ["log", "check", url])
+    assert done.exit_code == 2
+    assert "sqlite:///" in done.stderr
+    assert "secret" not in done.stderr
