@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Literal, cast
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
@@ -84,14 +85,16 @@ def _postgres(url: str, clock: Clock | None) -> Storage:
     pooled = ours.get("pooled", "false")
     if pooled not in ("true", "false"):
         raise _refused(url, f"pooled={pooled!r} is neither true nor false")
+    patience = _seconds(url, "patience", ours.get("patience", "10"))
+    poll_interval = _seconds(url, "poll_interval", ours.get("poll_interval", "0.05"))
     try:
         return PostgresStorage(
             address.geturl(),
             schema=ours.get("schema", "eventroute"),
             clock=clock,
-            patience=_seconds(url, "patience", ours.get("patience", "10")),
+            patience=patience,
             pooled=pooled == "true",
-            poll_interval=_seconds(url, "poll_interval", ours.get("poll_interval", "0.05")),
+            poll_interval=poll_interval,
         )
     except InvalidConfiguration as error:
         raise _refused(url, str(error)) from None
@@ -118,15 +121,17 @@ def _nats(url: str, clock: Clock | None) -> Storage:
     if not all(hosts.split(",")):
         raise _refused(url, "a host is missing: write nats://HOST:4222/NAME")
     scheme = "tls" if tls == "true" else "nats"
+    replicas, max_bytes = _whole(url, "replicas", options), _whole(url, "max_bytes", options)
+    patience = _seconds(url, "patience", options.get("patience", "10"))
     try:
         server = Server(
             addresses=tuple(f"{scheme}://{user}{'@' if user else ''}{host}" for host in hosts.split(",")),
             name=parts.path.strip("/") or "eventroute",
-            replicas=_whole(url, "replicas", options),
+            replicas=replicas,
             storage=cast(Literal["file", "memory"] | None, options.get("storage")),
-            max_bytes=_whole(url, "max_bytes", options),
+            max_bytes=max_bytes,
             credentials=options.get("credentials"),
-            patience=_seconds(url, "patience", options.get("patience", "10")),
+            patience=patience,
         )
     except InvalidConfiguration as error:
         raise _refused(url, str(error)) from None
@@ -156,12 +161,17 @@ def _shown(url: str) -> str:
     parts = urlsplit(url)
     if _may_tell(parts):
         return parts.scheme if parts.scheme in _KNOWN else "storage"
-    host = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=host, query="", fragment="").geturl()
+    scheme = f"{parts.scheme}:" if parts.scheme else ""
+    host = "//" + parts.netloc.rpartition("@")[2] if parts.netloc or url.startswith("//", len(scheme)) else ""
+    return f"{scheme}{host}{parts.path}"
 
 
 def _may_tell(parts: SplitResult) -> bool:
     """Whether a password may stand where none is looked for, since not all of it is percent-encoded."""
     if parts.scheme == "sqlite":
         return False
-    return any("@" in part for part in (parts.path, parts.query.partition("=")[0], parts.fragment))
+    if any("@" in part for part in (parts.path, parts.query.partition("=")[0], parts.fragment)):
+        return True
+    # In a value of the query it may stand, but for what is no HOST:PORT before it.
+    hosts = parts.path and re.search(r":[0-9]*$|^[^:]*$|\]$", parts.netloc)
+    return "@" in parts.query and parts.netloc != "" and "@" not in parts.netloc and not hosts

@@ -60,10 +60,15 @@ def test_postgresql_by_options_of_ours_and_of_libpq() -> None:
         ("postgresql://u:secret@h/d?pooled=yes", "postgresql://h/d: pooled='yes' is neither true nor false"),
         ("postgresql://u:secret@h/d?patience=0", "postgresql://h/d: patience: 0.0 is not 0.001 to 3600 seconds"),
         ("postgresql://u:secret@h/d?schema=pg_catalog", "schema: 'pg_catalog' is not 1 to 63 of a-z"),
-        ("postgresql://u:secret@h/d?password=secret&sslmud=1", "invalid URI query parameter"),
+        ("postgresql://u:secret@h/d?patience=x", "postgresql://h/d: patience='x' is not a number of seconds"),
+        ("postgresql:///d?password=secret&poll_interval=", "postgresql:///d: poll_interval='' is not a number of"),
+        ("postgresql://u:secret@h/d?password=secret&sslmud=1", 'invalid URI query parameter: "sslmud"'),
+        ("postgresql://u:%secret@h/d", "this is no address of a database: invalid percent-encoded token"),
+        ("postgresql://u:secret%00@h/d", "this is no address of a database: forbidden value %00 in percent-encoded"),
         ("nats://u:secret@h/a.b", "nats://h/a.b: name: 'a.b' is not 1 to 64 of A-Z, a-z, 0-9, _ and -"),
         ("nats://secret@h/d?replicas=0", "replicas: 0 is not 1 to 5"),
-        ("nats://secret@h/d?replicas=many", "replicas='many' is not a whole number"),
+        ("nats://secret@h/d?replicas=many", "nats://h/d: replicas='many' is not a whole number"),
+        ("nats://secret@h/d?patience=x", "nats://h/d: patience='x' is not a number of seconds"),
         ("nats://secret@h/d?storage=tape", "storage: 'tape' is neither file nor memory"),
         ("nats://secret@h/d?max_bytes=1000", "max_bytes: 1000 is less than 1,048,576"),
         ("nats://secret@h/d?patience=0", "patience: 0.0 is not 0.001 to 3600 seconds"),
@@ -84,6 +89,8 @@ def test_postgresql_by_options_of_ours_and_of_libpq() -> None:
         ("postgresql://u:x/secret@h/d", "postgresql: an @ does not stand there: "),
         ("postgresql://u:x?secret@h/d", "postgresql: an @ does not stand there: "),
         ("postgresql://u:x#secret@h/d", "postgresql: an @ does not stand there: "),
+        ("postgresql://u:secret?x=y@h/d", "postgresql: an @ does not stand there: "),
+        ("postgresql://u:secret/x?x=y@h/d", "postgresql: an @ does not stand there: "),
         ("nats://u:x/secret@h/d", "nats: an @ does not stand there: "),
         ("memory:x", "memory: and no more"),
         ("memory:?a=b", "memory: and no more"),
@@ -91,7 +98,7 @@ def test_postgresql_by_options_of_ours_and_of_libpq() -> None:
         ("sqlite:events.db", "write sqlite:///relative.db"),
         ("sqlite:///", "write sqlite:///relative.db"),
         ("sqlite:///:memory:", "for a storage in memory use memory:"),
-        ("sqlite:///a.db#x", "has no #"),
+        ("sqlite:///a.db#x", "sqlite:///a.db: an address has no #"),
         ("sqlite:///a.db?sync=FULL", "there is no option 'sync'; known: synchronous, poll_interval, busy_timeout"),
         ("sqlite:///a.db?synchronous=full", "'full' is neither FULL nor NORMAL"),
         ("sqlite:///a.db?busy_timeout=long", "busy_timeout='long' is not a number of seconds"),
@@ -101,5 +108,23 @@ def test_postgresql_by_options_of_ours_and_of_libpq() -> None:
 def test_what_is_no_address_is_refused(url: str, message: str) -> None:
     with pytest.raises(InvalidConfiguration) as caught:
         open_storage(url)
+    assert message in str(caught.value)
+    assert str(caught.value).count(f"{caught.value.where}: ") <= 1
+    assert "secret" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("postgresql://u:secret@[::1]secret/d", 'unexpected character "..."'),
+        ("postgresql://u:secret@[::1/d", "end of string reached when looking for matching"),
+        ("host=h password=my secret", 'missing "..." in connection info string'),
+        ("host=h password='secret", "unterminated quoted string"),
+        ("hots=h password=secret", 'invalid connection option "hots"'),
+    ],
+)
+def test_what_libpq_refuses_is_told_without_what_it_quotes(address: str, message: str) -> None:
+    with pytest.raises(InvalidConfiguration, match="this is no address of a database: ") as caught:
+        PostgresStorage(address)
     assert message in str(caught.value)
     assert "secret" not in "".join(traceback.format_exception(caught.value))

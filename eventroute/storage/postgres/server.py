@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import select
 from collections.abc import Sequence
 from typing import Any
@@ -112,8 +113,13 @@ def check_address(address: str) -> None:
     try:
         conninfo.conninfo_to_dict(address)
     except psycopg.ProgrammingError as error:
-        raise InvalidConfiguration(f"this is no address of a database: {error}", where="postgresql") from None
+        text = " ".join(str(error).split())
+        told = text if text.startswith(_NAMING) else re.sub('".*"', '"..."', text)
+        raise InvalidConfiguration(f"this is no address of a database: {told}", where="postgresql") from None
 
+
+_NAMING = ("invalid URI query parameter", "invalid connection option")
+"""What libpq quotes then is a name. Else it may be the password, or an address that has one."""
 
 _AWAY = ("08", "57P01", "57P02", "57P03", "57P05", "25P03", "25006")
 """Lost or refused; shut down, crashed, starting; given up as idle, here or there; read-only, as a standby is."""
