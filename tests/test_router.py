@@ -284,6 +284,21 @@ async def test_a_failed_attempt_is_repeated_after_a_growing_wait(router: Router,
     assert all(wait <= ceiling + 1.1 for wait, ceiling in zip(waits, [10, 20, 40], strict=True))
 
 
+async def test_what_failed_together_does_not_come_back_together(router: Router, clock: VirtualClock) -> None:
+    """Full jitter: anywhere from at once to the whole of the backoff."""
+    sink = Sink(clock, *[Retry("busy")] * 50)
+    policy = DeliveryPolicy(concurrency=50, backoff=Backoff(100, 100), breaker=None)
+    async with router:
+        await router.subscribe(to(sink, policy=policy))
+        await router.publish(*events(*range(50)))
+        await clock.advance(101)
+        assert await router.idle() == 0
+    again = sorted(at for _, at in sink.attempts[50:])
+    assert len(again) == 50
+    assert len({round(at) for at in again}) > 20
+    assert again[1] < 50 < again[-2]
+
+
 async def test_a_sink_is_not_tried_again_before_it_said(router: Router, clock: VirtualClock) -> None:
     sink = Sink(clock, Retry("busy", after=500))
     async with router:

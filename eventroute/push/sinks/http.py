@@ -13,7 +13,7 @@ from eventroute.binding import encode_binary, encode_structured, join_batch
 from eventroute.clock import Clock, SystemClock
 from eventroute.errors import InvalidConfiguration, InvalidSubscription
 from eventroute.event import Event
-from eventroute.push.outcome import Outcome, Rejected, RetryLater
+from eventroute.push.outcome import Delivered, Outcome, Rejected, RetryLater
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.push.policy.addresses import AddressPolicy, ForbiddenAddress, Lookup, Target, look_up
 from eventroute.push.policy.rate import Rate
@@ -189,14 +189,18 @@ class HttpSink:
             if self.consent is not None:
                 await self.consent.get()
             answer = await self._exchange(messages)
-            if 200 <= answer.status < 300:
-                return await self._taken(answer, messages)
         except ForbiddenAddress as error:
             return Rejected(FORBIDDEN, str(error))
         except (NoAnswer, NotReady) as error:
             return RetryLater(error.reason, str(error))
+        outcomes, status = self.policy.outcomes, answer.status
+        outcome = outcomes.outcome(status)
+        if isinstance(outcome, Delivered):
+            if self.policy.reply is None or not 200 <= status < 300:
+                return outcome
+            return await publish_reply(self.provider.append, self.policy, answer, messages) or outcome
         wait = retry_after(answer.headers.get("Retry-After"), self.provider.clock.time())
-        return self.policy.outcomes.outcome(answer.status, retry_after=wait, error=_told(answer))
+        return outcomes.outcome(status, retry_after=wait, error=_told(answer))
 
     async def _exchange(self, messages: Sequence[Message]) -> Answer:
         """One request; a second one where the first was answered 401 and there is a newer credential."""
@@ -237,12 +241,6 @@ class HttpSink:
                 return headers, body
         # The CloudEvents webhook specification forbids empty bodies: an event without data goes whole.
         return encode_structured(event)
-
-    async def _taken(self, answer: Answer, messages: Sequence[Message]) -> Outcome:
-        outcome = self.policy.outcomes.outcome(answer.status)
-        if self.policy.reply is None:
-            return outcome
-        return await publish_reply(self.provider.append, self.policy, answer, messages) or outcome
 
 
 @define(eq=False)

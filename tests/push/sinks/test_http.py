@@ -3,6 +3,7 @@ from __future__ import annotations
 import socket
 import ssl
 import sys
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -174,7 +175,18 @@ async def test_what_is_not_http_is_retried(said: bytes) -> None:
 async def test_the_policy_can_change_the_table() -> None:
     policy = evolve(POLICY, outcomes=DEFAULT_OUTCOMES.changed({"400": "retry", "2xx": "reject"}))
     assert (await push(answer(400), policy=policy))[0] == RetryLater("http-400", "HTTP 400")
-    assert isinstance((await push(answer(200), policy=policy))[0], Rejected)
+    assert (await push(answer(200, body=b"no"), policy=policy))[0] == Rejected("http-200", "HTTP 200: no")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("kind", "holds"), [("retry", False), ("retry-hold", True)])
+@pytest.mark.parametrize("status", [202, 302, 410, 422])
+async def test_who_is_asked_for_time_by_an_answer_that_a_policy_has_retried_gives_it(
+    status: int, kind: str, holds: bool
+) -> None:
+    policy = evolve(POLICY, outcomes=DEFAULT_OUTCOMES.changed({str(status): kind}))
+    got, _ = await push(answer(status, "Retry-After: 7", body=b"busy"), policy=policy)
+    assert got == RetryLater(f"http-{status}", f"HTTP {status}: busy", after=7, hold_lane=holds)
 
 
 @pytest.mark.anyio
@@ -683,6 +695,17 @@ NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 )
 def test_retry_after_is_seconds_or_a_date(value: str | None, seconds: float | None) -> None:
     assert retry_after(value, NOW.timestamp()) == seconds
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="this system's time zone cannot be set for a process")
+def test_a_date_without_a_zone_is_in_utc_wherever_this_process_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The third form that a receiver must accept (RFC 9110, section 5.6.7) names no zone."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "EST5")
+        time.tzset()
+        wait = retry_after("Mon Nov 23 12:01:00 2026", NOW.timestamp())
+    time.tzset()
+    assert wait == 60
 
 
 @given(st.integers(0, 10**7))

@@ -105,6 +105,9 @@ async def test_only_a_success_has_a_reply() -> None:
     appended = Appended()
     said = STRUCTURED.replace(b" 200 ", b" 422 ")
     assert isinstance(await push(said, appended), Rejected)
+    table = POLICY.outcomes.changed({"200": "retry", "422": "delivered"})
+    assert isinstance(await push(STRUCTURED, appended, policy=evolve(POLICY, outcomes=table)), RetryLater)
+    assert await push(said, appended, policy=evolve(POLICY, outcomes=table)) == Delivered()
     assert appended.calls == []
 
 

@@ -74,6 +74,21 @@ async def test_without_a_breaker_it_counts(clock: VirtualClock) -> None:
         assert [letter.attempts for letter in await router.deadletters()] == [len(sink.attempts)]
 
 
+async def test_what_comes_after_an_outage_gets_none_of_its_time(clock: VirtualClock) -> None:
+    sink = Sink(clock, *[DOWN] * 3, None, *[DOWN] * 999)
+    async with Router(MemoryStorage(clock), clock=clock) as router:
+        await router.subscribe(to(sink, policy=policy(Breaker(3, Backoff(500, 500)))))
+        await router.publish(*events("a"))
+        assert await idle(router, clock) == 0
+        assert sink.got == ["a"]
+        await router.subscribe(to(sink, policy=policy(None, max_age=60.0)))
+        await router.publish(*events("b"))
+        began = clock.time()
+        assert await idle(router, clock) == 0
+        [letter] = await router.deadletters()
+    assert letter.time - began == pytest.approx(60.0, abs=1.0)
+
+
 async def test_another_sink_is_not_to_blame_and_what_is_over_stays_spared(clock: VirtualClock) -> None:
     storage = MemoryStorage(clock)
     sink, other = Sink(clock, DOWN), Sink(clock)
