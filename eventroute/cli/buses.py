@@ -124,7 +124,7 @@ def show(bus: str, storage: str, as_json: bool) -> None:
 @_settings
 @json_option
 def create(bus: str, storage: str, as_json: bool, **given: Any) -> None:
-    """Make a bus, and the file of the storage where there is none. One that exists must have the same settings."""
+    """Make a bus, and the storage where there is none. One that exists must have the same settings."""
     options = _options(given, Retention())
 
     async def make(router: Router) -> BusInfo:

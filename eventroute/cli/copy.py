@@ -84,7 +84,7 @@ async def _copy(
     source: Storage, target: Storage, buses: tuple[str, ...], copy_one: CopyBus, progress: Progress
 ) -> list[Copied]:
     async with source:
-        if await _is_blank(source):  # to open a schema or a stream that is not there makes it
+        if await _is_blank(source):  # as what a router has made once, whose address was mistyped
             raise InvalidConfiguration("there is nothing in it: look for a typing error", where="SOURCE")
     async with source, target:
         names = buses or await source.buses()

@@ -122,7 +122,7 @@ def show(offset: int, storage: str, bus: str, as_json: bool) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @storage_option
 @bus_option
-@click.option("--create", is_flag=True, help="Make the file of the storage where there is none.")
+@click.option("--create", is_flag=True, help="Make the storage where there is none.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @json_option
 def put(file: Path, storage: str, bus: str, create: bool, quiet: bool, as_json: bool) -> None:

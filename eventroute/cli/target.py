@@ -15,6 +15,7 @@ from eventroute.errors import InvalidConfiguration
 from eventroute.router import Router
 from eventroute.storage.base import Storage
 from eventroute.storage.open import open_storage
+from eventroute.storage.opening import OpenedStorage
 from eventroute.storage.sqlite import SQLiteStorage
 from eventroute.timestamps import parse_timestamp
 from eventroute.tracing.search import SCAN
@@ -91,15 +92,17 @@ def scan_option(command: F) -> F:
 
 
 def opened(url: str, *, create: bool = False, where: str = "--storage") -> Storage:
-    """The storage at a URL, which is not open yet; taken as it is, unless it may be created.
+    """The storage at a URL, which is not open yet. Unless it may be created it is taken as it is: where there is none,
+    to open it raises StorageError.
 
-    Raises InvalidConfiguration where there is no such file then.
+    Raises InvalidConfiguration where there is no such file.
     """
     storage = open_storage(url)
-    if isinstance(storage, SQLiteStorage) and not create:
-        if not os.path.exists(storage.path):  # noqa: PTH110 - a path's own method raises where it may not look
-            raise InvalidConfiguration(f"there is no file {storage.path}: look for a typing error", where=where)
-        storage.as_is = True
+    if create or not isinstance(storage, OpenedStorage):
+        return storage
+    storage.as_is = True
+    if isinstance(storage, SQLiteStorage) and not os.path.exists(storage.path):  # noqa: PTH110 - as it may raise
+        raise InvalidConfiguration(f"there is no file {storage.path}: look for a typing error", where=where)
     return storage
 
 

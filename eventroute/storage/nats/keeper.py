@@ -60,7 +60,9 @@ class Keeper:
         """Whether it is time for a snapshot, and it is this process's turn."""
 
     async def prepare(self, link: Link) -> None:
-        """Make the streams where they are not there. Raises StorageError where one is not as it must be."""
+        """Make the streams where they are not there. Raises StorageError where one is not as it must be, or must be
+        there and is not.
+        """
         for snapshots in (False, True):
             wanted = self._server.wanted(snapshots=snapshots)
             name = wanted["name"]
@@ -69,6 +71,10 @@ class Keeper:
             except Refused as refused:
                 if refused.code != _STREAM_NOT_FOUND:
                     raise
+                if self._server.as_is and not snapshots:
+                    raise StorageError(
+                        f"{self._server.where}: there is no stream {name}, and so no storage: look for a typing error"
+                    ) from None
                 answer = await self._create(link, wanted)
             faults = self._server.faults(answer["config"], snapshots=snapshots)
             if faults:

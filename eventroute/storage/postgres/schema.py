@@ -7,6 +7,7 @@ from psycopg.rows import TupleRow
 
 from eventroute.errors import StorageError
 from eventroute.storage.postgres.functions import FUNCTIONS
+from eventroute.storage.postgres.server import Server
 
 __all__ = ["MIGRATIONS", "SCHEMA_VERSION", "prepare"]
 
@@ -272,14 +273,18 @@ MIGRATIONS = (_VERSION_1,)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 
-def prepare(connection: Connection[TupleRow], schema: str, where: str) -> None:
+def prepare(connection: Connection[TupleRow], server: Server) -> None:
     """Make the schema with its tables, or take it to the newest version, where it is not there or older.
 
     Those who come at the same time wait for each other. Raises psycopg.Error, and StorageError where the schema is
-    another program's, or newer than this release.
+    another program's, or newer than this release, or must be there and is not.
     """
-    if _version(connection, schema, where) == SCHEMA_VERSION:
+    schema, where = server.schema, server.where
+    version = _version(connection, schema, where)
+    if version == SCHEMA_VERSION:
         return
+    if server.as_is and not version:
+        raise StorageError(f"{where}: there is no storage in the schema {schema!r}: look for a typing error")
     with connection.transaction():
         connection.execute("SELECT set_config('lock_timeout', '0', true)")
         connection.execute("SELECT pg_advisory_xact_lock($1::integer, hashtext($2))", (_LOCK, schema))

@@ -60,6 +60,8 @@ class Server:
     """How long a call waits for a server that is away, and for a lock that another process holds, in seconds."""
     pooled: bool
     """Whether a pooler stands between that gives each transaction another session."""
+    as_is: bool = False
+    """Whether the storage must be there, and is not made."""
 
     @property
     def where(self) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
 import anyio
 import anyio.lowlevel
+from attrs import evolve
 from psycopg import AsyncConnection, Connection
 
 from eventroute.clock import Clock
@@ -100,11 +101,12 @@ class PostgresStorage(OpenedStorage[_Threads], TableCalls):
 
     def _make(self, watchers: Watchers) -> _Threads:
         self._ahead = Ahead()
-        reader = ReadThread("eventroute-postgres-reader", self._server)
+        server = evolve(self._server, as_is=self.as_is)
+        reader = ReadThread("eventroute-postgres-reader", server)
         log, ledger = (
             WriteThread(
                 f"eventroute-postgres-{name}",
-                self._server,
+                server,
                 self._given_clock,
                 watchers,
                 tell=reader.tell,
@@ -112,7 +114,7 @@ class PostgresStorage(OpenedStorage[_Threads], TableCalls):
             )
             for name in ("log", "ledger")
         )
-        listener = ListenThread(self._server, watchers, poll_interval=self._poll_interval, own=lambda: (reader.pid,))
+        listener = ListenThread(server, watchers, poll_interval=self._poll_interval, own=lambda: (reader.pid,))
         watch = WatchThread([one.wire for one in (ledger, log, reader, listener)], self._server.silence)
         return _Threads(ledger, log, reader, listener, watch)
 

@@ -91,7 +91,7 @@ class WriteThread(LinkThread):
         super()._begin()
         if not self._prepares:
             return
-        self._persist(lambda link: prepare(link, self._server.schema, self._server.where), bounded=False)
+        self._persist(lambda link: prepare(link, self._server), bounded=False)
         work = lambda tables: tables.create_bus(DEFAULT_BUS, None, self.time(tables))  # noqa: E731
         first = ScopedCall(Scope(buses=True), work, cost=100, durable=True, undo=None)
         self._work([first])

@@ -106,7 +106,7 @@ def prepare(path: Path, *, busy_timeout: float, as_is: bool = False) -> None:
     deadline = time.monotonic() + busy_timeout
     while True:
         try:
-            _prepare(path, busy_timeout)
+            _prepare(path, busy_timeout, as_is)
         except FAILURES as error:
             # Two processes that open a new file at once can meet in the change to WAL, for which SQLite does not wait.
             busy = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -130,11 +130,13 @@ def _create_file(path: Path) -> None:
         raise StorageError(f"{path}: the file cannot be made: {error.strerror}") from error
 
 
-def _prepare(path: Path, busy_timeout: float) -> None:
+def _prepare(path: Path, busy_timeout: float, as_is: bool) -> None:
     before = wal_mark(path)
     connection = connect(path, busy_timeout=busy_timeout)
     try:
         version = read_version(connection, path)
+        if as_is and not version:
+            raise StorageError(f"{path}: this is no storage: the file is empty")
         lost = 0 if before is None else lost_pages(before, wal_mark(path))
         if not version:
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only a file without tables takes it

@@ -15,8 +15,9 @@ from eventroute.storage.sql.ledger import IN_TURN
 def test_those_whose_turn_it_is_are_found_in_their_order_and_not_sorted(
     postgres: Place, shell: psycopg.Connection
 ) -> None:
-    with Server(address=postgres.address, schema=postgres.schema, patience=5, pooled=False).connect() as link:
-        prepare(link, postgres.schema, "")
+    server = Server(address=postgres.address, schema=postgres.schema, patience=5, pooled=False)
+    with server.connect() as link:
+        prepare(link, server)
         rows = RawCursor(link).execute(f"EXPLAIN {dollars(IN_TURN)}", ("s", 0.0, "session", 2)).fetchall()
     plan = "\n".join(line for (line,) in rows)
     assert "Index Scan using waiting_pkey on waiting this" in plan
