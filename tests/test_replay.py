@@ -8,12 +8,16 @@ from typing import Any
 import anyio
 import pytest
 
-from eventroute.errors import InvalidSubscription, Retry, StorageConflict, UnknownSubscription
+from eventroute.errors import InvalidSubscription, Reject, Retry, StorageConflict, UnknownSubscription
+from eventroute.event import Event
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.push.policy.backoff import Backoff
+from eventroute.push.policy.rate import Rate
+from eventroute.push.replayed import REPLAY, is_marked, marked
 from eventroute.router import Router
 from eventroute.storage.base import LIVE
 from eventroute.storage.memory import MemoryStorage
+from eventroute.subscription import Subscription
 from eventroute.testing.clock import VirtualClock
 from tests.pushing import Sink, events, idle, settle, to
 
@@ -266,3 +270,128 @@ async def test_a_replay_that_ends_before_it_begins_is_refused(router: Router, cl
             with pytest.raises(InvalidSubscription, match="ends behind its start"):
                 await router.replay("s", start=start, end=before)
         assert await router.replays("s") == []
+
+
+# -- marked ------------------------------------------------------------------------------------------------------------
+
+MARKED = DeliveryPolicy(concurrency=1, mark_replays=True, backoff=Backoff(5, 5))
+
+
+def names(sink: Sink) -> list[tuple[str, object]]:
+    return [(event.id, event.attributes.get(REPLAY)) for event in sink.events]
+
+
+async def test_what_a_replay_delivers_has_its_name_where_the_policy_says_so(
+    router: Router, clock: VirtualClock
+) -> None:
+    sink, plain = Sink(clock), Sink(clock)
+    async with router:
+        await router.subscribe(to(sink, policy=MARKED))
+        await router.subscribe(to(plain, id="plain", policy=ONE_BY_ONE))
+        await router.publish(*events("a"), *events("b", replayname="another's"), *events("c"))
+        await idle(router, clock)
+        replay = await router.replay("s", end=3)
+        await router.replay("plain", end=3)
+        await router.publish(*events("d"))
+        await idle(router, clock)
+    new = [("a", None), ("b", "another's"), ("c", None), ("d", None)]
+    assert sorted(names(sink), key=str) == sorted([*new, ("a", replay.name), ("b", replay.name)], key=str)
+    assert sorted(names(plain), key=str) == sorted([*new, *new[:2]], key=str)
+    again = next(event for event in sink.events if event.id == "a" and REPLAY in event.attributes)
+    assert again.replace({REPLAY: None}).to_json() == sink.events[0].to_json()
+
+
+async def test_the_mark_outlives_retries_restarts_and_a_redriven_dead_letter(
+    storage: MemoryStorage, clock: VirtualClock
+) -> None:
+    sink = Sink(clock)
+    async with storage:
+        async with Router(storage, clock=clock) as router:
+            await router.subscribe(to(sink, policy=MARKED))
+            await router.publish(*events("a"))
+            await idle(router, clock)
+            sink.script = [Retry("busy")]
+            replay = await router.replay("s")
+            await settle(clock)
+        sink.script = [Retry("still busy"), Reject("never")]
+        async with Router(storage, clock=clock) as router:
+            await router.subscribe(to(sink, policy=MARKED))
+            await idle(router, clock)
+            (letter,) = await router.deadletters()
+            assert letter.reason == "rejected"
+            assert Event.from_log(letter.event).attributes[REPLAY] == replay.name
+            assert await router.redrive() == 1
+            await idle(router, clock)
+    assert names(sink) == [("a", None), ("a", replay.name)]
+
+
+@pytest.mark.parametrize("rate", [None, Rate(1_000.0, 1_000)], ids=["", "in measure"])
+@pytest.mark.parametrize("mark", [False, True])
+async def test_another_bus_gets_what_is_marked_once_for_each_replay(
+    router: Router, clock: VirtualClock, mark: bool, rate: Rate | None
+) -> None:
+    sink, policy = Sink(clock), DeliveryPolicy(concurrency=1, mark_replays=mark, rate=rate)
+    async with router:
+        await router.create_bus("other")
+        await router.subscribe(Subscription(id="s", sink="bus:other", policy=policy))
+        await router.subscribe(to(sink, id="behind", bus="other"))
+        await router.publish(*events("a", "b"))
+        await idle(router, clock)
+        replays = [await router.replay("s") for _ in range(2)]
+        await idle(router, clock)
+    expected: list[tuple[str, object]] = [("a", None), ("b", None)]
+    if mark:
+        expected += [(one, replay.name) for replay in replays for one in "ab"]
+    assert sorted(names(sink), key=str) == sorted(expected, key=str)
+
+
+async def test_a_transformer_sees_the_mark_and_may_take_it_away(router: Router, clock: VirtualClock) -> None:
+    sink, other = Sink(clock), Sink(clock)
+    template = {"template": "${$.replayname}"}
+    deleting = {"pipeline": [{"command": ["delete", "$.replayname"]}]}
+    async with router:
+        await router.publish(*events("a"))
+        await router.subscribe(to(sink, policy=MARKED, transformer=template))
+        await router.subscribe(to(other, id="other", policy=MARKED, transformer=deleting))
+        replay = await router.replay("s")
+        await router.replay("other")
+        await idle(router, clock)
+    assert [(event.data, event.attributes[REPLAY]) for event in sink.events] == [(replay.name, replay.name)]
+    assert names(other) == [("a", None)]
+
+
+async def test_the_policy_as_it_is_when_an_event_is_read_decides(router: Router, clock: VirtualClock) -> None:
+    sink = Sink(clock)
+    async with router:
+        await router.subscribe(to(sink, policy=ONE_BY_ONE))
+        await router.publish(*events("a"))
+        await idle(router, clock)
+        await router.pause("s")
+        replay = await router.replay("s")
+        await router.subscribe(to(sink, policy=MARKED))
+        await router.resume("s")
+        await idle(router, clock)
+    assert names(sink) == [("a", None), ("a", replay.name)]
+
+
+async def test_what_is_no_event_is_replayed_as_it_is(
+    router: Router, storage: MemoryStorage, clock: VirtualClock
+) -> None:
+    sink = Sink(clock)
+    async with router:
+        await router.subscribe(to(sink, policy=MARKED))
+        await storage.append("default", [b"{}"], append_id="by another hand")
+        await idle(router, clock)
+        await router.purge()
+        await router.replay("s")
+        await idle(router, clock)
+        assert [(one.reason, one.event) for one in await router.deadletters()] == [("invalid-event", b"{}")]
+
+
+def test_marks_are_told_from_what_only_looks_like_one() -> None:
+    (event,) = events("a")
+    raw = event.replace(data={REPLAY: "data"}).to_json()
+    assert is_marked(raw)  # it may be
+    assert not is_marked(event.to_json())
+    assert is_marked(marked(event.to_json(), "s@1"))
+    assert Event.from_log(marked(raw, "s@1")).attributes[REPLAY] == "s@1"

@@ -40,7 +40,7 @@ class Delivery:
     began: float = 0.0
     """When the last one did, by the wall clock."""
     copied: bool = False
-    """Whether its row in the ledger carries the event, since the log may no longer hold it."""
+    """Whether its row in the ledger carries the event, since the log may no longer hold it, or not as it is sent."""
     recorded: bool = False
     """Whether the ledger has a row for it."""
     key: int | None = None

@@ -15,6 +15,7 @@ from eventroute.push.deadlines import Watched
 from eventroute.push.delivery import Delivery
 from eventroute.push.outcome import Outcome, Rejected, RetryLater
 from eventroute.push.policy.breaker import Circuit
+from eventroute.push.replayed import REPLAY, is_marked
 from eventroute.push.route import Route, unchanged
 from eventroute.push.sinks.base import Message, Sink, StoredMessage
 from eventroute.push.stored import name_of
@@ -55,7 +56,12 @@ def message_ready(delivery: Delivery, route: Route, circuit: Circuit, now: float
 
     As `made_ready`; but an event that goes out as it is stored is looked at, and not taken apart.
     """
-    if route.transform is unchanged and route.sink is not None and (name := name_of(delivery.raw)) is not None:
+    if (
+        route.transform is unchanged
+        and route.sink is not None
+        and (name := name_of(delivery.raw)) is not None
+        and not is_marked(delivery.raw)
+    ):
         delivery.began = now
         _count(delivery, circuit, now)
         return StoredMessage(delivery.raw, _key(delivery, name))
@@ -78,11 +84,16 @@ def expired(event: Event, now: float) -> Rejected | None:
 
 def message_of(delivery: Delivery, event: Event, original: Event) -> Message:
     """What a sink of messages is given."""
-    return Message(event, original, _key(delivery, f"{original.source} {original.id}"))
+    name = f"{original.source} {original.id}"
+    if is_marked(delivery.raw) and (replay := original.attributes.get(REPLAY)) is not None:
+        name = f"{name} {replay}"
+    return Message(event, original, _key(delivery, name))
 
 
 def _key(delivery: Delivery, name: str) -> str:
-    """The key of a message. It has the event's own name too: another log counts its own offsets."""
+    """The key of a message. It has the event's own name too: another log counts its own offsets. With a replay that it
+    is marked with it is another message: a bus takes it, though it has had the event.
+    """
     return f"{delivery.subscription}/{delivery.offset}/{name}"
 
 

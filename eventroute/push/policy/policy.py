@@ -147,6 +147,9 @@ class DeliveryPolicy:
     max_hops: int = field(default=16, validator=count(1, 255))
     """How often an event, or the one that it answers, may go from a bus to a bus."""
 
+    mark_replays: bool = field(default=False, validator=instance_of(bool))
+    """Whether an event that a replay delivers has an attribute `replayname`, with the replay's name."""
+
     outcomes: OutcomeTable = field(default=DEFAULT_OUTCOMES, validator=instance_of(OutcomeTable))
     """Which HTTP status means which outcome."""
 

@@ -12,6 +12,7 @@ from eventroute.push.lane.room import events_at_once
 from eventroute.push.lane.tempo import AHEAD, Tempo
 from eventroute.push.lane.turns import Turns
 from eventroute.push.patience import patiently
+from eventroute.push.replayed import marked
 from eventroute.push.worker.recording import RECORD_AFTER
 from eventroute.push.worker.unread import pass_over
 from eventroute.push.worker.worker import Worker
@@ -243,9 +244,18 @@ class Reading:
     def _enter(self, claimed: Range, found: list[Delivery], offset: int) -> None:
         """Bring what was matched up to an offset on its way."""
         worker = self._worker
+        if self._replays:
+            self._mark(found)
         worker.enter(claimed, found)
         if len(claimed.entries) >= NOTED and not claimed.in_order:
             worker.part(claimed, offset + 1)
+
+    def _mark(self, found: list[Delivery]) -> None:
+        """Have what a replay reads tell so, where the policy wants that: in a copy, which goes with its row, too."""
+        route = None if self._subscription is None else self._worker.table.route(self._subscription)
+        if route is not None and route.policy.mark_replays:
+            for delivery in found:
+                delivery.raw, delivery.copied = marked(delivery.raw, self.reader), True
 
     async def _part(self) -> None:
         """Give each subscription of which too much waits a reader of its own."""

@@ -1,12 +1,14 @@
-"""What is written to the ledger, in the words of a trace."""
+"""What is written to the ledger: what it is about, and in the words of a trace."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from eventroute.event import Event
+from eventroute.push.replayed import REPLAY, is_marked
 from eventroute.storage.base import Advance, Bury, Complete, Settle, Trip, Wait
 
-__all__ = ["key_of", "short"]
+__all__ = ["key_of", "short", "unmarked"]
 
 
 def key_of(entry: Any) -> tuple[str, int]:
@@ -29,3 +31,8 @@ def short(entry: Any) -> str:
         row = entry.waiting
         return f"Wait {name} {offset} due {row.due:.3f} #{row.attempts} {row.reason}{' held' if entry.held else ''}"
     return f"{type(entry).__name__} {name} {offset}{f' {entry.letter.reason}' if isinstance(entry, Bury) else ''}"
+
+
+def unmarked(document: bytes) -> bytes:
+    """An event as it was published, whatever replay it came by."""
+    return Event.from_log(document).replace({REPLAY: None}).to_json() if is_marked(document) else document

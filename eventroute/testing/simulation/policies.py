@@ -29,6 +29,7 @@ def draw_policy(world: World) -> DeliveryPolicy:
     ordered = world.profile.ordered > 0 and lot.random() < world.profile.ordered
     measure = _measure(world) if world.profile.measured else {}
     letters = world.profile.letters
+    marks = "replay" in world.profile.acts and lot.random() < 0.4
     targets = [None, f"bus:{LETTERS}", f"sim:{SINK}/0/a", f"sim:{SINK}/0/a"]
     return DeliveryPolicy(
         timeout=lot.choice([1.0, 3.0, 10.0]) if calm else lot.choice([0.1, 0.5, 2.0, 10.0]),
@@ -41,6 +42,7 @@ def draw_policy(world: World) -> DeliveryPolicy:
         order_by=KEY if ordered else None,
         when_stuck="hold" if ordered and lot.random() < 0.4 else "go-on",
         dead_letter=lot.choice(targets) if letters else None,
+        mark_replays=marks,
         **measure,
     )
 

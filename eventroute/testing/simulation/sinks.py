@@ -13,6 +13,7 @@ from eventroute.event import Event
 from eventroute.push.outcome import Delivered, Outcome, Rejected, RetryLater
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.push.policy.rate import Rate
+from eventroute.push.replayed import REPLAY
 from eventroute.push.sinks.base import Message
 from eventroute.testing.simulation.letters import SINK
 from eventroute.testing.simulation.model import Ack, Fact, Fate, Timeline, name_of
@@ -120,8 +121,9 @@ class SimulatedSink:
         attempts = [self._attempt(timeline, event) for event in events]
         key = self.name, self.number
         host.requests[key] += 1
-        for attempt in attempts:
+        for attempt, event in zip(attempts, events, strict=True):
             attempt.begin()
+            attempt.check_mark(event.attributes.get(REPLAY))
         outcome = None
         try:
             outcome = await self._answer(events[0], any(attempt.fact.poison for attempt in attempts))
@@ -247,6 +249,14 @@ class Attempt:
             self._check_right(session)
             for ack in fate.acks:
                 self._check_repeat(ack, fate)
+
+    def check_mark(self, replay: object) -> None:
+        """Only what comes by a replay is marked with its name, where the policy says so."""
+        if replay is not None:
+            self.world.fault("marked as replayed")
+            self._require(replay in self.timeline.fate(self.fact.offset).again, "it is marked with %s", replay)
+            marks = any(definition.policy.mark_replays for _, definition in self.timeline.versions)
+            self._require(marks, "it is marked, and is not to be")
 
     def _check_order(self) -> None:
         """Of one key, what is older has come to its end, and nothing else is under way."""

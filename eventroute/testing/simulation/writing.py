@@ -21,7 +21,7 @@ from eventroute.storage.base import (
     Waiting,
 )
 from eventroute.testing.simulation.ages import is_spent
-from eventroute.testing.simulation.entries import key_of, short
+from eventroute.testing.simulation.entries import key_of, short, unmarked
 from eventroute.testing.simulation.model import Timeline
 from eventroute.testing.simulation.passing import Passing, judge_passing, served
 from eventroute.testing.simulation.world import Ended, Host, World
@@ -165,7 +165,8 @@ class Writing:
         outcome = None if ended is None else ended.outcome
         fate = timeline.fate(letter.offset)
         fate.letter, fate.holds, fate.forwarded = letter.reason, entry.key is not None, False
-        if letter.event == fact.raw:  # else that is what is wrong
+        right = unmarked(letter.event) == fact.raw
+        if right:  # else that is what is wrong
             world.letters.buried(letter)
         fate.ended = fate.ended if fate.holds else world.seq
         policies = [definition.policy for definition in timeline.since(world.now() - 60.0)]
@@ -176,7 +177,7 @@ class Writing:
             "%s/%d: the dead letter of offset %d does not hold its key",
             *where,
         )
-        world.require(letter.event == fact.raw, "%s/%d: the dead letter of offset %d has another event", *where)
+        world.require(right, "%s/%d: the dead letter of offset %d has another event", *where)
         if fate.again:  # of attempts side by side, by a replay, it is not known whose this is
             return
         if letter.reason == "expired":
