@@ -110,9 +110,10 @@ class Engine(Follower):
         await link.connect()
         await self._keeper.prepare(link)
         machine = await self._keeper.machine(link, self._machine)
-        if self._machine is not None and machine is not self._machine:
-            self._jump(machine)
-        self._machine = machine
+        if machine is not self._machine:
+            if self._machine is not None:
+                self._jump(machine)
+            self._go_on_from(machine)
         self._catch_up()
         if self._server.max_bytes is not None:
             await self._look_at_size(link, self._server.max_bytes)
@@ -222,6 +223,8 @@ class Engine(Follower):
                 await self._check(link)
             elif link.is_silent():
                 raise Unreachable("nothing has been heard for long")
+            elif link.passed > self._state.sequence:
+                self._gap.set()  # a purge takes what it has still to send from a consumer of 2.9
             if self._server.max_bytes is not None:
                 await self._look_at_size(link, self._server.max_bytes)
             if self._keeper.due.is_set():
@@ -279,7 +282,7 @@ class Engine(Follower):
         self._outbox = Outbox(self._server, self._outbox.time)
         self.recent = Recent()
         self._keeper = Keeper(self._server)
-        self._machine = Machine()
+        self._go_on_from(Machine())
 
     # -- for jobs that take several steps --------------------------------------------------------------------------
 

@@ -175,6 +175,14 @@ class Follower(Board):
                 self._settled.set()
         self._catch_up()
 
+    def _go_on_from(self, machine: Machine) -> None:
+        """The state is another one, to which no messages have led here: who watches learns it by nothing that comes."""
+        before = {} if self._machine is None else self._machine.tables.numbers
+        self._machine = machine
+        for bus, _ in before.items() - machine.tables.numbers.items():
+            self._watchers.forget(bus)
+        self._tell_watchers(machine)
+
     def _tell_watchers(self, machine: Machine) -> None:
         for bus in machine.tables.take_gone():
             self._watchers.forget(bus)

@@ -18,7 +18,7 @@ from eventroute.errors import StorageError
 from eventroute.storage.nats.credentials import fault_of, refusal_of, signing_faults
 from eventroute.storage.nats.direct import DirectClient, Take
 from eventroute.storage.nats.server import OLDEST_SERVER, Server
-from eventroute.storage.nats.wire import TAGGED, answer_of, nanoseconds, status_of, tag_of
+from eventroute.storage.nats.wire import TAGGED, answer_of, last_of, nanoseconds, status_of, tag_of, told_of
 
 __all__ = ["Link", "Refused", "Stored", "Unreachable"]
 
@@ -92,6 +92,8 @@ class Link:
         self._heard = 0.0
         self._deliveries = ""
         self._take: Callable[[Stored], None] = lambda _stored: None
+        self.passed = 0
+        """Up to which message of the stream all has been handed over, as the server's signs of life say."""
         self.way = 0.0
         """How many seconds an answer has taken lately."""
         self.max_payload = 0
@@ -124,7 +126,7 @@ class Link:
                 pending_size=64 << 20,
             )
         except _AWAY as error:
-            raise Unreachable(refusal_of(credentials, _told(error))) from None
+            raise Unreachable(refusal_of(credentials, told_of(error))) from None
         except signing_faults() as error:
             raise Unreachable(f"{credentials} is no file of credentials ({type(error).__name__})") from None
         self.connected = True
@@ -150,7 +152,7 @@ class Link:
 
     async def _lose(self) -> None:
         if self.fault is None and self._client.last_error is not None:  # of a sign-in that has ended, say
-            self.fault = Unreachable(refusal_of(self._server.credentials, _told(self._client.last_error)))
+            self.fault = Unreachable(refusal_of(self._server.credentials, told_of(self._client.last_error)))
         self.lost.set()
 
     def give_up(self, error: Exception) -> None:
@@ -180,7 +182,7 @@ class Link:
         except nats.errors.TimeoutError:
             raise
         except _AWAY as error:
-            raise Unreachable(_told(error)) from None
+            raise Unreachable(told_of(error)) from None
 
     async def ask(self, subject: str, document: object = None) -> dict[str, Any]:
         """A request to the API. Raises Unreachable, Refused."""
@@ -257,7 +259,7 @@ class Link:
         try:
             self._client.write(subject, body, reply, b"%b%b\r\n\r\n" % (TAGGED, tag))
         except _AWAY as error:
-            raise Unreachable(_told(error)) from None
+            raise Unreachable(told_of(error)) from None
 
     async def store(self, subject: str, body: bytes, *, behind: int | None = None) -> int:
         """Have a message stored, and wait for that; its number. `behind`: only where that is the last of the subject.
@@ -268,7 +270,7 @@ class Link:
         try:
             answer = json.loads((await self._client.request(subject, body, timeout=_REQUEST, headers=headers)).data)
         except _AWAY as error:
-            raise Unreachable(_told(error)) from None
+            raise Unreachable(told_of(error)) from None
         if "error" in answer:
             raise Refused(answer["error"].get("err_code", 0), answer["error"].get("description", "refused"))
         return int(answer["seq"])
@@ -283,7 +285,7 @@ class Link:
         try:
             return await self._client.take(subject, guarded)
         except _AWAY as error:
-            raise Unreachable(_told(error)) from None
+            raise Unreachable(told_of(error)) from None
 
     # -- following the stream --------------------------------------------------------------------------------------
 
@@ -309,7 +311,7 @@ class Link:
         }
         stream = self._server.stream
         made = await self.ask(f"CONSUMER.CREATE.{stream}", {"stream_name": stream, "config": config})
-        former, self._consumer, self.alone = self._consumer, made["name"], False
+        former, self._consumer, self.alone, self.passed = self._consumer, made["name"], False, 0
         self._pull()
         self._end(former)
         await self.ignore_others()
@@ -364,7 +366,7 @@ class Link:
         try:
             self._client.write(f"$JS.API.{subject}", payload, reply)
         except _AWAY as error:
-            raise Unreachable(_told(error)) from None
+            raise Unreachable(told_of(error)) from None
 
     @property
     def _place(self) -> str:
@@ -382,16 +384,16 @@ class Link:
             if not self._expected:
                 self._pull()
             return
+        if subject != self._place.encode():
+            return
         status, description = status_of(headers)
-        if status != b"100" and subject == self._place.encode():
-            if status != b"408" and b"MaxBytes" not in description:
-                raise Unreachable("the consumer is gone")
+        if status == b"100":
+            self.passed = last_of(headers)
+        elif status != b"408" and b"MaxBytes" not in description:
+            raise Unreachable("the consumer is gone")
+        else:
             self._pull()
 
     def is_silent(self) -> bool:
         """Whether not even a sign of life has come for long."""
         return asyncio.get_running_loop().time() - self._heard > 3 * _HEARTBEAT
-
-
-def _told(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

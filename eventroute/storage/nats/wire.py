@@ -7,7 +7,7 @@ from datetime import datetime
 import msgspec
 from msgspec import Struct
 
-__all__ = ["TAGGED", "Answer", "Fault", "answer_of", "nanoseconds", "status_of", "tag_of"]
+__all__ = ["TAGGED", "Answer", "Fault", "answer_of", "last_of", "nanoseconds", "status_of", "tag_of", "told_of"]
 
 _NANO = 1_000_000_000
 
@@ -55,3 +55,14 @@ def status_of(headers: bytes | None) -> tuple[bytes, bytes]:
     _, _, line = (headers or b"").partition(b"\r\n")[0].partition(b" ")
     status, _, description = line.partition(b" ")
     return status, description
+
+
+def last_of(headers: bytes | None) -> int:
+    """The message of the stream up to which a consumer has sent all, as its sign of life says; 0: it does not."""
+    last = (headers or b"").partition(b"\r\nNats-Last-Stream: ")[2].partition(b"\r\n")[0]
+    return int(last) if last.isdigit() else 0
+
+
+def told_of(error: Exception) -> str:
+    """What the client says, which is mostly what the server did, in one line."""
+    return " ".join(str(error).split()) or type(error).__name__

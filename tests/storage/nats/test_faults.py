@@ -14,7 +14,7 @@ from attrs import evolve
 
 from benchmarks.nats import Place
 from benchmarks.nats_server import PrivateServer
-from eventroute.errors import StorageError, StorageFull
+from eventroute.errors import StorageError, StorageFull, UnknownBus
 from eventroute.storage.base import DEFAULT_BUS, LIVE, BusSettings, Complete, Wait, Waiting
 from eventroute.storage.nats import board, engine, link
 from eventroute.storage.nats.keeper import Keeper
@@ -397,6 +397,78 @@ async def test_who_reads_while_a_process_lags_is_answered_by_the_snapshot_of_ano
                     await anyio.sleep(0.001)
         assert "unheard" in answers[0]
         assert not works._behind
+
+
+async def test_who_watches_while_a_process_lags_is_woken_by_the_snapshot_of_another(
+    behind: tuple[Proxy, Place], nats: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also who watches a bus that has gone meanwhile."""
+    proxy, place = behind
+    async with nats.storage() as other, place.storage(patience=30) as late:
+        await late.create_bus("going")
+        await late.create_bus("growing")
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as tasks:
+                for bus in ("going", "growing"):
+                    tasks.start_soon(partial(late.watch, bus, end=1, version=0, timeout=1e6))
+                while len(late._watchers.buses()) < 2:  # noqa: ASYNC110 - tasks begin
+                    await anyio.sleep(0.001)
+                proxy.refuse = True
+                proxy.cut()
+                monkeypatch.setattr(Keeper, "EVERY", 1)
+                await other.delete_bus("going")
+                await put(other, b"1", bus="growing")
+                while await first_message(nats) < 4:
+                    await other.create_bus("another")
+                    await anyio.sleep(0.02)
+                proxy.refuse = False
+        with pytest.raises(UnknownBus):
+            await late.watch("going", end=1, version=0, timeout=1e6)
+
+
+async def test_who_watches_is_woken_where_the_server_leaves_a_message_out(
+    nats: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a purge takes all of a subject, server 2.9 lets every consumer begin behind the last message, though others
+    of the stream are still to be sent.
+    """
+    pull, late, held = link.Link._pull, nats.storage(patience=30), False
+
+    def hold(self: link.Link) -> None:
+        if not (held and late._workers is not None and self is late._workers._link):
+            pull(self)
+
+    monkeypatch.setattr(link.Link, "_pull", hold)
+    monkeypatch.setattr(link, "_HEARTBEAT", 0.5)
+    async with nats.storage() as other, late:
+        works = late._workers
+        assert works is not None
+        assert works._link is not None
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(partial(late.watch, BUS, end=1, version=0, timeout=1e6))
+                held = True
+                await put(other, b"1")
+                while works._link.alone:  # noqa: ASYNC110 - another thread hears of it
+                    await anyio.sleep(0.001)
+                monkeypatch.setattr(Keeper, "EVERY", 1)
+                await put(other, b"2")
+                while await first_message(nats) < 2:  # noqa: ASYNC110 - another process purges
+                    await anyio.sleep(0.02)
+                held = False
+                works._loop.call_soon_threadsafe(pull, works._link)
+
+
+async def test_who_watches_is_woken_where_the_state_is_lost(nats: Place) -> None:
+    """What is known of the log's end does not hold for the stream that takes the place of one that is gone."""
+    async with nats.storage(patience=30) as storage:
+        await put(storage, b"1", b"2")
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(partial(storage.watch, BUS, end=3, version=0, timeout=1e6))
+                while not storage._watchers.buses():  # noqa: ASYNC110 - a task begins
+                    await anyio.sleep(0.001)
+                await nats.empty_async()
 
 
 async def test_a_storage_ends_where_what_was_read_has_been_given_up(
