@@ -2,6 +2,9 @@
 
 `python -m benchmarks.crash workers --seconds 120 --storage postgresql --restarts 2`: kill a worker each second under
 load, and restart the server: the first time after a crash of it, the second in order, and so on by turns.
+
+`python -m benchmarks.crash serve --times 200`: kill `eventroute serve` so many times while events come in over HTTP and
+go out to an endpoint.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import anyio
 from benchmarks.crash.disk import DiskLayer
 from benchmarks.crash.kill import MODES, fast_folder, kill
 from benchmarks.crash.power import cut_power
+from benchmarks.crash.serve import kill_serving
 from benchmarks.crash.work import Tally
 from benchmarks.crash.workers import kill_workers
 from benchmarks.harness import Unavailable
@@ -51,7 +55,7 @@ CRASHES: Mapping[str, Crash] = {"kill": kill_all, "power": power}
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code is 1 where there was a fault."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.crash", description=__doc__)
-    parser.add_argument("crash", choices=(*CRASHES, "workers"))
+    parser.add_argument("crash", choices=(*CRASHES, "serve", "workers"))
     parser.add_argument("--times", type=int, default=1_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=120.0, help="workers: for how long")
@@ -65,6 +69,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.crash == "workers":
         return _workers(options)
     began = time.monotonic()
+    if options.crash == "serve":
+        with tempfile.TemporaryDirectory() as folder:
+            served = kill_serving(options.times, seed=options.seed, folder=Path(folder))
+        print(*served.faults, f"serve: {served}, {time.monotonic() - began:.0f} s", sep="\n")
+        return 1 if served.faults else 0
     with tempfile.TemporaryDirectory(dir=fast_folder()) as folder:
         tally = CRASHES[options.crash](options.times, options.seed, Path(folder))
     print(*tally.faults, sep="\n", end="\n" if tally.faults else "")

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from benchmarks.crash import __main__ as command
 from benchmarks.crash.kill import MODES
+from benchmarks.crash.serve import Served
 from benchmarks.crash.work import Tally
 
 
@@ -30,3 +33,18 @@ def test_it_says_after_each_mode_how_it_went(capsys: pytest.CaptureFixture[str])
     captured = capsys.readouterr()
     assert captured.err == "".join(f"{mode}: 1 kills, 0 faults\n" for mode in MODES)
     assert captured.out.startswith("kill: 5 crashes, ")
+
+
+def test_it_says_how_often_a_broker_was_killed_and_what_became_of_the_events(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert command.main(["serve", "--times", "1"]) == 0
+    out = capsys.readouterr().out
+    assert re.fullmatch(
+        r"serve: 1 kills, \d+ events accepted; of them and those that had no answer \d+ delivered, \d+ refused,"
+        r" \d+ came again; 0 faults, \d+ s\n",
+        out,
+    )
+    monkeypatch.setattr(command, "kill_serving", lambda times, **_: Served(times, 5, faults=["event-1 is lost"]))
+    assert command.main(["serve", "--times", "9"]) == 1
+    assert capsys.readouterr().out.startswith("event-1 is lost\nserve: 9 kills, 5 events accepted; ")

@@ -15,13 +15,13 @@ import pytest
 from anyio.lowlevel import checkpoint
 from click.testing import CliRunner
 
+from benchmarks.crash.broker import PATIENCE
 from eventroute.cli.commands import commands
 from eventroute.errors import InvalidConfiguration, SecretNotFound, Unauthorized
 from eventroute.gateway.authorize import AccessRequest
 from eventroute.serving.listening import address_of
 from eventroute.web import serving
 from eventroute.web.serving import authorized
-from tests.cli.serving import PATIENCE
 
 
 @contextmanager

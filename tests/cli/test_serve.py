@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.crash.broker import PATIENCE, configure, event, post, publish, receiving, serve
 from eventroute.gateway.github import signature_of
 from eventroute.secrets import Secret
-from tests.cli.serving import PATIENCE, configure, event, post, publish, receiving, serve
 
 STAR_FILE = """\
 [[subscriptions]]

@@ -3,57 +3,20 @@
 from __future__ import annotations
 
 import os
-import random
-import threading
 from pathlib import Path
 
-import anyio
-
-from eventroute.event import Event
-from eventroute.push.policy.addresses import AddressPolicy
-from eventroute.push.sinks.client import HttpSettings
-from eventroute.router import Router
-from eventroute.storage.base import DeadLetter
-from eventroute.storage.sqlite import SQLiteStorage
-from tests.cli.serving import Receiver, Sender, configure, receiving, serve
+from benchmarks.crash.broker import Sender, configure, receiving, serve
+from benchmarks.crash.serve import judge, kill_serving
 
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "20"))
-"""How often it is killed; `KILL_ROUNDS=200 pytest tests/cli/test_serve_kill.py` is the long run."""
-
-
-async def settled(folder: Path) -> list[DeadLetter]:
-    """Go on until nothing is owed any more, also what a process that was killed still holds; then the dead letters."""
-    here = HttpSettings(addresses=AddressPolicy(networks=["127.0.0.0/8"]))
-    async with Router(SQLiteStorage(folder / "events.db"), http=here) as router:
-        assert await router.idle() == 0
-        return await router.deadletters(limit=100_000)
-
-
-def judge(sender: Sender, receiver: Receiver, folder: Path) -> None:
-    """Every accepted event was delivered, or is a dead letter that says why."""
-    letters = anyio.run(settled, folder)
-    buried = {Event.from_json(letter.event).id: letter.reason for letter in letters}
-    assert sender.accepted - receiver.delivered.keys() - buried.keys() == set()
-    assert buried.keys() == receiver.refused.keys()
-    assert set(buried.values()) <= {"http-400"}
-    assert sender.strange == []
+"""How often it is killed; `python -m benchmarks.crash serve --times 200` is the long run."""
 
 
 def test_nothing_is_lost_whenever_it_is_killed(tmp_path: Path) -> None:
-    chance = random.Random(20)
-    sender = Sender()
-    with receiving() as receiver:
-        file = configure(tmp_path, receiver.url)
-        for _ in range(ROUNDS):
-            with serve(file) as broker, sender.sending(broker.port):
-                sender.wait_for_accepted(1)
-                threading.Event().wait(chance.uniform(0, 0.3))  # the moment must be any, not one that we can name
-                broker.kill()
-        with serve(file) as broker:
-            receiver.wait_until_all_came(sender.accepted)
-            assert broker.stop() == 0
-        assert len(sender.accepted) >= ROUNDS
-        judge(sender, receiver, tmp_path)
+    served = kill_serving(ROUNDS, seed=20, folder=tmp_path)
+    assert served.faults == []
+    assert served.kills == ROUNDS
+    assert ROUNDS <= served.accepted <= served.delivered + served.refused
 
 
 def test_after_a_clean_stop_nothing_comes_twice(tmp_path: Path) -> None:
@@ -68,6 +31,22 @@ def test_after_a_clean_stop_nothing_comes_twice(tmp_path: Path) -> None:
         with serve(file) as broker:
             receiver.wait_until_all_came(sender.accepted)
             assert broker.stop() == 0
-        judge(sender, receiver, tmp_path)
+        assert judge(sender, receiver, tmp_path) == []
         assert set(receiver.delivered.values()) | set(receiver.refused.values()) == {1}
         assert receiver.delivered.keys() | receiver.refused.keys() == sender.accepted
+
+
+def test_what_is_lost_or_wrong_is_told(tmp_path: Path) -> None:
+    sender = Sender(accepted={"event-1", "event-2", "event-9"}, strange=["event-3: 500 b''"])
+    with receiving() as receiver:
+        file = configure(tmp_path, receiver.url)
+        with serve(file) as broker:
+            assert broker.stop() == 0
+        receiver.delivered["event-1"] += 1
+        receiver.refused["event-9"] += 1
+        assert judge(sender, receiver, tmp_path) == [
+            "event-2 is lost",
+            "event-9 is lost",
+            "event-9 was refused, and is no dead letter",
+            "an answer to event-3: 500 b''",
+        ]

@@ -13,10 +13,10 @@ import anyio
 import pytest
 from click.testing import CliRunner, Result
 
+from benchmarks.crash.broker import configure, serve
 from eventroute.cli.commands import commands
 from eventroute.router import Router
 from eventroute.storage.open import open_storage
-from tests.cli.serving import configure, serve
 
 SINK = "https://example.com/hook"
 

@@ -15,13 +15,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import IO
 
 from attrs import Factory, define, field
 
 from eventroute.binding import STRUCTURED_TYPE
 
 PATIENCE = 60.0
-"""Seconds after which a test gives up; nothing comes near it."""
+"""Seconds after which it is given up; nothing comes near it."""
 
 
 @define
@@ -29,7 +30,7 @@ class Broker:
     """One run of `eventroute serve`."""
 
     process: subprocess.Popen[str]
-    port: int
+    port: int = 0
     said: list[str] = Factory(list)
 
     def stop(self) -> int:
@@ -38,9 +39,15 @@ class Broker:
         return self.wait()
 
     def wait(self) -> int:
-        assert self.process.stderr is not None
-        self.said += self.process.stderr.read().splitlines()
+        self.said += self.errors.read().splitlines()
         return self.process.wait(PATIENCE)
+
+    @property
+    def errors(self) -> IO[str]:
+        """What it writes to stderr."""
+        if self.process.stderr is None:
+            raise RuntimeError("its stderr goes elsewhere")
+        return self.process.stderr
 
     def kill(self) -> None:
         self.process.kill()
@@ -50,7 +57,7 @@ class Broker:
 @contextmanager
 def serve(file: Path, *options: str, environment: dict[str, str] | None = None) -> Iterator[Broker]:
     """Start it and wait until it listens; whatever happens, it does not outlive the block."""
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: S603 - our own command line
         [sys.executable, "-m", "eventroute", "serve", *options, str(file)],
         stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
@@ -58,12 +65,14 @@ def serve(file: Path, *options: str, environment: dict[str, str] | None = None) 
         env=os.environ | (environment or {}),
     ) as process:
         try:
-            assert process.stderr is not None
-            line = process.stderr.readline()
+            broker = Broker(process)
+            line = broker.errors.readline()
+            broker.said.append(line.rstrip())
             found = re.fullmatch(r"eventroute listens on http://127\.0\.0\.1:([0-9]+)\n", line)
             if found is None:
-                raise AssertionError(f"it did not start: {line}{process.stderr.read()}")
-            yield Broker(process, int(found[1]), [line.rstrip()])
+                raise RuntimeError(f"it did not start: {line}{broker.errors.read()}")
+            broker.port = int(found[1])
+            yield broker
         finally:
             process.kill()
 
@@ -101,7 +110,8 @@ class Receiver:
 
     def wait_for(self, reached: Callable[[], bool]) -> None:
         with self._changed:
-            assert self._changed.wait_for(reached, PATIENCE), "it was not reached in time"
+            if not self._changed.wait_for(reached, PATIENCE):
+                raise TimeoutError("it was not reached in time")
 
     def wait_until_all_came(self, events: set[str]) -> None:
         self.wait_for(lambda: events <= self.delivered.keys() | self.refused.keys())
@@ -196,7 +206,8 @@ class Sender:
         """Until so many more events were accepted."""
         with self._changed:
             goal = len(self.accepted) + more
-            assert self._changed.wait_for(lambda: len(self.accepted) >= goal, PATIENCE), self.strange
+            if not self._changed.wait_for(lambda: len(self.accepted) >= goal, PATIENCE):
+                raise TimeoutError(f"too few were accepted in time; {self.strange}")
 
 
 def configure(folder: Path, sink: str, *, first: str = "", last: str = "") -> Path:
