@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 import pytest
@@ -17,14 +17,17 @@ from eventroute.hooks import Happening, Paused
 from eventroute.push.outcome import Delivered, Outcome, Rejected, RetryLater
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.push.policy.backoff import Backoff
+from eventroute.push.policy.batch import Batch
+from eventroute.push.policy.breaker import Breaker
 from eventroute.push.policy.rate import Rate
-from eventroute.push.sinks.base import Sink
+from eventroute.push.sinks.base import Message, Sink
 from eventroute.push.worker.recording import RECORD_AFTER
 from eventroute.router import Router
 from eventroute.storage.base import Claim, Entry, Record, Session
 from eventroute.storage.memory import MemoryStorage
 from eventroute.subscription import Subscription
 from eventroute.testing.clock import VirtualClock
+from tests.pushing import FakeProvider, idle
 
 pytestmark = pytest.mark.anyio
 
@@ -73,6 +76,34 @@ class _ScriptedSink:
         return step
 
 
+@define(eq=False)
+class _Lasting(FakeProvider):
+    """A provider of `lasting:` sinks and the one sink that it has: a tenth of a second, and what it says by turns."""
+
+    clock: VirtualClock
+    script: list[Outcome]
+    schemes: frozenset[str] = frozenset({"lasting"})
+    rate: Rate | None = None
+    began: list[float] = field(factory=list)
+    under_way: int = 0
+    most: int = 0
+
+    def sink(self, address: str, policy: DeliveryPolicy) -> Sink:
+        return self
+
+    async def send(self, event: Event) -> Outcome:
+        said = self.script[len(self.began)] if len(self.began) < len(self.script) else Delivered()
+        self.began.append(self.clock.monotonic())
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        await self.clock.sleep(0.1)
+        self.under_way -= 1
+        return said
+
+    async def send_messages(self, messages: Sequence[Message]) -> Outcome:
+        return await self.send(messages[0].event)
+
+
 def events(*ids: object, type: str = "order") -> list[Event]:
     return [Event.create(type=type, source="/shop", id=str(one)) for one in ids]
 
@@ -112,6 +143,58 @@ async def test_a_sink_that_asks_for_time_gets_it_for_everything(
         assert sinks.attempts == [("a", "1")]
         await clock.advance(5)
         assert sorted(sinks.attempts[1:]) == [("a", "1"), ("a", "2"), ("a", "3")]
+
+
+async def test_of_two_waits_that_are_asked_for_the_longer_one_holds(
+    storage: MemoryStorage, clock: VirtualClock
+) -> None:
+    sink = _Lasting(clock, [RetryLater("http-429", after=after, hold_lane=True) for after in (100.0, 5.0)])
+    async with Router(storage, clock=clock, sinks=[sink]) as router:
+        await router.subscribe(Subscription(id="a", sink="lasting:a", policy=DeliveryPolicy(concurrency=2)))
+        await router.publish(*events(1, 2, 3))
+        await clock.advance(99)
+        early = len(sink.began)
+        await clock.advance(5)
+        assert await idle(router, clock) == 0
+    assert (early, len(sink.began)) == (2, 5)
+
+
+@pytest.mark.parametrize("mode", ["binary", "batch"])
+async def test_an_open_breaker_lets_one_attempt_probe_when_it_is_due_whatever_was_in_flight(
+    storage: MemoryStorage, clock: VirtualClock, mode: Literal["batch", "binary"]
+) -> None:
+    """Of 16 that fail together the third opens it, and the others say nothing new."""
+    sink = _Lasting(clock, [RetryLater("http-500")] * 20)
+    breaker = Breaker(3, Backoff(1, 1_000))
+    policy = DeliveryPolicy(mode=mode, batch=Batch(events=1), backoff=Backoff(0.5, 0.5), breaker=breaker)
+    async with Router(storage, clock=clock, sinks=[sink]) as router:
+        await router.subscribe(Subscription(id="a", sink="lasting:a", policy=policy))
+        await router.publish(*events(*range(16)))
+        await clock.advance(0.9)
+        together, sink.most = sink.most, 0
+        await clock.advance(15)
+        probing = sink.most
+        await clock.advance(17)
+        assert await idle(router, clock) == 0
+    assert (together, probing) == (16, 1)
+    assert [round(began) for began in sink.began[16:20]] == [1, 3, 7, 15]
+    assert len(sink.began) == 36
+
+
+async def test_an_answer_that_is_final_closes_the_breaker(
+    router: Router, clock: VirtualClock, sinks: Scripted
+) -> None:
+    failure, final = RetryLater("http-500"), Rejected("http-400")
+    sinks.scripts["a"] = [failure, final, failure, final, failure, failure, final]
+    policy = {"concurrency": 1, "breaker": Breaker(2, Backoff(100, 100)), "backoff": Backoff(1, 1)}
+    async with router:
+        await router.subscribe(to("a", **policy))
+        await router.publish(*events(*range(9)))
+        await clock.advance(99)
+        assert len(sinks.attempts) == 6
+        await clock.advance(5)
+        assert await router.idle() == 0
+        assert len(await router.deadletters()) == 3
 
 
 async def test_a_sink_that_is_gone_pauses_its_subscription(
