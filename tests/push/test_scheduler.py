@@ -181,9 +181,7 @@ async def test_an_open_breaker_lets_one_attempt_probe_when_it_is_due_whatever_wa
     assert len(sink.began) == 36
 
 
-async def test_an_answer_that_is_final_closes_the_breaker(
-    router: Router, clock: VirtualClock, sinks: Scripted
-) -> None:
+async def test_an_answer_that_is_final_closes_the_breaker(router: Router, clock: VirtualClock, sinks: Scripted) -> None:
     failure, final = RetryLater("http-500"), Rejected("http-400")
     sinks.scripts["a"] = [failure, final, failure, final, failure, failure, final]
     policy = {"concurrency": 1, "breaker": Breaker(2, Backoff(100, 100)), "backoff": Backoff(1, 1)}
