@@ -109,7 +109,7 @@ class Lane(Measured):
         self._reckon()
 
     def fall_asleep(self) -> None:
-        """Begin nothing more: the subscription is about to be paused."""
+        """Begin nothing more: the subscription is about to be paused, or is gone."""
         self.pausing = self._asleep = True
 
     def wake(self) -> None:

@@ -148,7 +148,7 @@ class Measured(Room):
         bisection, more = Bisection(list(messages)), False
         try:
             while part := bisection.next:
-                if more and not await self._turn(len(part)):
+                if more and not await self._turn(len(part), route):
                     late = RetryLater("batch-rejected", "the batch was rejected, and there was no time to split it")
                     while bisection.next:
                         self._end(bisection.record(late), late, route)
@@ -177,12 +177,12 @@ class Measured(Room):
             self.in_flight -= len(deliveries)
             self._settle(deliveries, outcome, route)
 
-    async def _turn(self, events: int) -> bool:
+    async def _turn(self, events: int, route: Route) -> bool:
         """Wait for the rate before one more request of the same attempt; False: nothing more is to begin, since the
-        sink has asked for time, or is down, or all stops.
+        sink has asked for time, is down, or is not the subscription's any more, or all stops.
         """
         self._follow()
-        while self.ready and not self._stopped():
+        while self.ready and self.route.address == route.address and not self._stopped():
             wait = self.pace.take(self._host.clock.monotonic(), events)
             if wait <= 0:
                 return True

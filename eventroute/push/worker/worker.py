@@ -152,8 +152,7 @@ class Worker(Recording):
             if changes.subscriptions or changes.reset:
                 self.reroute()
             for subscription, reason in faults:
-                _log.error("bus %s: subscription %s is paused: %s", self.bus, subscription, reason)
-                await self._pause(subscription, reason, self.table.version)
+                await self._pause(subscription, reason, self.table.version, logging.ERROR)
         if faults:
             await self.refresh()
 
@@ -198,6 +197,7 @@ class Worker(Recording):
         self.ended = True
 
     def _forget(self, subscription: str, lane: Lane) -> None:
+        lane.fall_asleep()
         lane.clear()
         del self.lanes[subscription]
         self.outages.forget(subscription)
@@ -210,13 +210,14 @@ class Worker(Recording):
         """Whether its subscription is still there, and not another one of the same id."""
         return self.lanes.get(lane.route.subscription) is lane
 
-    async def _pause(self, subscription: str, reason: str, version: int) -> bool:
+    async def _pause(self, subscription: str, reason: str, version: int, level: int) -> bool:
         """Pause a subscription as it is known up to that version of the bus; not another one that has its id by now.
         False: it has changed since.
         """
         pause, known = self.storage.pause_subscription, (self.bus, version)
         try:
             await patiently(self.clock, pause, subscription, reason, known=known)
+            _log.log(level, "bus %s: subscription %s is paused: %s", self.bus, subscription, reason)
             self.hooks.tell(Paused(self.bus, subscription, reason))
         except UnknownSubscription:
             _log.info("bus %s: subscription %s was removed before it could be paused", self.bus, subscription)
@@ -335,13 +336,14 @@ class Worker(Recording):
 
     async def _pause_and_refresh(self, lane: Lane, reason: str, version: int) -> None:
         subscription, address = lane.route.subscription, lane.route.address
-        _log.warning("bus %s: subscription %s is paused: %s", self.bus, subscription, reason)
-        while not await self._pause(subscription, reason, version) and not self.ended:
+        while not await self._pause(subscription, reason, version, logging.WARNING) and not self.ended:
             await self.refresh()
             if not self._has(lane) or lane.route.address != address or lane.route.paused is not None:
                 break
             version = self.table.version
         await self.refresh()
+        if not self._has(lane):  # nor does the rest of a batch go on
+            return
         lane.wake()
         self.resting.wake(subscription)  # somebody may have resumed it by now
         self.resurvey = True

@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
-from attrs import define, field
+from attrs import define, evolve, field
 
 from eventroute.clock import Clock
 from eventroute.errors import Retry
@@ -269,6 +269,40 @@ async def test_the_rest_of_a_rejected_batch_waits_where_the_sink_has_asked_for_t
         assert await router.deadletters() == []
     assert early == [numbers(4), ["0", "1"]]
     assert {one for sent in post.sent[2:] for one in sent} == {*numbers(4)}
+
+
+async def test_the_rest_of_a_rejected_batch_goes_where_the_subscription_goes_by_now(
+    clock: VirtualClock, post: Post
+) -> None:
+    post.takes, post.answer = 2.0, lambda _ids: Rejected("http-400")
+    other = Post(clock, schemes=frozenset({"other"}))
+    async with Router(MemoryStorage(clock=clock), clock=clock, sinks=[post, other]) as router:
+        await router.subscribe(batches())
+        await router.publish(*events(*range(4)))
+        await clock.advance(1)
+        await router.subscribe(evolve(batches(), sink="other:office"))
+        await clock.advance(9)
+        assert await idle(router, clock) == 0
+        assert await router.deadletters() == []
+    assert post.sent == [numbers(4)]
+    assert sorted(one for ids in other.sent for one in ids) == numbers(4)
+
+
+@pytest.mark.parametrize("end", ["removed", "paused"])
+async def test_the_rest_of_a_rejected_batch_goes_nowhere_where_nothing_is_to_go(
+    router: Router, post: Post, clock: VirtualClock, end: str
+) -> None:
+    post.takes, post.answer = 2.0, lambda _ids: Rejected("http-400")
+    async with router:
+        await router.subscribe(batches())
+        await router.publish(*events(*range(4)))
+        await clock.advance(1)
+        await (router.unsubscribe("s") if end == "removed" else router.pause("s"))
+        await clock.advance(9)
+        assert await router.deadletters() == []
+        assert await idle(router, clock) == (0 if end == "removed" else 4)
+    assert post.sent == [numbers(4)]
+    assert router.clean
 
 
 async def test_an_endpoint_that_is_gone_rejects_the_whole_batch_and_pauses_once(
