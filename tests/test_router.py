@@ -209,6 +209,29 @@ async def test_a_change_holds_for_every_event_after_it(router: Router, clock: Vi
     assert (first.got, second.got) == (["a", "d"], ["e"])
 
 
+async def test_what_waits_goes_by_what_is_in_force_at_its_attempt(router: Router, clock: VirtualClock) -> None:
+    """Sink, transformer and policy; but the filter is not applied again to what has matched: neither to the event that
+    waits for its next attempt nor to those that are in memory. The rest of the log has not been matched yet.
+    """
+    before, after = Sink(clock, Retry("busy", after=3), *[0.1] * 100), Sink(clock, Retry("no"))
+    once = DeliveryPolicy(concurrency=1, max_attempts=1)
+    other = [{"exact": {"type": "other"}}]
+    async with router:
+        await router.subscribe(to(before, filters=ORDER, policy=DeliveryPolicy(concurrency=1)))
+        await router.publish(*events(*range(50)))
+        await clock.advance(0.55)
+        begun, queued = len(before.attempts), (await router.stats())[0].queued
+        await router.subscribe(to(after, filters=other, transformer={"template": '{"new": true}'}, policy=once))
+        assert await idle(router, clock) == 0
+        dead = [letter.attempts for letter in await router.deadletters()]
+    assert queued > 0
+    assert len(before.attempts) == begun
+    assert len(after.attempts) == queued + 1
+    assert dead == [1]
+    assert "0" in after.got
+    assert all(event.data == {"new": True} for event in after.events)
+
+
 async def test_unsubscribing_ends_it(router: Router, clock: VirtualClock) -> None:
     sink = Sink(clock, *[Retry("no", after=50)] * 3)
     async with router:
