@@ -156,6 +156,40 @@ async def test_a_stuck_key_fills_its_rows_and_reading_stops(clock: VirtualClock)
     assert receiver.by_key() == {"a": list(range(1, 40)), "b": [1]}
 
 
+async def test_a_key_goes_on_once_the_bound_has_taken_away_the_letter_that_held_it(clock: VirtualClock) -> None:
+    receiver = Receiver(clock, script={"a1": [Reject("no")]})
+    async with Router(MemoryStorage(clock), clock=clock) as router:
+        await router.update_bus("default", dead_letter_age=100)
+        await subscribed(router, receiver, ordered(when_stuck="hold"))
+        await router.publish(*events("a1", "a2", "a3"))
+        await clock.advance(90)
+        assert receiver.got == []
+        await clock.advance(20)
+        assert receiver.got == ["a2", "a3"]
+        assert await router.held_keys("s") == []
+        assert (await router.describe_bus()).dead_letters_dropped == 1
+
+
+async def test_order_holds_within_a_replay_and_within_what_is_new(clock: VirtualClock) -> None:
+    receiver = Receiver(clock, seconds=0.01)
+    old, new = [[f"{key}{number}" for number in numbers for key in "abc"] for numbers in (range(20), range(20, 40))]
+    async with Router(MemoryStorage(clock), clock=clock) as router:
+        await subscribed(router, receiver, ordered())
+        await router.publish(*events(*old))
+        assert await idle(router, clock) == 0
+        receiver.got.clear()
+        receiver.script = {"a3": [Retry("busy", after=2)], "b21": [Retry("busy", after=1)], "c7": [Reject("no")]}
+        await router.replay("s")
+        await router.publish(*events(*new[:30]))
+        await clock.advance(0.1)
+        await router.publish(*events(*new[30:]))
+        assert await idle(router, clock) == 0
+    for key, numbers in receiver.by_key().items():
+        again = [number for number in numbers if number < 20]
+        assert again == [number for number in range(20) if (key, number) != ("c", 7)]
+        assert [number for number in numbers if number >= 20] == list(range(20, 40))
+
+
 @pytest.mark.parametrize("processes", [2, 4])
 async def test_processes_share_the_work_at_once_and_keep_the_order(clock: VirtualClock, processes: int) -> None:
     receiver = Receiver(clock, seconds=0.05)
