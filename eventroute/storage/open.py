@@ -79,9 +79,12 @@ def _postgres(url: str, clock: Clock | None) -> Storage:
     except ImportError as error:  # also where psycopg is there, and libpq is not
         raise _refused(url, f"PostgreSQL needs psycopg ({error}): pip install 'eventroute[postgres]'") from error
     parts = urlsplit(url)
+    if not url.lower().startswith(f"{parts.scheme}://"):
+        raise _refused(url, "write postgresql://HOST/DATABASE, or postgresql:///DATABASE")
     pairs = parse_qsl(parts.query, keep_blank_values=True)
     ours = {name: value for name, value in pairs if name in _POSTGRES}
-    address = parts._replace(query=urlencode([pair for pair in pairs if pair[0] not in _POSTGRES], quote_via=quote))
+    query = urlencode([pair for pair in pairs if pair[0] not in _POSTGRES], quote_via=quote)
+    address = f"{parts.scheme}://{parts.netloc}{parts.path}{'?' if query else ''}{query}"  # `geturl` may leave out //
     pooled = ours.get("pooled", "false")
     if pooled not in ("true", "false"):
         raise _refused(url, f"pooled={pooled!r} is neither true nor false")
@@ -89,7 +92,7 @@ def _postgres(url: str, clock: Clock | None) -> Storage:
     poll_interval = _seconds(url, "poll_interval", ours.get("poll_interval", "0.05"))
     try:
         return PostgresStorage(
-            address.geturl(),
+            address,
             schema=ours.get("schema", "eventroute"),
             clock=clock,
             patience=patience,

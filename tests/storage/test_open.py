@@ -3,6 +3,7 @@ from __future__ import annotations
 import traceback
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from eventroute.errors import InvalidConfiguration
@@ -48,6 +49,15 @@ def test_postgresql_by_options_of_ours_and_of_libpq() -> None:
     assert server.address == "postgresql://u@h:1/d?sslmode=disable&host=%2Ftmp"
 
 
+@pytest.mark.parametrize("url", ["postgresql:///d?host=/tmp&user=u&schema=x", "postgres:///d?host=%2Ftmp&user=u"])
+def test_postgresql_without_a_host(url: str) -> None:
+    storage = open_storage(url)
+    assert isinstance(storage, PostgresStorage)
+    server = storage._server
+    assert psycopg.conninfo.conninfo_to_dict(server.address) == {"dbname": "d", "host": "/tmp", "user": "u"}
+    assert server.where == "postgresql:///tmp:5432/d"
+
+
 @pytest.mark.parametrize(
     ("url", "message"),
     [
@@ -65,6 +75,8 @@ def test_postgresql_by_options_of_ours_and_of_libpq() -> None:
         ("postgresql://u:secret@h/d?password=secret&sslmud=1", 'invalid URI query parameter: "sslmud"'),
         ("postgresql://u:%secret@h/d", "this is no address of a database: invalid percent-encoded token"),
         ("postgresql://u:secret%00@h/d", "this is no address of a database: forbidden value %00 in percent-encoded"),
+        ("postgresql:d", "postgresql:d: write postgresql://HOST/DATABASE, or postgresql:///DATABASE"),
+        ("postgres:/d", "postgres:/d: write postgresql://HOST/DATABASE, or postgresql:///DATABASE"),
         ("nats://u:secret@h/a.b", "nats://h/a.b: name: 'a.b' is not 1 to 64 of A-Z, a-z, 0-9, _ and -"),
         ("nats://secret@h/d?replicas=0", "replicas: 0 is not 1 to 5"),
         ("nats://secret@h/d?replicas=many", "nats://h/d: replicas='many' is not a whole number"),
