@@ -21,7 +21,8 @@ A backend is thread-safe and may be used from several event loops, asyncio or tr
 whole effect, durably, or raises and has none; an error may leave it unknown only where that is said. A call that is
 cancelled has its whole effect or none, and a claim that nobody is told of is given back. A call that names a bus raises
 UnknownBus where there is none, and any call raises StorageClosed before `open` and after `aclose`, StorageError where
-the storage fails. Nothing here knows filters or sinks: a definition is bytes.
+the storage fails. A name that UTF-8 cannot say is nobody's: where it would be kept, InvalidConfiguration is raised.
+Nothing here knows filters or sinks: a definition is bytes.
 """
 
 from __future__ import annotations
@@ -275,8 +276,7 @@ class Storage(Timers, Deliveries, Sending, Letters, Transfer):
     @abstractmethod
     async def remove_subscription(self, subscription: str) -> None:
         """Remove it with its spans, its own readers with their claims, its waiting deliveries and what is known of its
-        breaker; dead letters stay.
-        Raises UnknownSubscription.
+        breaker; dead letters stay. Raises UnknownSubscription.
         """
 
     @abstractmethod

@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from eventroute.errors import StorageClosed, StorageError
 from eventroute.storage.base import Delayed
+from eventroute.storage.text import check_text
 from eventroute.storage.threads import Waiter, new_waiter, wake
 
 __all__ = ["AppendJob", "Call", "Job", "JobThread", "PatientCall", "fail"]
@@ -95,6 +96,7 @@ class AppendJob(Job[tuple[int, ...]]):
         delayed: Sequence[Delayed] = (),
         identities: Sequence[bytes] | None = None,
     ) -> None:
+        check_text(append_id, "append_id")
         append, event, later, byte = self.COSTS
         size = sum(map(len, events))
         cost = append + event * len(events) + byte * size

@@ -11,6 +11,7 @@ from attrs import evolve
 from eventroute.errors import OffsetTrimmed, StorageConflict, StorageError, UnknownSubscription
 from eventroute.storage.base import LIVE, Reader, Span, Start, StoredSubscription
 from eventroute.storage.tables import FIRST_OFFSET, Tables
+from eventroute.storage.text import check_text
 
 __all__ = [
     "cancel_replay",
@@ -33,6 +34,7 @@ def put(
     tables: Tables, bus: str, subscription: str, definition: bytes, start: Start, *, apart: bool = False
 ) -> StoredSubscription:
     """See `Storage.put_subscription`."""
+    check_text(subscription, "subscription")
     tables.version(bus)
     stored = tables.subscription(subscription)
     if stored is None:

@@ -9,6 +9,7 @@ from attrs import evolve
 from eventroute.errors import StorageConflict, StorageError
 from eventroute.storage.base import LIVE, StoredSubscription
 from eventroute.storage.tables import Tables
+from eventroute.storage.text import check_text
 from eventroute.storage.transfer import Imported, Placed
 
 __all__ = ["import_events", "place"]
@@ -33,6 +34,7 @@ def import_events(tables: Tables, bus: str, events: Sequence[Imported], end: int
 def place(tables: Tables, bus: str, placed: Placed) -> StoredSubscription:
     """See `Storage.place_subscription`."""
     stored = placed.stored
+    check_text(stored.id, "subscription")
     tables.version(bus)
     there = tables.subscription(stored.id)
     if there is not None:

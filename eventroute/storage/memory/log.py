@@ -27,6 +27,7 @@ from eventroute.storage.dedup import Placed, Seen, counts, firing_identity, plac
 from eventroute.storage.memory.kept import KeptLetters
 from eventroute.storage.memory.timers import MemoryTimers, Numbers
 from eventroute.storage.tables import FIRST_OFFSET, BusRow, micros
+from eventroute.storage.text import check_text
 from eventroute.storage.threads import Head
 from eventroute.storage.transfer import Imported
 from eventroute.storage.trimming import refusal
@@ -82,6 +83,7 @@ class MemoryLog:
 
     def create_bus(self, bus: str, settings: BusSettings | None, now: float) -> None:
         """Make a bus with its live reader, where there is none. Raises BusExists."""
+        check_text(bus, "bus")
         if bus not in self._buses:
             first, version = self._deleted
             made = BusState(

@@ -39,6 +39,7 @@ from eventroute.storage.memory.door import Door
 from eventroute.storage.memory.tables import MemoryTables
 from eventroute.storage.memory.transfer import MemoryTransfer
 from eventroute.storage.sending import Took
+from eventroute.storage.text import check_text
 from eventroute.storage.threads import Head, Watchers
 
 __all__ = ["MemoryStorage"]
@@ -116,6 +117,7 @@ class MemoryStorage(MemoryTransfer):
     ) -> tuple[int, ...]:
         """See `Storage.append`. It lets other tasks run, so that one that publishes in a loop starves nobody."""
         await anyio.lowlevel.checkpoint()
+        check_text(append_id, "append_id")
         with self._open() as tables:
             tables.version(bus)
             for done in acknowledged:

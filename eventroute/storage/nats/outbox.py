@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from attrs import define
-from msgspec import Raw, msgpack
+from msgspec import Raw, msgpack, to_builtins
 
 from eventroute.errors import EventrouteError, StorageFull
 from eventroute.storage.nats.command import Command
@@ -19,6 +19,7 @@ from eventroute.storage.nats.messages import Group, Part, encode, encode_command
 from eventroute.storage.nats.requests import Change
 from eventroute.storage.nats.server import Server
 from eventroute.storage.nats.tables import StreamTables
+from eventroute.storage.text import replaced
 
 __all__ = ["Outbox", "Sent"]
 
@@ -130,7 +131,10 @@ class Outbox:
     def _encoded(self, job: Change[Any], command: Command) -> bytes | None:
         """The first of the queue as it is written; None: it cannot be, and is gone."""
         try:
-            return msgpack.encode(command)
+            try:
+                return msgpack.encode(command)
+            except UnicodeEncodeError:  # it is about a name that is no text, and so nobody's
+                return msgpack.encode(replaced(to_builtins(command, builtin_types=(bytes,))))
         except (TypeError, ValueError, OverflowError) as error:
             job.error = error
             self.queue.popleft()

@@ -75,6 +75,7 @@ from eventroute.storage.nats.work_commands import (
 from eventroute.storage.opening import OpenedStorage
 from eventroute.storage.sending import Took
 from eventroute.storage.table_reads import TableReads
+from eventroute.storage.text import check_text
 from eventroute.storage.threads import Head, Watchers
 from eventroute.storage.transfer import Imported, Placed
 
@@ -137,6 +138,7 @@ class NatsStorage(OpenedStorage[Engine], TableReads):
 
     async def create_bus(self, bus: str, settings: BusSettings | None = None) -> None:
         """See `Storage.create_bus`."""
+        check_text(bus, "bus")
         await self._change(CreateBus(bus, None if settings is None else written_settings(settings)))
 
     async def update_bus(self, bus: str, settings: BusSettings) -> None:
@@ -158,6 +160,7 @@ class NatsStorage(OpenedStorage[Engine], TableReads):
         identities: Sequence[bytes] | None = None,
     ) -> tuple[int, ...]:
         """See `Storage.append`. Appends of many tasks share a message."""
+        check_text(append_id, "append_id")
         named = None if identities is None else [*identities]
         offsets: tuple[int, ...] = await self._bring(
             bus,
@@ -239,6 +242,7 @@ class NatsStorage(OpenedStorage[Engine], TableReads):
         self, bus: str, subscription: str, definition: bytes, *, start: Start, apart: bool = False
     ) -> StoredSubscription:
         """See `Storage.put_subscription`."""
+        check_text(subscription, "subscription")
         stored: StoredSubscription = await self._change(PutSubscription(bus, subscription, definition, start, apart))
         return stored
 
@@ -340,5 +344,6 @@ class NatsStorage(OpenedStorage[Engine], TableReads):
 
     async def place_subscription(self, bus: str, placed: Placed) -> StoredSubscription:
         """See `Storage.place_subscription`."""
+        check_text(placed.stored.id, "subscription")
         stored: StoredSubscription = await self._change(PlaceSubscription(bus, placed))
         return stored

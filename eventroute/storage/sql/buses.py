@@ -13,6 +13,7 @@ from eventroute.storage.buses import read_settings, written_settings
 from eventroute.storage.dedup import Seen
 from eventroute.storage.sql.statements import Statements
 from eventroute.storage.tables import micros
+from eventroute.storage.text import check_text
 from eventroute.storage.threads import Head
 
 __all__ = ["BusLog", "SqlBuses"]
@@ -77,6 +78,7 @@ class SqlBuses(Statements):
 
         False: one of that name is being deleted, and has to be gone first.
         """
+        check_text(bus, "bus")
         row = self._one("SELECT going, settings FROM bus WHERE name = ?", (bus,))
         if row is not None:
             if not row[0] and settings is not None and settings != self._settings(row[1]):

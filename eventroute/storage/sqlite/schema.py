@@ -6,12 +6,14 @@ import os
 import sqlite3
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from eventroute.errors import InvalidConfiguration, StorageError, StorageFull
 from eventroute.storage.sqlite.migrations import APPLICATION_ID, SCHEMA_VERSION, migrate
 from eventroute.storage.sqlite.wal import lost_pages, remember_boot, wal_mark
+from eventroute.storage.text import replaced
 
 __all__ = [
     "FAILURES",
@@ -76,6 +78,15 @@ def is_locked_out(error: BaseException | None) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in _LOCKED_OUT
 
 
+class _Connection(sqlite3.Connection):
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        """What is looked for by a name that is no text is not there."""
+        try:
+            return super().execute(sql, parameters)
+        except UnicodeEncodeError:
+            return super().execute(sql, replaced(parameters))
+
+
 def connect(path: Path, *, busy_timeout: float, immutable: bool = False) -> sqlite3.Connection:
     """A connection in autocommit mode. `immutable`: nobody writes to the file. Raises sqlite3.Error."""
     connection = sqlite3.connect(
@@ -84,6 +95,7 @@ def connect(path: Path, *, busy_timeout: float, immutable: bool = False) -> sqli
         isolation_level=None,
         check_same_thread=False,
         cached_statements=256,
+        factory=_Connection,
         uri=immutable,
     )
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from eventroute.testing.storage.buses import BusesContract
 from eventroute.testing.storage.fates import FatesContract
 from eventroute.testing.storage.letters import LettersContract
+from eventroute.testing.storage.names import NamesContract
 from eventroute.testing.storage.order import OrderContract
 from eventroute.testing.storage.pausing import PausingContract
 from eventroute.testing.storage.placement import PlacementContract
@@ -29,5 +30,6 @@ class StorageContract(
     ReplayContract,
     TimersContract,
     TransferContract,
+    NamesContract,
 ):
     """Every promise of `Storage`, tested. `make_storage` is to be written; `persistent` and `pass_time` may be."""

@@ -27,6 +27,6 @@ def lock_out(monkeypatch: pytest.MonkeyPatch, locked: Path) -> None:
     real: Any = sqlite3.connect
 
     def connect(path: object, **options: object) -> object:
-        return real(path, factory=_LockedOut, **options) if path == locked else real(path, **options)
+        return real(path, **options | ({"factory": _LockedOut} if path == locked else {}))
 
     monkeypatch.setattr(sqlite3, "connect", connect)
