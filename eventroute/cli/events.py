@@ -132,9 +132,10 @@ def put(file: Path, storage: str, bus: str, create: bool, quiet: bool, as_json: 
     is more goes in several, and where one fails it is told how many went before.
     """
     ready = list(_read(file))
+    done = 0
 
     async def publish(router: Router) -> None:
-        done = 0
+        nonlocal done
         with stages(quiet=quiet or len(ready) <= BATCH) as tell:
             for begin in range(0, len(ready), BATCH):
                 batch = ready[begin : begin + BATCH]
@@ -146,7 +147,11 @@ def put(file: Path, storage: str, bus: str, create: bool, quiet: bool, as_json: 
                 done += len(batch)
                 tell("publishing", done, len(ready))
 
-    on_router(storage, publish, create=create)
+    try:
+        on_router(storage, publish, create=create)
+    except KeyboardInterrupt:
+        more = min(BATCH, len(ready) - done)
+        raise KeyboardInterrupt(f"published before it: {done} of {len(ready)}, or {more} more") from None
     answer({"published": len(ready)}, f"published: {len(ready)}", as_json=as_json)
 
 

@@ -71,7 +71,7 @@ def ending() -> Iterator[None]:
     except EventrouteError as error:
         raise Failure.of(error) from error
     except KeyboardInterrupt as error:
-        raise _Interrupted("interrupted", "Interrupted") from error
+        raise _Interrupted("\n".join(("interrupted", *map(str, error.args))), "Interrupted") from error
     except click.Abort as error:
         raise _Declined("nothing was done", "Declined") from error
     except BrokenPipeError as error:

@@ -10,7 +10,6 @@ import click
 from eventroute.cli.bars import pulse, stages
 from eventroute.cli.target import json_option
 from eventroute.cli.terminal import answer, echo, print_json
-from eventroute.errors import StorageError
 from eventroute.storage.open import open_storage
 from eventroute.storage.sqlite import SQLiteStorage
 from eventroute.storage.sqlite.check import check_storage
@@ -86,13 +85,13 @@ def vacuum(file: Path, *, quiet: bool, as_json: bool) -> None:
 
     Others may use FILE meanwhile. Exit codes: 0 done, 2 an error.
     """
-    if not file.is_file():
-        raise StorageError(f"{file.resolve()}: there is no such file")
     with pulse(None if quiet else f"vacuuming {file.name}"):
         freed = anyio.run(_vacuum, file)
     answer({"file": str(file), "bytes": freed}, f"{file}: {freed} bytes given back", as_json=as_json)
 
 
 async def _vacuum(file: Path) -> int:
-    async with SQLiteStorage(file) as storage:
+    storage = SQLiteStorage(file)
+    storage.as_is = True
+    async with storage:
         return await storage.vacuum()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import anyio
@@ -9,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from eventroute.cli.commands import commands
 from eventroute.event import Event
+from eventroute.router import Router
 from eventroute.storage.open import open_storage
 from eventroute.testing.storage.log import put
 
@@ -106,6 +108,27 @@ def test_a_large_file_goes_in_several_changes_and_says_how_far_it_came(tmp_path:
     said = invoke("put", str(tmp_path / "f"), code=2)
     assert "published before it failed: 1000 of 1501" in said
     assert "expirytime" in said
+
+
+@pytest.mark.parametrize("within", [False, True])
+def test_who_is_interrupted_hears_how_many_were_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, within: bool
+) -> None:
+    publish, calls = Router.publish, iter(range(9))
+
+    async def interrupted(self: Router, *events: Event, bus: str) -> list[int | None]:
+        if next(calls) == 1:
+            if within:
+                await publish(self, *events, bus=bus)
+            signal.raise_signal(signal.SIGINT)
+            await anyio.sleep_forever()
+        return await publish(self, *events, bus=bus)
+
+    monkeypatch.setattr(Router, "publish", interrupted)
+    (tmp_path / "f").write_bytes(b"\n".join(event(str(n)).to_json() for n in range(1_500)))
+    said = invoke("put", str(tmp_path / "f"), code=130)
+    assert said.endswith("interrupted\npublished before it: 1000 of 1500, or 500 more\n")
+    assert len(json.loads(invoke("list", "--json", "--limit", "9999"))) == (1_505 if within else 1_005)
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,20 @@ def test_room_is_given_back(file: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(commands, ["log", "vacuum", str(file)])
     assert done.exit_code == 0
     assert f"{file}: 0 bytes given back" in done.output
-    assert CliRunner().invoke(commands, ["log", "vacuum", str(tmp_path / "no.db")]).exit_code == 2
+
+
+@pytest.mark.parametrize("command", ["check", "vacuum"])
+def test_where_nothing_is_nothing_is_made(tmp_path: Path, command: str) -> None:
+    (tmp_path / "empty.db").touch()
+    for name, message in (
+        ("no.db", "no.db: there is no such file"),
+        ("n" * 300, "n: there is no such file"),
+        ("empty.db", "this is no storage: the file is empty"),
+    ):
+        done = CliRunner().invoke(commands, ["log", command, str(tmp_path / name)])
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert message in done.stderr
+    assert [(each.name, each.stat().st_size) for each in tmp_path.iterdir()] == [("empty.db", 0)]
 
 
 def test_all_of_it_as_json(file: Path, tmp_path: Path) -> None:

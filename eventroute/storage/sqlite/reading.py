@@ -88,6 +88,8 @@ def _still(path: Path) -> _Still | None:
 def check_version(connection: sqlite3.Connection, path: Path) -> None:
     """Raises StorageError where the file is no storage, or not of this version; sqlite3.Error."""
     version = read_version(connection, path)
+    if not version:
+        raise StorageError(f"{path}: this is no storage: the file is empty")
     if version != SCHEMA_VERSION:
         raise StorageError(
             f"{path}: the file has version {version}, not {SCHEMA_VERSION}: open it once as a storage, which takes it"
