@@ -10,13 +10,14 @@ import pytest
 from attrs import define, field
 
 from eventroute.event import Event
+from eventroute.push.outcome import Delivered, Outcome
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.push.policy.rate import Rate
 from eventroute.router import Router
 from eventroute.storage.memory import MemoryStorage
 from eventroute.subscription import Subscription
 from eventroute.testing.clock import VirtualClock
-from tests.pushing import events, idle
+from tests.pushing import FakeProvider, events, idle
 
 pytestmark = pytest.mark.anyio
 
@@ -38,13 +39,16 @@ class Receiver:
 
     async def subscribe(self, router: Router, process: str, **policy: Any) -> None:
         async def take(_event: Event) -> None:
-            self.came.append((self.clock.monotonic(), process))
-            self.now += 1
-            self.most = max(self.most, self.now)
-            await self.clock.sleep(self.seconds)
-            self.now -= 1
+            await self.take(process)
 
         await router.subscribe(Subscription(id="s", sink=take, policy=DeliveryPolicy(**policy)))
+
+    async def take(self, process: str) -> None:
+        self.came.append((self.clock.monotonic(), process))
+        self.now += 1
+        self.most = max(self.most, self.now)
+        await self.clock.sleep(self.seconds)
+        self.now -= 1
 
     def processes(self) -> list[str]:
         return list(dict.fromkeys(process for _, process in self.came))
@@ -113,3 +117,36 @@ async def test_a_limit_that_goes_lets_all_send_again(clock: VirtualClock) -> Non
             assert await idle(router, clock) == 0
             assert receiver.most == 1 if limit else receiver.most > 1
     assert len(receiver.came) == 40
+
+
+@define(eq=False)
+class Reach(FakeProvider):
+    """What one process can reach of `fake:` sinks, all of which are one receiver."""
+
+    receiver: Receiver
+    process: str
+    without: str = ""
+
+    def sink(self, address: str, _policy: DeliveryPolicy) -> Reach | None:
+        return None if address == self.without else self
+
+    async def send(self, _event: Event) -> Outcome:
+        await self.receiver.take(self.process)
+        return Delivered()
+
+
+async def test_who_can_send_no_more_lets_others_begin_once_it_has_nothing_in_flight(clock: VirtualClock) -> None:
+    storage, receiver = MemoryStorage(clock), Receiver(clock, seconds=5.0)
+    policy = DeliveryPolicy(max_in_flight=1)
+    async with AsyncExitStack() as stack:
+        sinks = [Reach(receiver, "one", without="fake:new"), Reach(receiver, "two")]
+        one = await stack.enter_async_context(Router(storage, clock=clock, sinks=sinks[:1]))
+        await one.subscribe(Subscription(id="s", sink="fake:old", policy=policy))
+        await one.publish(*events(1))
+        await clock.advance(1.5)
+        two = await stack.enter_async_context(Router(storage, clock=clock, sinks=sinks[1:]))
+        await two.subscribe(Subscription(id="s", sink="fake:new", policy=policy))
+        await two.publish(*events(2, 3))
+        assert await idle(two, clock) == 0
+    assert [process for _, process in receiver.came] == ["one", "two", "two"]
+    assert receiver.most == 1

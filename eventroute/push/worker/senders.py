@@ -27,9 +27,11 @@ class Senders:
         self._began = began
 
     async def look(self, lanes: Iterable[Lane]) -> None:
-        """Have those of the lanes send for which nobody else does; let others where this process cannot."""
+        """Have those of the lanes send for which nobody else does; let others where this process cannot, once nothing
+        of it is in flight here.
+        """
         lanes = [lane for lane in lanes if lane.limited]
-        for lane in [one for one in lanes if one.sends and one.route.sink is None]:
+        for lane in [one for one in lanes if one.sends and one.route.sink is None and not one.in_flight]:
             lane.sends = False
             await patiently(self._clock, self._storage.leave_sending, self._bus, lane.route.subscription, self._session)
         idle = [lane for lane in lanes if not lane.sends and not lane.route.held]

@@ -32,6 +32,7 @@ class FakeLane:
     route: Route = field(factory=lambda: Route(object()))
     limited: bool = True
     sends: bool = False
+    in_flight: int = 0
     emptied: list[bool] = field(factory=list)
 
     def begin_to_send(self, *, after_another: bool) -> None:
@@ -53,7 +54,9 @@ async def test_one_sends_until_it_cannot_and_then_another() -> None:
 
         assert await look() == [True, False]
         assert await look() == [True, False]
-        lanes[0].route.sink = None
+        lanes[0].route.sink, lanes[0].in_flight = None, 1
+        assert await look() == [True, False]
+        lanes[0].in_flight = 0
         assert await look() == [False, True]
         lanes[0].route.sink = object()
         assert await look() == [False, True]
