@@ -191,7 +191,8 @@ class Measured(Room):
 
     def _follow(self) -> None:
         """Go by the rates as they are now: a sink may have said only in its last answer what it allows."""
-        self.pace.follow(self._rate, None if self._messages is None else self._messages.rate)
+        requests = None if self._messages is None else self._messages.rate
+        self.pace.follow(self._rate, requests, self._host.clock.monotonic())
 
     async def _send_part(self, route: Route, sink: MessageSink | None, messages: list[Message]) -> Outcome:
         with anyio.CancelScope() as scope:

@@ -25,10 +25,10 @@ class Pace:
             if bucket is not None:
                 bucket.empty(now)
 
-    def follow(self, events: Rate | None, requests: Rate | None) -> None:
-        """Go by these rates from now on; a bucket whose rate is the same keeps what it has."""
-        self._events = self._bucket(events, self._events)
-        self._requests = self._bucket(requests, self._requests)
+    def follow(self, events: Rate | None, requests: Rate | None, now: float) -> None:
+        """Go by these rates from now on: what was spent by the ones before is spent."""
+        self._events = self._bucket(events, self._events, now)
+        self._requests = self._bucket(requests, self._requests, now)
 
     @property
     def most(self) -> int | None:
@@ -53,10 +53,12 @@ class Pace:
             self._requests.take(now)
         return 0.0
 
-    def _bucket(self, rate: Rate | None, before: TokenBucket | None) -> TokenBucket | None:
+    def _bucket(self, rate: Rate | None, before: TokenBucket | None, now: float) -> TokenBucket | None:
         if rate is None or (before is not None and before.rate == rate):
             return None if rate is None else before
         bucket = TokenBucket(rate)
         if self._empty_at is not None:
             bucket.empty(self._empty_at)
+        if before is not None:
+            bucket.lack(now, before.lacking(now))
         return bucket

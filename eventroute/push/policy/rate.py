@@ -71,8 +71,17 @@ class TokenBucket:
 
     def empty(self, now: float) -> None:
         """Have no tokens at that time."""
-        empty = self._at(now) + self.rate.at_once * self._token
-        self._full = empty if self._full is None else max(self._full, empty)
+        self.lack(now, self.rate.at_once)
+
+    def lack(self, now: float, tokens: int) -> None:
+        """Have so many tokens less than all at that time, or none."""
+        full = self._at(now) + min(tokens, self.rate.at_once) * self._token
+        self._full = full if self._full is None else max(self._full, full)
+
+    def lacking(self, now: float) -> int:
+        """How many tokens are not there; of one that is only in part there, none is."""
+        short = 0 if self._full is None else max(self._full - self._at(now), 0)
+        return -(-short // self._token)
 
     def take(self, now: float, tokens: int = 1) -> bool:
         """Take tokens, all or none; whether they were there."""

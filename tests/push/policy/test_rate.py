@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventroute.errors import InvalidSubscription
+from eventroute.push.lane.pace import Pace
 from eventroute.push.policy.rate import Rate, TokenBucket
 
 rates = st.builds(
@@ -52,6 +53,43 @@ def test_who_waits_as_told_gets_tokens_and_never_waits_long(rate: Rate, asked: l
             assert bucket.take(now, wanted)
         total += wanted
         assert now - start <= max(0, total - rate.at_once) / rate.events * (1 + 1e-9) + len(asked) * 2e-6
+
+
+steps = st.lists(st.tuples(st.floats(0, 20), st.integers(1, 20)), max_size=30)
+
+
+@given(st.tuples(rates, rates), st.tuples(steps, steps))
+def test_what_was_spent_is_spent_when_the_rate_changes(
+    changes: tuple[Rate, Rate], asked: tuple[list[tuple[float, int]], list[tuple[float, int]]]
+) -> None:
+    """In a span that begins with one rate and ends with another, the larger burst comes once."""
+    pace, now, changed, taken = Pace(), 0.0, 0.0, []
+    for rate, steps in zip(changes, asked, strict=True):
+        changed = now
+        pace.follow(rate, None, now)
+        for pause, tokens in steps:
+            now += pause / rate.events
+            if pace.take(now, min(tokens, rate.at_once)) == 0:
+                taken.append((exact(now), min(tokens, rate.at_once)))
+    before, after = (Fraction(str(rate.events)) for rate in changes)
+    for first, (begin, _) in enumerate(taken):
+        total = 0
+        for end, tokens in taken[first:]:
+            total += tokens
+            seam = min(max(exact(changed), begin), end)
+            span = before * (seam - begin) + after * (end - seam)
+            assert total <= max(rate.at_once for rate in changes) + span
+
+
+def test_a_changed_rate_brings_no_other_burst() -> None:
+    pace = Pace()
+    pace.follow(Rate(1.0, 100), None, 5.0)
+    assert pace.take(5.0, 100) == 0
+    pace.follow(Rate(2.0, 100), None, 5.0)
+    assert pace.take(5.0, 10) == 5.0
+    pace.follow(None, None, 5.0)
+    pace.follow(Rate(2.0, 100), None, 6.0)
+    assert pace.take(6.0, 100) == 0  # there was none meanwhile
 
 
 def test_it_does_not_drift() -> None:
