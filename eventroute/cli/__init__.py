@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from pathlib import Path
 
 __all__ = ["main"]
 
@@ -19,6 +21,7 @@ _EXTRAS = {
 
 def main() -> None:
     """Run the command line; where a package of an extra is missing, say which one to install."""
+    _open_what_is_closed()
     try:
         from eventroute.cli.commands import commands  # noqa: PLC0415  # an extra: this module must import without it
 
@@ -33,3 +36,10 @@ def main() -> None:
         sys.exit(2)
     except KeyboardInterrupt:  # while the modules were loaded
         sys.exit(130)
+
+
+def _open_what_is_closed() -> None:
+    """Such a standard stream is empty, or leads nowhere: the next file that is opened must not take its place."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - it stays open

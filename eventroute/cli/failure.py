@@ -6,6 +6,7 @@ the output any more.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -22,6 +23,9 @@ __all__ = ["CLOSED", "INTERRUPTED", "Failure", "NotFound", "ending", "report", "
 
 INTERRUPTED: Final = 130
 CLOSED: Final = 141
+
+_UNWRITABLE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
+"""Of an OSError that names no file: what is printed goes where no room is, say. All else that writes has its words."""
 
 
 class Failure(click.ClickException):
@@ -77,6 +81,11 @@ def ending() -> Iterator[None]:
     except BrokenPipeError as error:
         _write_nowhere()
         raise click.exceptions.Exit(CLOSED) from error
+    except OSError as error:
+        if error.errno not in _UNWRITABLE or error.filename is not None:
+            raise
+        _write_nowhere()
+        raise Failure(f"the standard output cannot be written: {error.strerror}", "OutputFailed") from error
 
 
 def _write_nowhere() -> None:

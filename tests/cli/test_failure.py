@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -87,6 +88,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], None]:
         (KeyboardInterrupt(), 130, "interrupted\n"),
         (click.Abort(), 1, "nothing was done\n"),
         (BrokenPipeError(), 141, ""),
+        (OSError(errno.ENOSPC, "full"), 2, "Error: the standard output cannot be written: full\n"),
         (EventrouteError("no \x1b[2J\nnever"), 2, "Error: no \N{REPLACEMENT CHARACTER}[2J\nnever\n"),
     ],
 )
@@ -99,8 +101,9 @@ def test_each_end_has_its_code(
 
 
 def test_what_nobody_foresaw_is_shown_whole(failing: Callable[[BaseException], None]) -> None:
-    failing(RuntimeError("a fault of ours"))
-    assert isinstance(CliRunner().invoke(commands, ["completion", "bash"]).exception, RuntimeError)
+    for error in (RuntimeError("a fault of ours"), OSError(errno.ENOSPC, "full", "file"), OSError("no number")):
+        failing(error)
+        assert CliRunner().invoke(commands, ["completion", "bash"]).exception is error
 
 
 @pytest.mark.skipif(signal.getsignal(signal.SIGINT) is signal.SIG_IGN, reason="runs where Ctrl-C is ignored")

@@ -130,3 +130,30 @@ def test_a_storage_that_cannot_be_opened_is_exit_2(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "nowhere" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a line in a shell, in which EVENTROUTE is the command."""
+    program = "import sys; from eventroute.cli import main; sys.argv[0] = 'eventroute'; main()"
+    command = f'EVENTROUTE() {{ {sys.executable} -c "{program}" "$@"; }}; {line}'
+    return subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False, timeout=60, cwd=folder)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("more", ["", "--json"])
+def test_an_output_that_is_full_is_told(tmp_path: Path, more: str) -> None:
+    done = shell(f"EVENTROUTE buses create audit --storage sqlite:///a.db {more} > /dev/full", tmp_path)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "the standard output cannot be written: No space left on device" in done.stderr
+
+
+def test_streams_that_are_closed_are_done_without(tmp_path: Path) -> None:
+    done = shell("EVENTROUTE buses create audit --storage sqlite:///a.db <&- >&- 2>&-", tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    done = shell("EVENTROUTE buses list --storage sqlite:///a.db >&-", tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    done = shell("EVENTROUTE buses delete audit --storage sqlite:///a.db <&-", tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith("nothing was done\n")
+    done = shell("EVENTROUTE buses show nope --storage sqlite:///a.db 2>&-", tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "")
