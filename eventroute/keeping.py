@@ -11,12 +11,13 @@ from typing import Unpack
 
 from eventroute.clock import Clock
 from eventroute.deadletters import HeldKey, Selection, Which, held_keys, select
-from eventroute.errors import InvalidSubscription
+from eventroute.errors import InvalidSubscription, OffsetTrimmed, UnknownSubscription
 from eventroute.push.scheduler import Scheduler
 from eventroute.storage.base import DeadLetter, Reader, Start, Storage, Timer
-from eventroute.subscription import check_place
+from eventroute.storage.tables import FIRST_OFFSET
+from eventroute.subscription import Subscription, check_place
 
-__all__ = ["Keeping", "start_of"]
+__all__ = ["Keeping", "beginning"]
 
 _log = logging.getLogger("eventroute")
 
@@ -28,6 +29,25 @@ def start_of(place: str | int | datetime) -> Start:
     if isinstance(place, int):
         return place
     return "earliest" if place == "earliest" else "latest"
+
+
+async def beginning(storage: Storage, subscription: Subscription) -> Start:
+    """Where a subscription begins if it is new. Raises UnknownBus, and OffsetTrimmed where retention has overtaken that
+    offset: then what is gone would be passed over, and nobody would know.
+    """
+    start = start_of(subscription.start)
+    if isinstance(start, int):
+        first = (await storage.bounds(subscription.bus)).first
+        if start < first and first > FIRST_OFFSET:
+            try:
+                await storage.subscription(subscription.id)
+            except UnknownSubscription:
+                raise OffsetTrimmed(
+                    f"the bus {subscription.bus!r} no longer has all from offset {start} on: it begins at offset "
+                    f"{first}; start there, or at 'earliest'",
+                    first=first,
+                ) from None
+    return start
 
 
 class Keeping(ABC):

@@ -22,7 +22,7 @@ from eventroute.filters.explain import Explanation
 from eventroute.filters.filter import DialectParser
 from eventroute.hooks import Hook, Hooks, Paused
 from eventroute.idle import IdleWatch
-from eventroute.keeping import Keeping, start_of
+from eventroute.keeping import Keeping, beginning
 from eventroute.publishing import MAX_EVENT_BYTES, Publishing
 from eventroute.push.scheduler import Scheduler
 from eventroute.push.sinks.base import SinkProvider
@@ -224,8 +224,8 @@ class Router(Buses, Keeping, Finding):
         """Create or update a subscription by its id; one that exists keeps its place.
 
         On return it is in force for every event published from then on, in every process. Raises InvalidSubscription,
-        InvalidFilter, InvalidTransformer, UnknownBus, StorageConflict (the id is taken on another bus),
-        BackendUnsupported (the sink cannot work on this event loop).
+        InvalidFilter, InvalidTransformer, UnknownBus, StorageConflict (the id is taken on another bus), OffsetTrimmed
+        (retention has taken the start of a new one away), BackendUnsupported (the sink cannot work on this event loop).
         """
         self._check_open()
         compiled = compile_subscription(subscription, self._words)
@@ -245,7 +245,7 @@ class Router(Buses, Keeping, Finding):
             subscription.bus,
             subscription.id,
             definition_of(compiled),
-            start=start_of(subscription.start),
+            start=await beginning(self.storage, subscription),
             apart=subscription.policy.order_by is not None,
         )
         if not isinstance(subscription.sink, str):  # not before: a subscription that is refused must change nothing

@@ -17,6 +17,7 @@ from eventroute.errors import (
     InvalidFilter,
     InvalidSubscription,
     InvalidTransformer,
+    OffsetTrimmed,
     Reject,
     Retry,
     StorageClosed,
@@ -180,6 +181,30 @@ async def test_a_subscription_starts_where_it_says(router: Router, clock: Virtua
         await router.publish(*events("d"))
         await idle(router, clock)
     assert (earliest.got, by_offset.got, by_time.got) == (["a", "b", "c", "d"], ["b", "c", "d"], ["c", "d"])
+
+
+async def test_a_new_subscription_does_not_jump_over_what_retention_has_taken_away(
+    router: Router, storage: MemoryStorage, clock: VirtualClock
+) -> None:
+    sink = Sink(clock)
+    async with router:
+        await router.publish(*events(*range(9)))
+        await router.subscribe(to(sink, "whole", start=0))
+        await idle(router, clock)
+        await storage.trim("default", 5, limit=9)
+        with pytest.raises(
+            OffsetTrimmed, match=r"no longer has all from offset 4 on: it begins at offset 5"
+        ) as refused:
+            await router.subscribe(to(sink, start=4))
+        assert refused.value.first == 5
+        assert [stored.id for stored in await router.subscriptions()] == ["whole"]
+        await router.subscribe(to(sink, "whole", start=4))  # it has its place
+        with pytest.raises(UnknownBus):
+            await router.subscribe(to(sink, start=4, bus="nowhere"))
+        sink.got.clear()
+        await router.subscribe(to(sink, start=5))
+        await idle(router, clock)
+    assert sink.got == ["4", "5", "6", "7", "8"]
 
 
 async def test_all_that_have_caught_up_share_one_reader(

@@ -18,6 +18,7 @@ from eventroute.errors import (
     InvalidFilter,
     InvalidSubscription,
     InvalidTransformer,
+    OffsetTrimmed,
     StorageConflict,
     StorageError,
     StorageFull,
@@ -96,6 +97,8 @@ def _unauthorized(error: Unauthorized) -> Problem:
 def _storage_problem(error: StorageError, later: Mapping[str, str]) -> Problem:
     if isinstance(error, StorageConflict):
         return Problem(409, "that id is taken")
+    if isinstance(error, OffsetTrimmed):
+        return Problem(409, str(error))
     if isinstance(error, StorageFull):
         return Problem(503, "the log is full: nothing was stored", headers=later)
     return Problem(503, "the storage failed", headers=later)

@@ -24,7 +24,6 @@ from eventroute.documents import replay_document, subscription_document
 from eventroute.errors import (
     EventrouteError,
     InvalidSubscription,
-    OffsetTrimmed,
     StorageConflict,
     UnknownBus,
     UnknownSubscription,
@@ -52,7 +51,7 @@ class Manages(Protocol):
         ...
 
     async def subscribe(self, subscription: Subscription) -> StoredSubscription:
-        """Create or update."""
+        """Create or update. Raises InvalidSubscription, StorageConflict, OffsetTrimmed."""
         ...
 
     async def subscription(self, subscription: str) -> StoredSubscription:
@@ -220,7 +219,7 @@ class SubscriptionsApi:
         start, end = read_part(asked)
         try:
             begun = await self._router.replay(stored.id, start=start, end=end)
-        except (StorageConflict, OffsetTrimmed) as error:
+        except StorageConflict as error:
             raise HTTPException(409, str(error)) from None
         return _json(201, replay_document(begun))
 

@@ -249,6 +249,7 @@ async def test_a_replay_that_cannot_be_is_refused(router: Router) -> None:
         assert refusal(await ask(api, "POST", path, body), 400)["where"] == where
     await router.storage.trim("default", 4, limit=9)
     assert "4" in refusal(await ask(api, "POST", path, {"start": 2}), 409)["detail"]
+    assert "4" in refusal(await ask(api, "PUT", "/subscriptions/late", {**WANTED, "start": 2}), 409)["detail"]
     for _ in range(10):
         await ask(api, "POST", path)
     assert "10 replays" in refusal(await ask(api, "POST", path), 409)["detail"]
