@@ -13,6 +13,7 @@ from eventroute.clock import Clock
 from eventroute.errors import StorageError, StorageFull
 from eventroute.storage.jobs import Job, fail
 from eventroute.storage.nats.link import Refused
+from eventroute.storage.nats.log_commands import Append
 from eventroute.storage.nats.loop_thread import LoopThread
 from eventroute.storage.nats.machine import Applied, Machine
 from eventroute.storage.nats.outbox import Outbox, Sent
@@ -182,8 +183,12 @@ class Board(LoopThread):
         self._deliver(jobs)
 
     def _jump(self, machine: Machine) -> None:
-        """The state is that of a snapshot which others have taken: what came of changes before it is not known."""
+        """The state is that of a snapshot which others have taken: what came of changes before it is not known. Appends
+        are made again, which tells it, since they have ids.
+        """
         known = machine.clients.get(self._outbox.client)
-        jobs = self._outbox.pass_by(0 if known is None else known.last)
+        passed = self._outbox.pass_by(0 if known is None else known.last)
+        self._outbox.queue.extendleft(job for job in reversed(passed) if isinstance(job.command, Append))
+        jobs = [job for job in passed if not isinstance(job.command, Append)]
         fail(jobs, StorageError(f"{self._server.where}: it is not known what came of a change: look, or repeat it"))
         self._deliver(jobs)

@@ -85,7 +85,7 @@ class Follower(Board):
             return False
         if not there:
             self._keeper.miss()
-            raise Unreachable(f"message {sequence + 1} is missing")
+            raise Unreachable(f"message {sequence + 1} is missing: a snapshot may have what it said")
         return True
 
     async def _be_alone(self, link: Link) -> None:

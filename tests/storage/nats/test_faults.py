@@ -399,6 +399,54 @@ async def test_who_reads_while_a_process_lags_is_answered_by_the_snapshot_of_ano
         assert not works._behind
 
 
+async def test_an_append_that_a_snapshot_of_another_has_is_there_once_and_its_offsets_are_told(
+    behind: tuple[Proxy, Place], nats: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came of it is in no message that is still there. Of other changes nobody can tell what came of them."""
+    proxy, place = behind
+    late, deaf, told = place.storage(patience=30), False, []
+    hear = engine.Engine._hear
+
+    def hear_nothing(self: engine.Engine, stored: link.Stored) -> None:
+        if not (deaf and self is late._workers):
+            hear(self, stored)
+
+    async def append() -> None:
+        told.append(await put(late, b"2"))
+
+    async def change() -> None:
+        with pytest.raises(StorageError, match="it is not known what came of a change"):
+            await late.create_bus("new")
+
+    monkeypatch.setattr(engine.Engine, "_hear", hear_nothing)
+    async with nats.storage() as other, late:
+        works = late._workers
+        assert works is not None
+        assert works._link is not None
+        await put(other, b"1")
+        with anyio.fail_after(20):
+            while works._link.alone or works._state.sequence < await last_message(nats):  # noqa: ASYNC110 - the same
+                await anyio.sleep(0.001)
+            deaf = True
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(append)
+                while (await other.bounds(BUS)).end < 3:  # noqa: ASYNC110 - another storage hears of it
+                    await anyio.sleep(0.001)
+                tasks.start_soon(change)
+                while "new" not in await other.buses():  # noqa: ASYNC110 - another storage hears of it
+                    await anyio.sleep(0.001)
+                proxy.refuse = True
+                proxy.cut()
+                monkeypatch.setattr(Keeper, "EVERY", 1)
+                await other.trim(BUS, 2, limit=9)
+                while await first_message(nats) < 3:
+                    await other.create_bus("another")
+                    await anyio.sleep(0.02)
+                deaf = proxy.refuse = False
+        assert told == [(2,)]
+        assert [record.event for record in await read_all(late)] == [b"2"]
+
+
 async def test_who_watches_while_a_process_lags_is_woken_by_the_snapshot_of_another(
     behind: tuple[Proxy, Place], nats: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
