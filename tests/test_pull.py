@@ -66,6 +66,20 @@ async def test_what_is_pulled_and_acknowledged_is_delivered(router: Router, cloc
         assert await idle(router, clock) == 0
 
 
+async def test_what_is_given_back_was_no_attempt(router: Router, clock: VirtualClock) -> None:
+    async with router:
+        await router.subscribe(pulled(max_attempts=1))
+        await router.publish(*events("a"))
+        for _ in range(3):
+            assert await take(router, 1, ack=False) == ["a"]
+            await settle(clock)
+        async for one in router.pull("s"):
+            assert await one.nack()
+            break
+        await settle(clock)
+        assert [(letter.reason, letter.attempts) for letter in await router.deadletters()] == [("retries-exhausted", 1)]
+
+
 async def test_what_nobody_pulls_waits(router: Router, clock: VirtualClock) -> None:
     async with router:
         await router.subscribe(pulled())

@@ -407,6 +407,20 @@ async def test_a_rate_delays_and_never_drops(clock: VirtualClock) -> None:
     assert times == pytest.approx([0, 0, 0, 0.5, 1, 1.5, 2, 2.5, 3], abs=0.05)
 
 
+async def test_a_lane_keeps_no_more_bytes_in_memory_than_its_bound(clock: VirtualClock) -> None:
+    sink, large = Sink(clock), Event.create(type="order", source="/shop", data={"n": "x" * 1_000_000})
+    async with Router(MemoryStorage(clock=clock), clock=clock) as router:
+        await router.subscribe(to(sink, policy=DeliveryPolicy(rate=Rate(0.001))))
+        for number in range(40):
+            await router.publish(large.replace({"id": str(number)}))
+        await clock.advance(0.01)
+        [stats] = await router.stats()
+        assert 1 <= stats.queued <= 17  # 16 MiB, and the event that passes it
+        await router.subscribe(to(sink))
+        assert await idle(router, clock) == 0
+    assert sorted(map(int, sink.got)) == list(range(40))
+
+
 async def test_time_that_is_spent_waiting_for_the_rate_is_not_the_attempts(clock: VirtualClock) -> None:
     sink = Sink(clock, *[0.2] * 4)
     async with Router(MemoryStorage(clock=clock), clock=clock) as router:

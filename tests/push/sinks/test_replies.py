@@ -142,6 +142,15 @@ async def test_hops_are_counted_from_the_event_that_is_answered() -> None:
     assert outcome == Rejected("too-many-hops", "it went from bus to bus 3 times, and max_hops is 3")
 
 
+async def test_no_transformer_and_no_other_event_of_a_request_takes_hops_away() -> None:
+    appended = Appended()
+    async with receiver(STRUCTURED) as receiving, sinks(LOOPBACK, append=appended) as provider:
+        sink = provider.sink(f"http://127.0.0.1:{receiving.port}/", evolve(POLICY, mode="batch"))
+        moved = EVENT.replace({HOPS: 2})
+        assert await sink.send_messages([Message(EVENT, EVENT, "s/1"), Message(EVENT, moved, "s/2")]) == Delivered()
+    assert appended.calls[0][1][0].attributes[HOPS] == 3
+
+
 async def test_a_router_publishes_replies_and_a_loop_ends() -> None:
     """The endpoint answers every event, its own answers too."""
     settings = HttpSettings(addresses=AddressPolicy(networks=["127.0.0.0/8"]))
