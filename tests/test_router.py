@@ -358,6 +358,19 @@ async def test_a_sink_is_not_tried_again_before_it_said(router: Router, clock: V
         assert sink.got == ["a"]
 
 
+async def test_a_clock_that_jumps_forward_is_noticed_by_retries_within_a_second(
+    router: Router, clock: VirtualClock
+) -> None:
+    sink = Sink(clock, Retry("busy", after=3_600))
+    async with router:
+        await router.subscribe(to(sink))
+        await router.publish(*events("a"))
+        await clock.advance(5)
+        clock.jump(3_601)
+        await clock.advance(1.01)
+        assert sink.got == ["a"]
+
+
 async def test_an_attempt_that_takes_too_long_is_cut_off_and_repeated(router: Router, clock: VirtualClock) -> None:
     sink = Sink(clock, 1_000.0)
     async with router:

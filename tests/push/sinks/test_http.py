@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -623,6 +624,19 @@ async def test_of_several_addresses_only_the_allowed_are_tried() -> None:
 async def test_loopback_is_rejected_unless_the_policy_allows_it() -> None:
     async with receiver() as receiving, sinks(HttpSettings()) as provider:
         for host in ("127.0.0.1", "localhost", "[::ffff:127.0.0.1]"):
+            got = await provider.sink(f"http://{host}:{receiving.port}/", POLICY).send(EVENT)
+            assert isinstance(got, Rejected)
+            assert got.reason == "forbidden-address"
+    assert receiving.connections == 0
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("only", [{"schemes": ["https"]}, {"ports": [443]}, {"hosts": ["example.com"]}], ids=str)
+async def test_what_is_stored_and_was_forbidden_since_is_rejected(only: dict[str, Any]) -> None:
+    """The address itself is allowed; whoever restarts with a stricter policy has what is stored go by it."""
+    strict = HttpSettings(addresses=AddressPolicy(networks=["127.0.0.0/8"], **only))
+    async with receiver() as receiving, sinks(strict) as provider:
+        for host in ("127.0.0.1", "sink.test"):
             got = await provider.sink(f"http://{host}:{receiving.port}/", POLICY).send(EVENT)
             assert isinstance(got, Rejected)
             assert got.reason == "forbidden-address"
