@@ -17,9 +17,10 @@ from eventroute.push.lane.pace import Pace
 from eventroute.push.lane.turns import Turns
 from eventroute.push.outcome import Delivered, Outcome, Rejected, RetryLater
 from eventroute.push.policy import batch
+from eventroute.push.replayed import marked
 from eventroute.push.route import Route
 from eventroute.push.sinks.pull import Channel, PulledEvent
-from eventroute.push.worker import journal, outages, ranges, retrying, worker
+from eventroute.push.worker import journal, outages, ranges, reading, retrying, worker
 from eventroute.push.worker.attempt import entry_after
 from eventroute.push.worker.ranges import Ranges
 from eventroute.storage import claims, dedup, ledger, placement
@@ -83,6 +84,30 @@ def ignore_hold(patch: Patch) -> None:
         real(self, lane, evolve(outcome, hold_lane=False))
 
     patch.setattr(worker.Worker, "_hold", hold)
+
+
+def left_sinks_are_heard(patch: Patch) -> None:
+    """What a sink says that the subscription has left is taken for what the one that it has says."""
+    real = placement.pause
+
+    def pause(tables: Any, subscription: str, reason: str, now: float, _known: object = None) -> None:
+        real(tables, subscription, reason, now)
+
+    def settle(self: lane.Lane, deliveries: Any, outcome: Outcome, _route: object) -> None:
+        self._host.settle(self, deliveries, outcome, self.route)
+
+    patch.setattr(placement, "pause", pause)
+    patch.setattr(lane.Lane, "_settle", settle)
+
+
+def what_is_not_to_be_is_marked(patch: Patch) -> None:
+    """What a replay delivers is marked, whatever the policy says."""
+
+    def mark(self: reading.Reading, found: list[Delivery]) -> None:
+        for delivery in found:
+            delivery.raw, delivery.copied = marked(delivery.raw, self.reader), True
+
+    patch.setattr(reading.Reading, "_mark", mark)
 
 
 def one_too_many(patch: Patch) -> None:
@@ -486,6 +511,14 @@ TAKEOVERS = evolve(
 )
 """Ranges that are matched by one process and taken over by another, while filters change."""
 
+MOVES = evolve(
+    PROFILES["changes"],
+    acts={"change": 12, "resume": 6, "mood": 2, "publish": 6},
+    moods=("gone", "fine"),
+    pace=0.1,
+)
+"""Sinks that are gone, while subscriptions go elsewhere."""
+
 CROWDS = evolve(
     PROFILES["sinks"],
     acts={"mood": 4, "publish": 8},
@@ -497,7 +530,15 @@ CROWDS = evolve(
 )
 """Processes that settle what others have left in the ledger, while it is full."""
 
-RUNS = {**PROFILES, "leases": LEASES, "rates": RATES, "outages": OUTAGES, "takeovers": TAKEOVERS, "crowds": CROWDS}
+RUNS = {
+    **PROFILES,
+    "leases": LEASES,
+    "rates": RATES,
+    "outages": OUTAGES,
+    "takeovers": TAKEOVERS,
+    "crowds": CROWDS,
+    "moves": MOVES,
+}
 
 MUTATIONS: dict[Callable[[Patch], None], tuple[str, ...]] = {
     complete_early: ("calm",),
@@ -506,6 +547,8 @@ MUTATIONS: dict[Callable[[Patch], None], tuple[str, ...]] = {
     let_go_without_rows: ("storage",),
     ignore_retry_after: ("sinks",),
     ignore_hold: ("sinks",),
+    left_sinks_are_heard: ("moves",),
+    what_is_not_to_be_is_marked: ("replays",),
     one_too_many: ("calm",),
     old_definition: ("changes",),
     new_definition_for_what_is_claimed: ("takeovers",),

@@ -18,6 +18,9 @@ def is_spent(
         age -= 0.0 if ended is None else ended.began
     else:
         age -= row.first_attempt + _spared(world, host, timeline)
+    lasted = 0.0 if ended is None else host.clock.time() - ended.began
+    if world.now() - timeline.paused_at <= lasted:
+        age += lasted  # of an attempt under way a process does not know that a pause has moved its row's first one
     return any(
         (definition.policy.max_attempts is not None and attempts >= definition.policy.max_attempts)
         or age >= definition.policy.max_age - 0.002

@@ -160,6 +160,8 @@ class Timeline:
     removed_at: float = math.inf
     born: int = 0
     """What tells it from one before of the same id, as the storage says."""
+    gone: set[str] = field(factory=set)
+    """The variants of its sink that have said that they are gone."""
     in_order_from: float = math.inf
     """The first offset from which on its events are in order by their keys."""
     fates: dict[int, Fate] = field(factory=dict)

@@ -359,6 +359,8 @@ class Attempt:
             fate = timeline.fate(offset)
             fate.acks.append(Ack(host.sessions.get(timeline.bus, ""), world.tick()))
             fate.ended = world.seq
+        elif isinstance(outcome, Rejected) and outcome.pause is not None:
+            timeline.gone.add(self.variant)
         elif isinstance(outcome, RetryLater) and outcome.hold_lane and outcome.after is not None:
             session = host.sessions.get(timeline.bus, "")
             host.holds[self._key] = (session, self.variant, now, now + outcome.after)

@@ -105,6 +105,9 @@ class Witness(Writing):
     def after_pause_subscription(self, _: object, __: object, name: str, reason: str, **___: object) -> None:
         """A subscription is paused."""
         timeline = self._world.model.alive[name]
+        recent = {definition.variant for definition in timeline.since(self._world.now() - EPSILON)}
+        right = reason != "gone" or bool(recent & timeline.gone)
+        self._world.require(right, "%s is paused for what another sink has said", name)
         if not timeline.paused:
             timeline.paused, timeline.paused_at = True, self._world.now()
         self._world.note(self._host.name, "paused %s: %s", name, reason)
