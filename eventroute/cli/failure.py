@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import errno
 import io
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, Final
 
 import click
 
-from eventroute.cli.terminal import json_text, plain
+from eventroute.cli.terminal import json_text, lead_nowhere, plain, tell
 from eventroute.errors import EventrouteError, UnknownBus
 
 __all__ = ["CLOSED", "INTERRUPTED", "Failure", "NotFound", "ending", "report", "wants_json"]
@@ -79,21 +78,13 @@ def ending() -> Iterator[None]:
     except click.Abort as error:
         raise _Declined("nothing was done", "Declined") from error
     except BrokenPipeError as error:
-        _write_nowhere()
+        lead_nowhere(sys.stdout)
         raise click.exceptions.Exit(CLOSED) from error
     except OSError as error:
         if error.errno not in _UNWRITABLE or error.filename is not None:
             raise
-        _write_nowhere()
+        lead_nowhere(sys.stdout)
         raise Failure(f"the standard output cannot be written: {error.strerror}", "OutputFailed") from error
-
-
-def _write_nowhere() -> None:
-    """What is still in a buffer would fail again when the interpreter ends."""
-    with suppress(OSError):  # a test's output has no file
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
 
 
 def wants_json(arguments: Sequence[str]) -> bool:
@@ -105,14 +96,14 @@ def wants_json(arguments: Sequence[str]) -> bool:
 def report(error: click.ClickException, *, as_json: bool) -> int:
     """Tell an error on the standard error; the exit code."""
     if as_json:
-        click.echo(json_text({"error": _document(error)}, indent=0), err=True)
+        tell(json_text({"error": _document(error)}, indent=0))
     elif isinstance(error, click.UsageError):
         told = io.StringIO()
         error.show(told)
-        click.echo(plain(told.getvalue()), err=True, nl=False)
+        tell(plain(told.getvalue()), nl=False)
     else:
         begin = "" if isinstance(error, (NotFound, _Declined, _Interrupted)) else "Error: "
-        click.echo(begin + plain(error.format_message()), err=True)
+        tell(begin + plain(error.format_message()))
     return error.exit_code
 
 

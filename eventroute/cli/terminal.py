@@ -6,7 +6,8 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from typing import Any
+from contextlib import suppress
+from typing import IO, Any
 
 import click
 import msgspec
@@ -20,10 +21,12 @@ __all__ = [
     "echo",
     "encodable",
     "json_text",
+    "lead_nowhere",
     "plain",
     "print_json",
     "print_line",
     "saying",
+    "tell",
 ]
 
 _beyond_ascii = re.compile("[^\n -~]")
@@ -48,6 +51,22 @@ def echo(text: str) -> None:
 def print_line(line: str) -> None:
     """Print a line that is safe already, and may be coloured."""
     click.echo(line, color=coloured())
+
+
+def tell(text: str, *, nl: bool = True) -> None:
+    """Print on the standard error. Where that is full, or nobody reads it, what it tells of goes on all the same."""
+    try:
+        click.echo(text, err=True, nl=nl)
+    except OSError:
+        lead_nowhere(sys.stderr)
+
+
+def lead_nowhere(stream: IO[str]) -> None:
+    """What is still in its buffer would fail again when the interpreter ends."""
+    with suppress(OSError):  # a test's has no file
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def coloured() -> bool:
@@ -114,7 +133,7 @@ def saying(*, as_json: bool) -> Callable[[str], None]:
     """What tells on the standard error how a server fares; as JSON one document `{"said": ...}` a line."""
 
     def say(line: str) -> None:
-        click.echo(json_text({"said": line}, indent=0) if as_json else plain(line), err=True)
+        tell(json_text({"said": line}, indent=0) if as_json else plain(line))
 
     return say
 
@@ -126,7 +145,7 @@ def announcing(what: str, *, as_json: bool) -> Callable[[str], None]:
         if as_json:
             print_json({"url": url}, indent=0)
         else:
-            click.echo(f"{what} {url}", err=True)
+            tell(f"{what} {url}")
 
     return announce
 

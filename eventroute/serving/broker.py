@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.util import find_spec
 from typing import Final
@@ -212,7 +212,8 @@ def _signals(server: uvicorn.Server) -> Iterator[None]:
     def obey(_number: int, _frame: object) -> None:
         # Only what is safe between any two instructions: nothing that takes a lock, or may be in the middle of itself.
         if server.should_exit:
-            os.write(2, b"stopped at once: what was in flight may be delivered again\n")
+            with suppress(OSError):  # nobody reads it
+                os.write(2, b"stopped at once: what was in flight may be delivered again\n")
             os._exit(1)
         server.should_exit = True
 

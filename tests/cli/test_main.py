@@ -157,3 +157,10 @@ def test_streams_that_are_closed_are_done_without(tmp_path: Path) -> None:
     assert done.stderr.endswith("nothing was done\n")
     done = shell("EVENTROUTE buses show nope --storage sqlite:///a.db 2>&-", tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_an_error_that_cannot_be_told_has_its_exit_code(tmp_path: Path) -> None:
+    for line in ("buses show nope --storage memory:", "buses show", "buses show nope --storage memory: --json"):
+        done = shell(f"EVENTROUTE {line} 2> /dev/full", tmp_path)
+        assert (done.returncode, done.stdout, done.stderr) == (2, "", "")

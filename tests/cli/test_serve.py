@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import threading
 import urllib.request
 from importlib.util import find_spec
 from pathlib import Path
@@ -87,6 +88,39 @@ def test_a_stop_lets_what_is_in_flight_end(tmp_path: Path) -> None:
             receiver.wait_for(lambda: "next" in receiver.delivered)
             assert broker.stop() == 0
         assert dict(receiver.delivered) == {"slow": 1, "next": 1}
+
+
+@pytest.mark.parametrize("second", [False, True])
+def test_a_stop_goes_on_where_nobody_reads_of_it(tmp_path: Path, second: bool) -> None:
+    """As in `eventroute serve ... | tee`: Ctrl-C ends both."""
+    with receiving() as receiver:
+        file = configure(tmp_path, receiver.url)
+        receiver.answers.clear()
+        with serve(file) as broker:
+            assert publish(broker.port, "slow") == 202
+            receiver.wait_for(lambda: "slow" in receiver.asked)
+            assert broker.process.stderr is not None
+            broker.process.stderr.close()
+            broker.process.send_signal(signal.SIGINT)
+            while not is_refused(broker.port):  # it can say to nobody that it stops
+                threading.Event().wait(0.02)
+            if second:
+                broker.process.send_signal(signal.SIGINT)
+            else:
+                receiver.answers.set()
+            assert broker.process.wait(PATIENCE) == second
+        receiver.answers.set()
+        with serve(file) as broker:
+            receiver.wait_for(lambda: receiver.delivered["slow"] == 1 + second)
+            assert broker.stop() == 0
+
+
+def is_refused(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), PATIENCE).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 @pytest.mark.skipif(find_spec("opentelemetry") is None, reason="needs opentelemetry")
