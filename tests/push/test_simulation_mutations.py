@@ -519,6 +519,13 @@ MOVES = evolve(
 )
 """Sinks that are gone, while subscriptions go elsewhere."""
 
+LATECOMERS = evolve(
+    PROFILES["anew"],
+    acts={"remove": 6, "create": 9, "stall": 2, "trouble": 4, "mood": 3, "publish": 6},
+    pace=0.1,
+)
+"""Processes that speak late, of subscriptions whose ids others have by then."""
+
 CROWDS = evolve(
     PROFILES["sinks"],
     acts={"mood": 4, "publish": 8},
@@ -538,6 +545,7 @@ RUNS = {
     "takeovers": TAKEOVERS,
     "crowds": CROWDS,
     "moves": MOVES,
+    "latecomers": LATECOMERS,
 }
 
 MUTATIONS: dict[Callable[[Patch], None], tuple[str, ...]] = {
@@ -595,7 +603,7 @@ MUTATIONS: dict[Callable[[Patch], None], tuple[str, ...]] = {
     given_back_is_done: ("pulls",),
     ack_is_forgotten: ("pulls",),
     late_ack_is_heard: ("pulls",),
-    one_before_is_heard: ("anew",),
+    one_before_is_heard: ("latecomers",),
     one_before_is_written: ("anew",),
     late_word_is_written: ("replays",),
     repeats_are_applied: ("storage",),
