@@ -41,9 +41,8 @@ def test_picking_samples(opened: Opens, url: str) -> None:
     shows(page, "#steps", "capitalize_sentence")
     picture(page, "issues")
     page.locator("#sample").select_option("order")
-    shows(page, "#payload-fault", "")
-    assert page.locator("#kind-cloudevent").is_checked()
-    assert not page.locator("#github").is_visible()
+    expect(page.locator("#kind-cloudevent")).to_be_checked()
+    expect(page.locator("#github")).not_to_be_visible()
 
 
 def test_a_mismatch_is_explained(opened: Opens, url: str) -> None:

@@ -43,8 +43,8 @@ _LONGEST_WAIT = 1.0  # seconds between two tries to reach the server; it doubles
 class Engine(Follower):
     """Jobs go in from any thread; all else happens in its own."""
 
-    def __init__(self, server: Server, clock: Clock | None, watchers: Watchers) -> None:
-        super().__init__(server, clock, watchers)
+    def __init__(self, server: Server, clock: Clock | None, watchers: Watchers, *, as_is: bool = False) -> None:
+        super().__init__(server, clock, watchers, as_is=as_is)
         self._clock = clock
         self._serving: Link | None = None
         """That over which what is asked for may be sent, once what was sent before has been sent again."""
@@ -281,7 +281,7 @@ class Engine(Follower):
         self._fail_all(error)
         self._outbox = Outbox(self._server, self._outbox.time)
         self.recent = Recent()
-        self._keeper = Keeper(self._server)
+        self._keeper = Keeper(self._server, as_is=self._as_is)
         self._go_on_from(Machine())
 
     # -- for jobs that take several steps --------------------------------------------------------------------------

@@ -30,11 +30,12 @@ _REST = 60.0
 class Follower(Board):
     """All is the thread's own."""
 
-    def __init__(self, server: Server, clock: Clock | None, watchers: Watchers) -> None:
+    def __init__(self, server: Server, clock: Clock | None, watchers: Watchers, *, as_is: bool = False) -> None:
         super().__init__(server, clock)
         self._watchers = watchers
         self._link: Link | None = None
-        self._keeper = Keeper(server)
+        self._as_is = as_is
+        self._keeper = Keeper(server, as_is=as_is)
         self._company = Company()
         self._server_time = ServerTime()
         self._gap = asyncio.Event()

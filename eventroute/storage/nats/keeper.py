@@ -51,8 +51,10 @@ class Keeper:
     EVERY = 5_000
     BYTES = 64 << 20
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, *, as_is: bool = False) -> None:
         self._server = server
+        self._as_is = as_is
+        """Whether the stream must be there, and is not made."""
         self._base = 0
         """The last message that a snapshot is known to cover."""
         self._gap = False
@@ -71,7 +73,7 @@ class Keeper:
             except Refused as refused:
                 if refused.code != _STREAM_NOT_FOUND:
                     raise
-                if self._server.as_is and not snapshots:
+                if self._as_is and not snapshots:
                     raise StorageError(
                         f"{self._server.where}: there is no stream {name}, and so no storage: look for a typing error"
                     ) from None

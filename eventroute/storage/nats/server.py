@@ -74,8 +74,6 @@ class Server:
     """The path of a file of credentials."""
     patience: float = field(default=10.0, validator=_check_patience)
     """How long a call waits for a server that is away, in seconds."""
-    as_is: bool = False
-    """Whether the storage must be there, and is not made."""
 
     @property
     def where(self) -> str:

@@ -6,8 +6,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from attrs import evolve
-
 from eventroute.clock import Clock
 from eventroute.errors import UnknownBus
 from eventroute.storage import ledger
@@ -103,7 +101,7 @@ class NatsStorage(OpenedStorage[Engine], TableReads):
     # -- lifecycle -------------------------------------------------------------------------------------------------
 
     def _make(self, watchers: Watchers) -> Engine:
-        return Engine(evolve(self._server, as_is=self.as_is), self._given_clock, watchers)
+        return Engine(self._server, self._given_clock, watchers, as_is=self.as_is)
 
     async def _start(self, workers: Engine) -> None:
         workers.start()

@@ -45,10 +45,10 @@ RULES: list[Any] = [
 ]
 
 
-def verdicts(*rules: Filter) -> Counter[tuple[bool, ...]]:
+def verdicts(*rules: Filter, examples: int = 200) -> Counter[tuple[bool, ...]]:
     counted: Counter[tuple[bool, ...]] = Counter()
 
-    @steady
+    @settings(steady, max_examples=examples)
     @given(events_for(*rules))
     def count(event: Event) -> None:
         counted[tuple(rule(event) for rule in rules)] += 1
@@ -64,7 +64,9 @@ def test_both_verdicts_are_common(spec: Any) -> None:
 
 
 def test_two_filters_have_all_four() -> None:
-    counted = verdicts(Filter.parse("data.n > 5 AND type = 'a'"), Filter.parse("data.n > 100 AND type IN ('a', 'b')"))
+    # The rarest comes once in fifty or so; which ones come depends on what modules Hypothesis finds constants in.
+    one, other = Filter.parse("data.n > 5 AND type = 'a'"), Filter.parse("data.n > 100 AND type IN ('a', 'b')")
+    counted = verdicts(one, other, examples=1_000)
     assert len(counted) == 4
 
 
