@@ -31,7 +31,8 @@ def is_spent(
 def _spared(world: World, host: Host, timeline: Timeline) -> float:
     """How many seconds up to now at the least do not count towards ages, as every process must know."""
     breaker = world.tables.breaker(timeline.id)
-    if breaker is None or not world.calm_for(60.0) or world.now() - world.tripped_at[timeline.id] < 60.0:
+    heard = 60.0 + world.profile.stretch  # so often at the least a process looks what others say of outages
+    if breaker is None or not world.calm_for(60.0) or world.now() - world.tripped_at[timeline.id] < heard:
         return 0.0
     lasts = 0.0 if breaker.opened is None else host.clock.time() - breaker.opened
     return max(0.0, breaker.spared + lasts - 10.0 - 2 * world.profile.skew)  # type: ignore[no-any-return]
