@@ -115,6 +115,8 @@ class Fate:
     """Whether it is owed: the event matches the definition that was in force when it was claimed, or was redriven.
     None: neither claimed nor redriven yet."""
     claimed: bool = False
+    matched: bool = False
+    """Whether it matched when it was claimed, by another reader than a replay: that is what this one owes."""
     acks: list[Ack] = field(factory=list)
     redriven: int = 0
     """When it was last redriven."""

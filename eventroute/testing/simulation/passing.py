@@ -45,7 +45,7 @@ def judge_passing(world: World, bus: str, passing: Passing) -> None:
             kept = kept or any(ack.seq > since for ack in fate.acks)
             world.require(replays or fate.claimed, "%s passed %s/%d offset %d, and never claimed it", *where)
             world.require(
-                kept or not (since if replays else fate.expected),
+                kept or not (since if replays else fate.matched),
                 "%s has passed %s/%d offset %d, which is neither settled nor written down",
                 *where,
             )

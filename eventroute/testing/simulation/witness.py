@@ -227,7 +227,7 @@ class Witness(Writing):
         world.require(not fate.claimed, "%s/%d: offset %d is claimed a second time", *where)
         world.require(offset >= timeline.first, "%s/%d: offset %d lies before its start", *where)
         fate.claimed = True
-        fate.expected = timeline.current.matches(world.model.facts[timeline.bus, offset])
+        fate.matched = fate.expected = timeline.current.matches(world.model.facts[timeline.bus, offset])
 
     def after_claim_waiting(
         self, _: object, rows: list[Waiting], bus: str, name: str, session: Any, *, now: float, **given: Any
