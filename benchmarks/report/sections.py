@@ -156,9 +156,10 @@ SECTIONS: Mapping[str, Section] = {
             title="Push to an async function, from a file",
             text=(
                 "From an SQLite file to a function that does nothing, until the progress is written down "
-                "(`synchronous=FULL`), in one process on its one core: from a log that is filled, and from the "
-                "publishing of events by hundreds. The bare loop does the least: `sqlite3`, `msgspec`, a dictionary "
-                "and `await sink(event)`. It has no retries, no leases, and no other subscription to be fair to."
+                "(`synchronous=FULL`), in one process (with `--pin` on one core): from a log that is filled, and "
+                "from the publishing of events by hundreds. The bare loop does the least: `sqlite3`, `msgspec`, a "
+                "dictionary and `await sink(event)`. It has no retries, no leases, and no other "
+                "subscription to be fair to."
             ),
             command="python -m benchmarks push-inprocess",
             run=_of(push_inprocess.WORKLOAD),
