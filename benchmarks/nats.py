@@ -32,6 +32,11 @@ class Place:
     address: str
     name: str
 
+    @property
+    def url(self) -> str:
+        """Its address for `open_storage`."""
+        return f"{self.address}/{self.name}"
+
     def server(self, **more: Any) -> Server:
         """How they are reached."""
         return Server(addresses=(self.address,), name=self.name, **more)

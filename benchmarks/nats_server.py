@@ -33,7 +33,7 @@ class PrivateServer:
     @property
     def url(self) -> str:
         """Its address for `open_storage`."""
-        return f"{self.place.address}/{self.place.name}"
+        return self.place.url
 
     def start(self) -> None:
         """Start it, and wait until it listens."""

@@ -27,6 +27,11 @@ class Place:
     address: str
     schema: str
 
+    @property
+    def url(self) -> str:
+        """Its address for `open_storage`; that of the database must be a URL."""
+        return f"{self.address}{'&' if '?' in self.address else '?'}schema={self.schema}"
+
     def storage(self, *, durable: bool = True, **more: Any) -> PostgresStorage:
         """A storage there that is not open; one that is not `durable` waits for no disk."""
         address = self.address

@@ -57,15 +57,14 @@ def _sqlite(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def _postgres(_folder: Path) -> Iterator[str]:
-    address = _address(postgres.ADDRESS)
-    with postgres.place(address) as made:
-        yield f"{address}{'&' if '?' in address else '?'}schema={made.schema}"
+    with postgres.place(_address(postgres.ADDRESS)) as made:
+        yield made.url
 
 
 @contextmanager
 def _nats(_folder: Path) -> Iterator[str]:
     with nats.place(_address(nats.ADDRESS)) as made:
-        yield f"{made.address}/{made.name}"
+        yield made.url
 
 
 def _address(variable: str) -> str:

@@ -59,8 +59,9 @@ def in_postgres() -> Iterator[Nowhere]:
                 found = link.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (place.schema,)).fetchone()
             return found is not None
 
-        url = f"{address}{'&' if '?' in address else '?'}schema={place.schema}"
-        yield Nowhere(url, f"there is no storage in the schema '{place.schema}': look for a typing error", is_there)
+        yield Nowhere(
+            place.url, f"there is no storage in the schema '{place.schema}': look for a typing error", is_there
+        )
 
 
 def on_nats() -> Iterator[Nowhere]:
@@ -78,7 +79,7 @@ def on_nats() -> Iterator[Nowhere]:
 
         stream = place.server().stream
         message = f"there is no stream {stream}, and so no storage: look for a typing error"
-        yield Nowhere(f"{address}/{place.name}", message, is_there)
+        yield Nowhere(place.url, message, is_there)
 
 
 @pytest.fixture(params=["sqlite", "empty", "postgres", "nats"])

@@ -496,18 +496,10 @@ class _Stalling(MemoryStorage):
 
     goes_on: anyio.Event | None = None
 
-    async def write(
-        self,
-        bus: str,
-        session: Session,
-        entries: Sequence[Entry],
-        *,
-        known: int | None = None,
-        number: int | None = None,
-    ) -> None:
+    async def write(self, bus: str, session: Session, entries: Sequence[Entry], **given: Any) -> None:
         if self.goes_on is not None:
             await self.goes_on.wait()
-        await super().write(bus, session, entries, known=known, number=number)
+        await super().write(bus, session, entries, **given)
 
 
 @define(eq=False)

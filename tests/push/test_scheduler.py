@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal
 
 import anyio
@@ -257,46 +257,40 @@ async def test_who_resumes_before_the_pause_is_known_is_heard(
         assert sinks.attempts == [("a", "1"), ("a", "2"), ("a", "3")]
 
 
-@pytest.mark.parametrize("elsewhere", [False, True], ids=["known to its process", "by another process"])
-async def test_a_sink_that_is_gone_pauses_no_other_subscription_of_the_same_id(
-    storage: MemoryStorage, clock: VirtualClock, sinks: Scripted, monkeypatch: pytest.MonkeyPatch, elsewhere: bool
-) -> None:
-    pause, told = storage.pause_subscription, list[Happening]()
-
-    async def slowly(subscription: str, reason: str, *, known: tuple[str, int]) -> None:
-        await (other if elsewhere else router).unsubscribe("a")
-        await (other if elsewhere else router).subscribe(to("a"))
-        await pause(subscription, reason, known=known)
-
-    monkeypatch.setattr(storage, "pause_subscription", slowly)
-    sinks.scripts["a"] = [Rejected("gone", pause="gone")]
-    other = Router(storage, clock=clock, sinks=[sinks], push=False)
-    async with Router(storage, clock=clock, sinks=[sinks], hooks=[told.append]) as router, other:
-        await router.subscribe(to("a"))
-        await router.publish(*events(1))
-        await clock.advance(5)
-        assert [stored.paused for stored in await router.subscriptions()] == [None]
-        assert not [one for one in told if isinstance(one, Paused)]
-        await router.publish(*events(2))
-        await clock.advance(5)
-        assert sinks.attempts == [("a", "1"), ("a", "2")]
-
-
 def going(to: str, **policy: object) -> Subscription:
     return Subscription(id="s", sink=f"scripted:{to}", policy=DeliveryPolicy(**policy))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("elsewhere", [False, True], ids=["known to its process", "by another process"])
-async def test_a_sink_that_is_gone_does_not_pause_what_goes_to_another_one_by_now(
-    storage: MemoryStorage, clock: VirtualClock, sinks: Scripted, monkeypatch: pytest.MonkeyPatch, elsewhere: bool
-) -> None:
-    pause, told = storage.pause_subscription, list[Happening]()
+def pause_behind(patch: pytest.MonkeyPatch, storage: MemoryStorage, change: Callable[[str], Awaitable[object]]) -> None:
+    """What is to be paused is so only once it has been changed; `change` gets its id."""
+    pause = storage.pause_subscription
 
     async def late(subscription: str, reason: str, *, known: tuple[str, int]) -> None:
-        await (other if elsewhere else router).subscribe(going("new"))
+        await change(subscription)
         await pause(subscription, reason, known=known)
 
-    monkeypatch.setattr(storage, "pause_subscription", late)
+    patch.setattr(storage, "pause_subscription", late)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["known to its process", "by another process"])
+@pytest.mark.parametrize("new", ["old", "new"], ids=["another subscription of the same id", "another address"])
+async def test_a_sink_that_is_gone_pauses_nothing_that_has_taken_its_place(
+    storage: MemoryStorage,
+    clock: VirtualClock,
+    sinks: Scripted,
+    monkeypatch: pytest.MonkeyPatch,
+    new: str,
+    elsewhere: bool,
+) -> None:
+    told = list[Happening]()
+
+    async def replace(subscription: str) -> None:
+        by = other if elsewhere else router
+        if new == "old":
+            await by.unsubscribe(subscription)
+        await by.subscribe(going(new))
+
+    pause_behind(monkeypatch, storage, replace)
     sinks.scripts["old"] = [Rejected("gone", pause="gone")]
     other = Router(storage, clock=clock, sinks=[sinks], push=False)
     async with Router(storage, clock=clock, sinks=[sinks], hooks=[told.append]) as router, other:
@@ -307,23 +301,22 @@ async def test_a_sink_that_is_gone_does_not_pause_what_goes_to_another_one_by_no
         assert not [one for one in told if isinstance(one, Paused)]
         await router.publish(*events(2))
         await clock.advance(5)
-        assert sinks.attempts == [("old", "1"), ("new", "2")]
+        assert sinks.attempts == [("old", "1"), (new, "2")]
 
 
 async def test_a_sink_that_is_gone_pauses_what_has_changed_otherwise(
     storage: MemoryStorage, clock: VirtualClock, sinks: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pause, told = storage.pause_subscription, list[Happening]()
+    told = list[Happening]()
     changes = ["leaves the live reader", "gets another policy"]
 
-    async def late(subscription: str, reason: str, *, known: tuple[str, int]) -> None:
+    async def change(subscription: str) -> None:
         if changes and changes.pop() == "gets another policy":
             await subscribing.subscribe(going("old", timeout=9))
         else:
             await storage.leave_live(subscription)
-        await pause(subscription, reason, known=known)
 
-    monkeypatch.setattr(storage, "pause_subscription", late)
+    pause_behind(monkeypatch, storage, change)
     sinks.scripts["old"] = [Rejected("gone", pause="gone")]
     subscribing = Router(storage, clock=clock, sinks=[sinks], push=False)
     async with Router(storage, clock=clock, sinks=[sinks], hooks=[told.append]) as router, subscribing:

@@ -91,9 +91,12 @@ class SQLiteStorage(OpenedStorage[_Threads], TableCalls):
         except StorageError:  # which whoever writes gets, where others may read
             if not (self.as_is and writer.locked_out):
                 raise
-            look = lambda tables: glance(tables.connection, self._path)  # noqa: E731
+            look = self._glance
         reader.start()
         await reader.run(Call(look))
+
+    def _glance(self, tables: SqliteTables) -> None:
+        glance(tables.connection, self._path)
 
     async def _stop(self, workers: _Threads, watchers: Watchers) -> None:
         writer, reader = workers

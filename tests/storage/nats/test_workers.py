@@ -23,5 +23,5 @@ def test_what_killed_workers_held_is_delivered_by_others(private: PrivateServer,
         private.kill()
         private.start()
 
-    with working(f"{place.address}/{place.name}?patience=30", path, OFTEN) as workers:
+    with working(f"{place.url}?patience=30", path, OFTEN) as workers:
         check_that_others_take_over(workers, path, partial(place.storage, patience=30), restart)

@@ -31,5 +31,5 @@ def test_what_killed_workers_held_is_delivered_by_others(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s", (postgres.schema,)
         )
 
-    with working(f"{place.address}&schema={place.schema}", path) as workers:
+    with working(place.url, path) as workers:
         check_that_others_take_over(workers, path, place.storage, end_all_sessions)
