@@ -5,6 +5,9 @@ load, and restart the server: the first time after a crash of it, the second in 
 
 `python -m benchmarks.crash serve --times 200`: kill `eventroute serve` so many times while events come in over HTTP and
 go out to an endpoint.
+
+`python -m benchmarks.crash takeover --seconds 60`: processes take a write-ahead log over while another one begins it
+anew; with `--careless` as SQLite lets them, which loses commits before its release 3.51.3.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from benchmarks.crash.disk import DiskLayer
 from benchmarks.crash.kill import MODES, fast_folder, kill
 from benchmarks.crash.power import cut_power
 from benchmarks.crash.serve import kill_serving
+from benchmarks.crash.takeover import take_over
 from benchmarks.crash.work import Tally
 from benchmarks.crash.workers import kill_workers
 from benchmarks.harness import Unavailable
@@ -55,16 +59,17 @@ CRASHES: Mapping[str, Crash] = {"kill": kill_all, "power": power}
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code is 1 where there was a fault."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.crash", description=__doc__)
-    parser.add_argument("crash", choices=(*CRASHES, "serve", "workers"))
+    parser.add_argument("crash", choices=(*CRASHES, "serve", "takeover", "workers"))
     parser.add_argument("--times", type=int, default=1_000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=120.0, help="workers: for how long")
+    parser.add_argument("--seconds", type=float, default=120.0, help="takeover, workers: for how long")
     parser.add_argument("--every", type=float, default=1.0, help="workers: seconds from one kill to the next")
     parser.add_argument(
         "--storage", choices=("sqlite", "postgresql", "nats"), default="sqlite", help="workers: on which"
     )
     parser.add_argument("--restarts", type=int, default=0, help="workers: how often the server is restarted")
     parser.add_argument("--slack", type=float, default=1.0, help="workers: how late progress may be, in seconds")
+    parser.add_argument("--careless", action="store_true", help="takeover: let others write meanwhile")
     options = parser.parse_args(arguments)
     if options.crash == "workers":
         return _workers(options)
@@ -74,6 +79,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             served = kill_serving(options.times, seed=options.seed, folder=Path(folder))
         print(*served.faults, f"serve: {served}, {time.monotonic() - began:.0f} s", sep="\n")
         return 1 if served.faults else 0
+    if options.crash == "takeover":
+        with tempfile.TemporaryDirectory(dir=fast_folder()) as folder:
+            taken = take_over(
+                options.seconds, seed=options.seed, careless=options.careless, path=Path(folder, "log.db")
+            )
+        print(*taken.faults, f"takeover: {taken}, {time.monotonic() - began:.0f} s", sep="\n")
+        return 1 if taken.faults else 0
     with tempfile.TemporaryDirectory(dir=fast_folder()) as folder:
         tally = CRASHES[options.crash](options.times, options.seed, Path(folder))
     print(*tally.faults, sep="\n", end="\n" if tally.faults else "")

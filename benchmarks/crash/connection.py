@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -13,10 +13,12 @@ from unittest import mock
 import apsw
 
 from benchmarks.crash.disk import DiskLayer
-from eventroute.storage.sqlite import reading, schema, writer
+from eventroute.storage.sqlite import checkpoints, reading, schema, writer
 
-# Each commit of a few events may start a checkpoint, as each of some megabytes does on a real disk.
+# Each commit of a few events may start a checkpoint, as each of some megabytes does on a real disk; in between the file
+# of the log is made longer.
 _PAGES_A_CHECKPOINT = 12.0
+_READY_PAGES = 4.0
 
 
 class Rows(list[Any]):
@@ -53,12 +55,21 @@ class Shared:
                 owed, self.owed = self.owed, None
                 self.connection.execute(owed)
             statement = self.rewrite.get(statement, statement)
+            if "wal_checkpoint" in statement and self.connection.in_transaction:  # the writer's, which has no other
+                return self._checkpoint(statement)
             if statement == "COMMIT" and self.late:
                 self.owed = statement
                 return Rows()
             rows = Rows(self.connection.execute(statement, arguments))
             rows.rowcount = self.connection.changes()
             return rows
+
+    def _checkpoint(self, statement: str) -> Rows:
+        self.connection.execute("ROLLBACK")
+        try:
+            return Rows(self.connection.execute(statement))
+        finally:
+            self.connection.execute("BEGIN IMMEDIATE")
 
     @property
     def in_transaction(self) -> bool:
@@ -126,16 +137,19 @@ def storage_on(layer: DiskLayer, rewrite: dict[str, str] | None = None, *, late_
                 opened.append(Shared(layer, path, rewrite or {}, late=late_commit))
         return Connection(opened[-1])
 
+    def lengthen(log: Path, size: int) -> None:
+        with suppress(apsw.IOError):
+            layer.disk.lengthen(str(log), size)
+
     modules = (schema, writer, reading)
     patches: list[Any] = [mock.patch.object(module, "connect", connect) for module in modules]
-    patches.append(mock.patch.object(writer, "_CHECKPOINT_PAGES", _PAGES_A_CHECKPOINT))
-    for patch in patches:
-        patch.start()
-    try:
-        yield
-    finally:
+    patches.append(mock.patch.object(checkpoints, "lengthen", lengthen))
+    patches.append(mock.patch.object(checkpoints, "_PAGES", _PAGES_A_CHECKPOINT))
+    patches.append(mock.patch.object(checkpoints, "_READY_PAGES", _READY_PAGES))
+    with ExitStack() as patched:
         for patch in patches:
-            patch.stop()
+            patched.enter_context(patch)
+        yield
 
 
 _KINDS = {

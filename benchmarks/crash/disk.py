@@ -86,6 +86,14 @@ class Disk:
             for other in self.files.values():
                 other.synced = bytearray() if other.synced is None else other.synced
 
+    def lengthen(self, name: str, size: int) -> None:
+        """Write zeros behind the end of a file, up to that size."""
+        file = self.files[name]
+        end = len(file.seen)
+        if end < size:
+            self.step()
+            file.change(_Write(end, bytes(size - end)))
+
     def delete(self, name: str, *, durably: bool) -> None:
         self.step()
         file = self.files.pop(name)

@@ -58,23 +58,22 @@ class SqliteLog(SqlAppends, SqliteRecords):
         if log is None:
             return False
         moment = max(log.newest, micros(now))
-        base, end, size = key_base(log), log.end, log.size
-        rows: list[Any] = []
+        end, size = log.end, log.size
+        events: list[bytes] = []
         ids: list[Any] = []
         for each in group:
             if each.bus != group[0].bus or not each.events or each.delayed or each.moved:
                 return False
             ids += (each.append_id, moment, end, len(each.events), None)
-            for event in each.events:
-                rows += (base + end, moment, event, crc32(event, end) + moment)
-                end += 1
-                size += len(event)
+            events += each.events
+            end += len(each.events)
+        size += sum(map(len, events))
         if not self._has_room(log, size - log.size) or not self._advance(group[0].bus, log, end, moment, size):
             return False
         if not self._exchange_ids(group, ids):
             self._write_log(log)
             return False
-        self._insert_events(rows)
+        self._insert_events(self._rows(log, events, moment))
         log.end, log.newest, log.size = end, moment, size
         self._ends[group[0].bus] = end
         for each, start, count in zip(group, ids[2::5], ids[3::5], strict=True):
@@ -125,10 +124,11 @@ class SqliteLog(SqlAppends, SqliteRecords):
             self._room.take(size)
 
     def _rows(self, log: BusLog, events: Sequence[bytes], time: int) -> list[Any]:
-        base = key_base(log)
-        rows: list[Any] = []
-        for offset, event in enumerate(events, log.end):
-            rows += (base + offset, time, event, crc32(event, offset) + time)
+        base, offsets = key_base(log), range(log.end, log.end + len(events))
+        rows: list[Any] = [time] * (4 * len(events))
+        rows[0::4] = range(base + offsets.start, base + offsets.stop)
+        rows[2::4] = events
+        rows[3::4] = [crc + time for crc in map(crc32, events, offsets)]
         return rows
 
     def _insert_events(self, rows: list[Any]) -> None:

@@ -100,7 +100,7 @@ def connect(path: Path, *, busy_timeout: float, immutable: bool = False) -> sqli
     )
     try:
         connection.execute("PRAGMA trusted_schema = OFF")
-        connection.execute("PRAGMA wal_autocheckpoint = 0")  # the writer sees to it
+        connection.execute("PRAGMA wal_autocheckpoint = 0")  # see checkpoints.py
         connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES:d}")
     except sqlite3.Error:
         connection.close()

@@ -6,7 +6,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,15 @@ from eventroute.errors import EventrouteError, StorageError
 from eventroute.storage.base import DEFAULT_BUS
 from eventroute.storage.jobs import AppendJob, Call, Job, JobThread, fail
 from eventroute.storage.sqlite.check import glance
+from eventroute.storage.sqlite.checkpoints import Checkpoints
 from eventroute.storage.sqlite.room import FileRoom
-from eventroute.storage.sqlite.schema import FAILURES, WAL_BYTES, connect, is_locked_out, prepare, storage_error
+from eventroute.storage.sqlite.schema import FAILURES, connect, is_locked_out, prepare, storage_error
 from eventroute.storage.sqlite.tables import SqliteTables
 from eventroute.storage.threads import Watchers
 
 __all__ = ["WriteThread"]
 
-_CHECKPOINT_PAGES = 1_000.0  # about as many pages of the log are then taken over into the file
-_COMMITS_A_LOOK = 256  # at the size of the write-ahead log
-_PATIENCE = 0.05  # seconds, for readers, when the write-ahead log is cut back
+_PATIENCE = 0.05  # seconds, for other writers, where nobody waits
 _TURN = (0.0003, 0.001)  # seconds between two looks whether the file is free: about as long as a transaction takes
 _TURN_SHARE = 0.05  # of the time that was waited: who waits for long looks less often
 
@@ -53,9 +52,7 @@ class WriteThread(JobThread):
         self._durable_mode = synchronous
         self._mode = ""
         self._busy_timeout = busy_timeout
-        self._connection: sqlite3.Connection | None = None
-        self._commits = 0
-        self._pages = 0.0
+        self._opened = ExitStack()
         self._unsettled = False
 
     def _begin(self) -> None:
@@ -65,17 +62,20 @@ class WriteThread(JobThread):
             self.locked_out = is_locked_out(error.__cause__)
             raise
         try:
-            self._connection = connect(self._path, busy_timeout=self._busy_timeout)
-            glance(self._connection, self._path)
+            connection = self._connect(self._busy_timeout)
+            glance(connection, self._path)
+            self._checkpoints = Checkpoints(self._path, self._connect(0))
         except FAILURES as error:
             raise storage_error(error, self._path) from error
-        room = FileRoom(self._path, self._connection, self._clock)
-        self._tables = SqliteTables(self._connection, room=room)
-        self._connection.execute("PRAGMA busy_timeout = 0")  # see `_take_turn`
+        self._tables = SqliteTables(connection, room=FileRoom(self._path, connection, self._clock))
+        connection.execute("PRAGMA busy_timeout = 0")  # see `_take_turn`
         first: Call[None] = Call(lambda tables: tables.create_bus(DEFAULT_BUS, None, self._clock.time()))
         self._work([first])
         if first.error is not None:
             raise first.error
+
+    def _connect(self, busy_timeout: float) -> sqlite3.Connection:
+        return self._opened.enter_context(closing(connect(self._path, busy_timeout=busy_timeout)))
 
     def _work(self, jobs: list[Job[Any]]) -> None:
         if self._attempt(jobs) or len(jobs) == 1:
@@ -89,11 +89,7 @@ class WriteThread(JobThread):
                 job.error = error
 
     def _end(self) -> None:
-        if self._connection is None:
-            return
-        with suppress(sqlite3.Error), _waiting(self._connection, _PATIENCE):  # else it is read at the next opening
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        self._connection.close()
+        self._opened.close()
 
     def _attempt(self, jobs: list[Job[Any]]) -> bool:
         """Do the jobs in one transaction; false where one failed halfway, and nothing was changed.
@@ -108,7 +104,7 @@ class WriteThread(JobThread):
             if mode != self._mode:  # claims need not outlive a power loss, and do not wait for the disk
                 connection.execute(f"PRAGMA synchronous = {mode}")
                 self._mode = mode
-            self._take_turn(connection)
+            self._take_turn(connection, self._busy_timeout)
             if not self._run_all(connection, jobs):
                 connection.execute("ROLLBACK")
                 self._tables.forget()
@@ -124,13 +120,12 @@ class WriteThread(JobThread):
         news = self._tables.take_news()
         if news:
             self._watchers.advance(news)
-        self._commits += 1
-        self._pages += 3 + sum(map(_pages, jobs))
+        self._checkpoints.count(jobs)
         return True
 
-    def _take_turn(self, connection: sqlite3.Connection) -> None:
-        """Begin to write, once no other process does. SQLite itself would look ever more seldom, and be passed by those
-        who came later.
+    def _take_turn(self, connection: sqlite3.Connection, patience: float) -> None:
+        """Begin to write, once no other process does, within so many seconds. SQLite itself would look ever more
+        seldom, and be passed by those who came later.
         """
         began = time.monotonic()
         while True:
@@ -139,7 +134,7 @@ class WriteThread(JobThread):
                 return
             except sqlite3.OperationalError as error:
                 waited = time.monotonic() - began
-                if _primary(error) != sqlite3.SQLITE_BUSY or waited >= self._busy_timeout:
+                if _primary(error) != sqlite3.SQLITE_BUSY or waited >= patience:
                     raise
             time.sleep(max(random.uniform(*_TURN), _TURN_SHARE * waited))  # noqa: S311 - jitter
 
@@ -189,24 +184,18 @@ class WriteThread(JobThread):
         self._unsettled = False
 
     def _tidy(self) -> None:
-        """Take the log over into the file now and then; SQLite would do so inside a commit, and be silent of errors."""
+        """See to the write-ahead log now and then; SQLite would do so inside a commit, and be silent of errors."""
+        if not self._checkpoints.is_due:
+            return
         connection = self._tables.connection
         try:
-            if self._pages >= _CHECKPOINT_PAGES:
-                self._pages = 0.0
-                connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
-            if self._commits >= _COMMITS_A_LOOK:
-                self._commits = 0
-                self._bound_wal(connection)
+            self._take_turn(connection, _PATIENCE)
+            try:
+                self._checkpoints.do()
+            finally:
+                connection.execute("ROLLBACK")
         except sqlite3.Error as error:  # nobody waits for this, and there is always another time
             self._unsettled = self._unsettled or _primary(error) == sqlite3.SQLITE_IOERR
-
-    def _bound_wal(self, connection: sqlite3.Connection) -> None:
-        """Readers that overlap all the time keep the log from being begun anew: then wait for them, a little."""
-        with suppress(FileNotFoundError):
-            if self._path.with_name(f"{self._path.name}-wal").stat().st_size > WAL_BYTES:
-                with _waiting(connection, _PATIENCE):
-                    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 @contextmanager
@@ -217,11 +206,6 @@ def _waiting(connection: sqlite3.Connection, seconds: float) -> Iterator[None]:
         yield
     finally:
         connection.execute("PRAGMA busy_timeout = 0")
-
-
-def _pages(job: Job[Any]) -> float:
-    """About how many pages the job has written."""
-    return job.size / 4_000 if isinstance(job, AppendJob) else job.cost / 50
 
 
 def _primary(error: Exception) -> int:

@@ -15,6 +15,7 @@ import pytest
 from eventroute.errors import StorageError, StorageFull
 from eventroute.storage.base import DEFAULT_BUS, LIVE, Bury, DeadLetter, Session, Wait, Waiting
 from eventroute.storage.sqlite import SQLiteStorage
+from eventroute.storage.sqlite.checkpoints import lengthen
 from eventroute.storage.sqlite.schema import storage_error
 from eventroute.testing.storage.log import put, read_all, subscribe
 
@@ -66,6 +67,14 @@ async def test_a_full_disk_says_so_and_goes_on_once_there_is_room(small_disk: Pa
     ballast.write_bytes(b"x" * (shutil.disk_usage(small_disk).free))
     with pytest.raises(StorageError, match=r"new\.db: (the file cannot be made: No space left|no room is left)"):
         await SQLiteStorage(small_disk / "new.db").open()
+
+
+def test_a_log_does_not_grow_ahead_into_the_last_room_of_a_disk(small_disk: Path) -> None:
+    log = small_disk / "events.db-wal"
+    log.write_bytes(b"x" * 100_000)
+    lengthen(log, 2_000_000)
+    assert log.read_bytes() == b"x" * 100_000
+    assert shutil.disk_usage(small_disk).free > 800_000
 
 
 @pytest.mark.anyio

@@ -22,7 +22,7 @@ from benchmarks.crash.power import MUTATIONS, cut_power
 from benchmarks.crash.work import BUS, Told, batch, faults, look
 from eventroute.errors import StorageError
 from eventroute.storage.base import LIVE
-from eventroute.storage.sqlite import SQLiteStorage, writer
+from eventroute.storage.sqlite import SQLiteStorage, checkpoints
 from eventroute.storage.sqlite.writer import WriteThread
 
 LAYER = DiskLayer("eventroute-tests")
@@ -64,6 +64,6 @@ def test_what_a_failed_sync_has_forgotten_is_written_again(path: Path, trusting:
         async with SQLiteStorage(path) as storage:
             assert bool(faults(told, await look(storage))) is trusting
 
-    never = mock.patch.object(writer, "_CHECKPOINT_PAGES", 1e9)  # which would write all of the log, too
+    never = mock.patch.object(checkpoints, "_PAGES", 1e9)  # which would write all of the log, too
     with storage_on(LAYER), never, mutated:
         anyio.run(crash)

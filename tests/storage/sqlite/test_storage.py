@@ -94,6 +94,9 @@ async def test_a_fault_in_the_writer_leaves_nobody_waiting(path: Path, monkeypat
     storage = SQLiteStorage(path)
     with anyio.fail_after(10), pytest.raises(StorageError, match="a thread of the storage has died"):
         await storage.open()
+    for thread in threading.enumerate():
+        if thread.name == "eventroute-sqlite-writer":
+            thread.join(10)  # else its error is told in the next test
     monkeypatch.undo()
     async with storage:
         await put(storage, b"1")

@@ -255,16 +255,6 @@ async def test_the_oldest_append_ids_are_forgotten_beyond_the_bound(path: Path, 
 
 
 @pytest.mark.anyio
-async def test_the_write_ahead_log_is_bounded(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "WAL_BYTES", 100_000)
-    monkeypatch.setattr(writer, "_COMMITS_A_LOOK", 2)
-    async with SQLiteStorage(path) as storage:
-        for _ in range(40):
-            await put(storage, b"x" * 10_000)
-            assert path.with_name("events.db-wal").stat().st_size < 250_000
-
-
-@pytest.mark.anyio
 async def test_a_large_event_is_read_only_when_asked_for(path: Path) -> None:
     sizes = [10, 70_000, 0, 200_000, 5]
     async with SQLiteStorage(path) as storage:

@@ -1,0 +1,104 @@
+"""How the write-ahead log is kept short, and its file ready for what comes, between the transactions of a writer.
+
+SQLite before 3.51.3 can lose what was committed, where one connection takes the log over into the file while another
+begins it anew (the WAL-reset bug, https://sqlite.org/wal.html). So whoever takes it over keeps all others from writing
+meanwhile; and since one connection cannot do both, it has one of its own for it.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from eventroute.storage.jobs import AppendJob, Job
+from eventroute.storage.sqlite.schema import WAL_BYTES
+
+__all__ = ["Checkpoints", "lengthen"]
+
+_PAGES = 1_000.0  # about as many pages of the log are then taken over into the file
+_READY_PAGES = 16.0  # of a log that is shorter, the file is not made ready
+_PAGES_A_COMMIT = 3.0  # at least
+_PAGE_BYTES = 4_120  # that a page takes in the log
+_COMMITS_A_LOOK = 256  # at the size of the file
+_PATIENCE = 0.05  # seconds, for readers of a log that has grown too long
+_LOOKS = 10  # whether they have gone
+
+
+class Checkpoints:
+    """Counts what is written to a file, and sees to its log when that is due.
+
+    The file of the log grows ahead of what is written, by as much again, until a checkpoint is due; from then on it is
+    written over. The connection is for this alone. Raises sqlite3.Error.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self._log = path.with_name(f"{path.name}-wal")
+        self._connection = connection
+        connection.execute("PRAGMA synchronous = FULL")  # not whatever SQLite was built with
+        self._pages = 0.0
+        self._ready = _READY_PAGES
+        self._commits = 0
+
+    def count(self, jobs: Iterable[Job[Any]]) -> None:
+        """These were committed together."""
+        self._commits += 1
+        self._pages += _PAGES_A_COMMIT
+        appended = 0
+        for job in jobs:
+            if isinstance(job, AppendJob):
+                appended += job.size
+            else:
+                self._pages += job.cost / 50
+        self._pages += appended / 4_000 + min(appended / 1_000, 4.0)  # of events, and those that lead to them
+
+    @property
+    def is_due(self) -> bool:
+        """Whether there is something to do."""
+        return self._pages >= min(self._ready, _PAGES) or self._commits >= _COMMITS_A_LOOK
+
+    def do(self) -> None:
+        """Do what is due, while the caller, in a transaction that has changed nothing, keeps others from writing."""
+        if self._pages >= _PAGES:
+            self._pages = 0.0
+            self.take_over()
+        elif self._pages >= self._ready:
+            self._ready = 2 * self._pages
+            lengthen(self._log, int(self._ready) * _PAGE_BYTES)
+        if self._commits >= _COMMITS_A_LOOK:
+            self._commits = 0
+            self._bound()
+
+    def take_over(self) -> None:
+        """Write what the log has into the file, while the caller keeps others from writing; whoever writes next begins
+        the log anew, if nobody reads it.
+        """
+        self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def _bound(self) -> None:
+        """Readers that overlap all the time keep the log from being taken over to its end, and from being begun anew.
+        So wait for them, while nobody writes: those who come meanwhile find all in the file, once it is there.
+        """
+        with suppress(OSError):
+            if self._log.stat().st_size > WAL_BYTES:
+                for _ in range(_LOOKS):
+                    self.take_over()
+                    time.sleep(_PATIENCE / _LOOKS)
+
+
+def lengthen(log: Path, size: int) -> None:
+    """Write zeros behind the end of a log's file, up to that size: SQLite reads it up to what is no page of the log. To
+    sync what is written over takes about half as long as to sync a file that grows. Only while nobody writes to it.
+    """
+    with suppress(OSError), log.open("r+b", buffering=0) as file:  # else it grows as it is written
+        end = file.seek(0, os.SEEK_END)
+        try:
+            done = file.write(bytes(max(0, size - end)))
+        except OSError:
+            done = 0
+        if done < size - end:  # the disk is full, say, and what is left is not for this
+            file.truncate(end)

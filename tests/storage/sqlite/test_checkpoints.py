@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import count
+from pathlib import Path
+
+import anyio
+import pytest
+
+from eventroute.clock import SystemClock
+from eventroute.storage.base import DEFAULT_BUS
+from eventroute.storage.jobs import AppendJob
+from eventroute.storage.sqlite import SQLiteStorage, checkpoints, writer
+from eventroute.storage.sqlite.checkpoints import lengthen
+from eventroute.storage.sqlite.wal import wal_mark
+from eventroute.storage.sqlite.writer import WriteThread
+from eventroute.storage.threads import Watchers
+from eventroute.testing.storage.log import read_all
+
+PAGE = 4_120  # bytes of a page in the log
+
+
+class Appender:
+    """A writer whose thread is the test's."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.log = path.with_name("events.db-wal")
+        self.writer = WriteThread(path, SystemClock(), Watchers(), synchronous="FULL", busy_timeout=10)
+        self.writer._begin()
+        self.checkpoints = self.writer._checkpoints
+        self._ids = count()
+
+    def append(self, times: int, *, batch: int = 1, size: int = 500) -> None:
+        """As a router does: each append acknowledges the one before."""
+        for _ in range(times):
+            number = next(self._ids)
+            job = AppendJob(DEFAULT_BUS, [b"x" * size] * batch, str(number), [str(number - 1)])
+            self.writer._work([job])
+            assert job.error is None
+            self.writer._tidy()
+
+    def is_due(self) -> bool:
+        return self.checkpoints.is_due
+
+    @property
+    def pages(self) -> int:
+        """How many the log has."""
+        mark = wal_mark(self.path)
+        assert mark is not None
+        return mark.pages
+
+
+@pytest.fixture
+def appender(path: Path) -> Iterator[Appender]:
+    appender = Appender(path)
+    yield appender
+    appender.writer._end()
+
+
+async def events(path: Path) -> int:
+    async with SQLiteStorage(path) as storage:
+        return len(await read_all(storage))
+
+
+def test_nobody_writes_while_the_log_is_taken_over(appender: Appender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite before 3.51.3 loses what is committed, where one begins the log anew while another takes it over."""
+    monkeypatch.setattr(checkpoints, "_PAGES", 10)
+    refused: list[str] = []
+
+    def meanwhile(statement: str) -> None:
+        if "wal_checkpoint" in statement:
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                other.execute("BEGIN IMMEDIATE")
+            refused.append(statement)
+
+    with closing(sqlite3.connect(appender.path, timeout=0, isolation_level=None)) as other:
+        appender.checkpoints._connection.set_trace_callback(meanwhile)
+        appender.append(20)
+        assert len(refused) > 3
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("ROLLBACK")
+
+
+def test_the_log_is_taken_over_and_begun_anew(appender: Appender) -> None:
+    appender.append(60, batch=100)  # some 1,300 pages
+    assert 100 < appender.pages < 700
+    assert appender.log.stat().st_size < 2_000 * PAGE
+    assert appender.path.stat().st_size > 500 * 4_096
+    appender.writer._end()
+    assert not appender.log.exists()
+    assert appender.path.stat().st_size > 800 * 4_096
+
+
+def test_a_log_that_others_write_to_is_seen_to_later(appender: Appender, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "_PAGES", 10)
+    monkeypatch.setattr(writer, "_PATIENCE", 0.01)
+    with closing(sqlite3.connect(appender.path, isolation_level=None)) as other:
+        job = AppendJob(DEFAULT_BUS, [b"x" * 500] * 100, "first", [])
+        appender.writer._work([job])
+        other.execute("BEGIN IMMEDIATE")
+        appender.writer._tidy()
+        assert appender.is_due()
+        other.execute("ROLLBACK")
+        appender.writer._tidy()
+        assert not appender.is_due()
+        assert not appender.writer._unsettled
+
+
+@pytest.mark.parametrize(("batch", "times"), [(1, 250), (10, 100), (100, 40), (1_000, 4)])
+def test_the_pages_of_the_log_are_guessed_well_enough(appender: Appender, batch: int, times: int) -> None:
+    appender.append(1, batch=batch)
+    before, guessed = appender.pages, appender.checkpoints._pages
+    appender.append(times, batch=batch)
+    assert appender.pages > before  # else it was begun anew
+    assert 0.7 < (appender.checkpoints._pages - guessed) / (appender.pages - before) < 1.4
+
+
+def test_the_file_of_the_log_grows_ahead_of_what_is_written(appender: Appender) -> None:
+    appender.append(3)
+    assert appender.log.stat().st_size < (appender.pages + 2) * PAGE  # who writes little gets no more than that
+    sizes = set()
+    for _ in range(20):
+        appender.append(12)
+        size = appender.log.stat().st_size
+        assert appender.pages * PAGE < size < 3 * appender.pages * PAGE
+        sizes.add(size)
+    assert len(sizes) < 7
+    appender.append(500)
+    assert appender.log.stat().st_size < 2_000 * PAGE
+
+
+@pytest.mark.parametrize("with_index", [False, True])
+def test_what_is_behind_the_end_of_the_log_is_no_event(appender: Appender, tmp_path: Path, with_index: bool) -> None:
+    appender.append(100)
+    assert appender.log.read_bytes().endswith(bytes(10 * PAGE))
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for name in ("events.db", "events.db-wal", *(["events.db-shm"] if with_index else [])):
+        shutil.copy(tmp_path / name, copy)
+    assert anyio.run(events, copy / "events.db") == 100
+
+
+def test_readers_that_overlap_do_not_let_the_log_grow(appender: Appender, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "_PAGES", 40)
+    monkeypatch.setattr(checkpoints, "_COMMITS_A_LOOK", 4)
+    monkeypatch.setattr(checkpoints, "WAL_BYTES", 50 * PAGE)
+    ended = threading.Event()
+
+    def read() -> None:
+        with (
+            closing(sqlite3.connect(appender.path, isolation_level=None)) as one,
+            closing(sqlite3.connect(appender.path, isolation_level=None)) as two,
+        ):
+            while not ended.is_set():
+                for begins, ends in ((one, two), (two, one)):
+                    begins.execute("BEGIN")
+                    begins.execute("SELECT count(*) FROM bus").fetchone()
+                    if ends.in_transaction:
+                        ends.execute("ROLLBACK")
+                    ended.wait(0.002)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        appender.append(150, batch=10)  # some 1,100 pages
+    finally:
+        ended.set()
+        reader.join()
+    assert appender.log.stat().st_size < 400 * PAGE
+
+
+def test_a_log_that_is_not_there_is_not_made_longer(tmp_path: Path) -> None:
+    lengthen(tmp_path / "events.db-wal", 10_000)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_log_is_never_cut(tmp_path: Path) -> None:
+    log = tmp_path / "events.db-wal"
+    log.write_bytes(b"x" * 5_000)
+    lengthen(log, 4_000)
+    assert log.read_bytes() == b"x" * 5_000
+    lengthen(log, 7_000)
+    assert log.read_bytes() == b"x" * 5_000 + bytes(2_000)
