@@ -172,6 +172,7 @@ class BusesContract(LogContract):
             await storage.append(BUS, [b"12"], append_id="a", identities=[b"i"])
         await storage.update_bus(BUS, BusSettings(max_bytes=2, dedup=60.0))
         offsets = await storage.append(BUS, [b"12"], append_id="a", identities=[b"i"])
+        assert [record.event for record in await read_all(storage)] == [b"12"]
         assert [record.offset for record in await read_all(storage)] == list(offsets)
 
     # -- duplicates ------------------------------------------------------------------------------------------------

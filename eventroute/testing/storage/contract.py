@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from eventroute.testing.storage.buses import BusesContract
+from eventroute.testing.storage.calls import CallsContract
 from eventroute.testing.storage.fates import FatesContract
 from eventroute.testing.storage.letters import LettersContract
 from eventroute.testing.storage.names import NamesContract
@@ -25,6 +26,7 @@ class StorageContract(
     FatesContract,
     PausingContract,
     PlacementContract,
+    CallsContract,
     BusesContract,
     TrimmingContract,
     ReplayContract,
