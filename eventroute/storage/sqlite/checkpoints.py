@@ -17,6 +17,7 @@ from typing import Any
 
 from eventroute.storage.jobs import AppendJob, Job
 from eventroute.storage.sqlite.schema import WAL_BYTES
+from eventroute.storage.sqlite.wal import beside
 
 __all__ = ["Checkpoints", "lengthen"]
 
@@ -27,6 +28,7 @@ _PAGE_BYTES = 4_120  # that a page takes in the log
 _COMMITS_A_LOOK = 256  # at the size of the file
 _PATIENCE = 0.05  # seconds, for readers of a log that has grown too long
 _LOOKS = 10  # whether they have gone
+_APPEND = os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
 
 class Checkpoints:
@@ -37,9 +39,10 @@ class Checkpoints:
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
-        self._log = path.with_name(f"{path.name}-wal")
+        self._log = beside(path, "-wal")
         self._connection = connection
         connection.execute("PRAGMA synchronous = FULL")  # not whatever SQLite was built with
+        connection.execute("PRAGMA busy_timeout = 0")  # the caller keeps others waiting
         self._pages = 0.0
         self._ready = _READY_PAGES
         self._commits = 0
@@ -92,9 +95,10 @@ class Checkpoints:
 
 def lengthen(log: Path, size: int) -> None:
     """Write zeros behind the end of a log's file, up to that size: SQLite reads it up to what is no page of the log. To
-    sync what is written over takes about half as long as to sync a file that grows. Only while nobody writes to it.
+    sync what is written over takes about half as long as to sync a file that grows. Only while nobody writes to it;
+    and should somebody, since the log is another file's by now, nothing is written over.
     """
-    with suppress(OSError), log.open("r+b", buffering=0) as file:  # else it grows as it is written
+    with suppress(OSError), os.fdopen(os.open(log, _APPEND), "ab", buffering=0) as file:  # else SQLite makes it grow
         end = file.seek(0, os.SEEK_END)
         try:
             done = file.write(bytes(max(0, size - end)))

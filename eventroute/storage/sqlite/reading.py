@@ -12,6 +12,7 @@ from attrs import frozen
 from eventroute.errors import StorageError
 from eventroute.storage.sqlite.migrations import SCHEMA_VERSION
 from eventroute.storage.sqlite.schema import connect, is_locked_out, read_version
+from eventroute.storage.sqlite.wal import beside
 
 __all__ = ["ReadOnly", "check_version", "open_to_read"]
 
@@ -73,13 +74,12 @@ def _open(path: Path, busy_timeout: float, *, immutable: bool = False) -> sqlite
 
 def _still(path: Path) -> _Still | None:
     """None: it does not lie still."""
-    place = path.resolve()  # as SQLite does
     for end in _BESIDE:
         with suppress(FileNotFoundError):
-            if place.with_name(f"{place.name}{end}").stat().st_size:
+            if beside(path, end).stat().st_size:
                 return None
     try:
-        found = place.stat()
+        found = path.stat()
     except FileNotFoundError:
         return None
     return found.st_mtime_ns, found.st_size

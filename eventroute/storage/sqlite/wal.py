@@ -16,7 +16,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-__all__ = ["WalMark", "lost_pages", "remember_boot", "wal_mark"]
+__all__ = ["WalMark", "beside", "lost_pages", "remember_boot", "wal_mark"]
 
 _HEADER = struct.Struct(
     "=12xBxHI12x2I8x"
@@ -38,25 +38,34 @@ class WalMark:
     """They tell one beginning of the log from the next; 0 where SQLite found none."""
     taken_over: int
     """Of the pages, how many are in the file too."""
+    index: tuple[int, int] = (0, 0)
+    """The index's own file, as the system knows it."""
+
+
+def beside(path: Path, end: str) -> Path:
+    """One of the files that SQLite has beside a file: where that is, not where a link to it is."""
+    return Path(f"{os.path.realpath(path)}{end}")
 
 
 def wal_mark(path: Path) -> WalMark | None:
     """What the index of the file's log says; None where there is none, or one that cannot be relied on."""
     try:
-        index = _read_index(path.with_name(f"{path.name}-shm"))
+        key, index = _read_index(beside(path, "-shm"))
     except OSError:
         return None
     if len(index) < _SIZE or index[:48] != index[48:96]:  # it was being written
         return None
     ready, _page_size, pages, *salts = _HEADER.unpack_from(index)
     (taken_over,) = struct.unpack_from("=I", index, _BACKFILLED)
-    return WalMark(pages, (salts[0], salts[1]), taken_over) if ready else None
+    return WalMark(pages, (salts[0], salts[1]), taken_over, key) if ready else None
 
 
 def lost_pages(before: WalMark, after: WalMark | None) -> int:
     """How many committed pages SQLite did not find, where `before` was read before it opened the file."""
     if after is None or before.taken_over >= before.pages:
         return 0
+    if after.index != before.index:
+        return 0  # who removes the index with the log, since nobody else has the file open, has taken all of it over
     if after.salts in (before.salts, (0, 0)):
         return max(0, before.pages - after.pages)
     return 0  # another process has begun the log anew, after all of it was taken over
@@ -77,13 +86,14 @@ def remember_boot(connection: sqlite3.Connection) -> bool:
     return False
 
 
-def _read_index(path: Path) -> bytes:
-    """Its beginning. The descriptor stays open: to close it would drop the locks that SQLite holds on the file in this
-    process, if it does. There is one for each crash that was recovered from.
+def _read_index(path: Path) -> tuple[tuple[int, int], bytes]:
+    """Which file it is, and its beginning. The descriptor stays open: to close it would drop the locks that SQLite
+    holds on the file in this process, if it does; and no other file gets its number. There is one for each index that
+    was there at an opening.
     """
     with _lock:
         found = path.stat()
         key = (found.st_dev, found.st_ino)
         if key not in _descriptors:
             _descriptors[key] = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-        return os.pread(_descriptors[key], _SIZE, 0) if hasattr(os, "pread") else b""
+        return key, os.pread(_descriptors[key], _SIZE, 0) if hasattr(os, "pread") else b""

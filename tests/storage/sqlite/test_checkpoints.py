@@ -16,6 +16,7 @@ from eventroute.storage.base import DEFAULT_BUS
 from eventroute.storage.jobs import AppendJob
 from eventroute.storage.sqlite import SQLiteStorage, checkpoints, writer
 from eventroute.storage.sqlite.checkpoints import lengthen
+from eventroute.storage.sqlite.schema import connect
 from eventroute.storage.sqlite.wal import wal_mark
 from eventroute.storage.sqlite.writer import WriteThread
 from eventroute.storage.threads import Watchers
@@ -177,6 +178,47 @@ def test_readers_that_overlap_do_not_let_the_log_grow(appender: Appender, monkey
 def test_a_log_that_is_not_there_is_not_made_longer(tmp_path: Path) -> None:
     lengthen(tmp_path / "events.db-wal", 10_000)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_another_writes_to_a_log_meanwhile_is_not_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose file was moved away while it was open may find the log of another one by that name."""
+    log = tmp_path / "events.db-wal"
+    log.write_bytes(b"x" * 5_000)
+
+    def zeros(size: int) -> bytes:
+        with log.open("ab") as file:
+            file.write(b"pages")
+        return bytes(size)
+
+    monkeypatch.setattr(checkpoints, "bytes", zeros, raising=False)
+    lengthen(log, 7_000)
+    assert log.read_bytes() == b"x" * 5_000 + b"pages" + bytes(2_000)
+
+
+def test_the_log_is_found_behind_a_link(path: Path, tmp_path: Path) -> None:
+    link = tmp_path / "folder" / "link.db"
+    link.parent.mkdir()
+    link.symlink_to(path)
+    appender = Appender(link)
+    appender.append(40)
+    assert wal_mark(link) == wal_mark(path) is not None
+    assert path.with_name("events.db-wal").read_bytes().endswith(bytes(10 * PAGE))
+    appender.writer._end()
+
+
+def test_all_connections_wait_while_the_file_is_opened(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where another storage of the same process closes, SQLite refuses for a moment."""
+    patience: list[float] = []
+
+    def connected(path: Path, *, busy_timeout: float) -> sqlite3.Connection:
+        patience.append(busy_timeout)
+        return connect(path, busy_timeout=busy_timeout)
+
+    monkeypatch.setattr(writer, "connect", connected)
+    Appender(path).writer._end()
+    assert patience == [10, 10]
 
 
 def test_a_log_is_never_cut(tmp_path: Path) -> None:

@@ -17,8 +17,9 @@ import pytest
 from eventroute.errors import StorageError
 from eventroute.event import Event
 from eventroute.storage.base import DEFAULT_BUS, LIVE, Bury, DeadLetter, Delayed, Record, Wait, Waiting
-from eventroute.storage.sqlite import SQLiteStorage, wal
+from eventroute.storage.sqlite import SQLiteStorage, schema, wal
 from eventroute.storage.sqlite.check import check_storage
+from eventroute.storage.sqlite.schema import prepare
 from eventroute.storage.sqlite.wal import WalMark, lost_pages, wal_mark
 from eventroute.testing.clock import VirtualClock
 from eventroute.testing.storage.log import BUS, put, read_all, subscribe
@@ -257,6 +258,27 @@ def test_pages_are_lost_only_where_the_log_is_the_same_or_gone() -> None:
     for after in (WalMark(9, (1, 2), 3), WalMark(12, (1, 2), 9), WalMark(1, (2, 7), 0), None):
         assert lost_pages(before, after) == 0
     assert lost_pages(WalMark(9, (1, 2), 9), WalMark(0, (0, 0), 0)) == 0
+    assert lost_pages(before, WalMark(0, (0, 0), 0, (1, 2))) == 0
+
+
+def test_who_takes_the_log_over_and_closes_meanwhile_has_lost_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "events.db"
+    prepare(path, busy_timeout=1)
+    other = schema.connect(path, busy_timeout=1)
+    other.execute("CREATE TABLE other (number INTEGER)")
+
+    def connect_late(path: Path, *, busy_timeout: float) -> sqlite3.Connection:
+        other.close()
+        return connect(path, busy_timeout=busy_timeout)
+
+    connect = schema.connect
+    monkeypatch.setattr(schema, "connect", connect_late)
+    before = wal_mark(path)
+    assert before is not None
+    assert before.pages > before.taken_over
+    prepare(path, busy_timeout=1)
 
 
 def test_an_index_that_is_half_written_is_not_relied_on(whole: tuple[dict[str, Path], Logs], tmp_path: Path) -> None:
