@@ -46,6 +46,7 @@ class Checkpoints:
         self._pages = 0.0
         self._ready = _READY_PAGES
         self._commits = 0
+        self._held_up_at = -1
 
     def count(self, jobs: Iterable[Job[Any]]) -> None:
         """These were committed together."""
@@ -76,21 +77,23 @@ class Checkpoints:
             self._commits = 0
             self._bound()
 
-    def take_over(self) -> None:
+    def take_over(self) -> int:
         """Write what the log has into the file, while the caller keeps others from writing; whoever writes next begins
-        the log anew, if nobody reads it.
+        the log anew, if nobody reads it. Returns how many of its pages are in the file: those that no reader holds up.
         """
-        self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        (_, _, pages) = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        return int(pages)
 
     def _bound(self) -> None:
         """Readers that overlap all the time keep the log from being taken over to its end, and from being begun anew.
-        So wait for them, while nobody writes: those who come meanwhile find all in the file, once it is there.
+        So wait for them, while nobody writes: those who come meanwhile find all in the file, once it is there. But not
+        for who was waited for in vain and is still there, as one that copies the file is for minutes.
         """
         with suppress(OSError):
-            if self._log.stat().st_size > WAL_BYTES:
+            if self._log.stat().st_size > WAL_BYTES and self.take_over() != self._held_up_at:
                 for _ in range(_LOOKS):
-                    self.take_over()
                     time.sleep(_PATIENCE / _LOOKS)
+                    self._held_up_at = self.take_over()
 
 
 def lengthen(log: Path, size: int) -> None:

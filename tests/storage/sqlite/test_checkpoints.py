@@ -175,6 +175,24 @@ def test_readers_that_overlap_do_not_let_the_log_grow(appender: Appender, monkey
     assert appender.log.stat().st_size < 400 * PAGE
 
 
+def test_a_reader_that_stays_is_waited_for_once(appender: Appender, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "_PAGES", 40)
+    monkeypatch.setattr(checkpoints, "_COMMITS_A_LOOK", 4)
+    monkeypatch.setattr(checkpoints, "WAL_BYTES", 50 * PAGE)
+    naps: list[float] = []
+    monkeypatch.setattr(checkpoints.time, "sleep", naps.append)
+    for times in (1, 2):
+        with closing(sqlite3.connect(appender.path, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM bus").fetchone()
+            appender.append(100, batch=10)
+            assert appender.pages > 400
+            assert len(naps) == checkpoints._LOOKS * times
+        appender.append(20)
+        assert appender.pages < 100  # nobody holds it up any more
+        del naps[checkpoints._LOOKS * times :]  # the file is still as long as it was
+
+
 def test_a_log_that_is_not_there_is_not_made_longer(tmp_path: Path) -> None:
     lengthen(tmp_path / "events.db-wal", 10_000)
     assert list(tmp_path.iterdir()) == []
