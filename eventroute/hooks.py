@@ -17,6 +17,7 @@ __all__ = [
     "DeadLetterHeldUp",
     "DeadLettered",
     "DeadLettersDropped",
+    "EventsLost",
     "Happening",
     "Hook",
     "Hooks",
@@ -134,6 +135,18 @@ class DeadLettersDropped:
 
 
 @frozen
+class EventsLost:
+    """Hard retention has taken events away that a subscription had yet to read. How many of them its filters would have
+    matched nobody knows.
+    """
+
+    bus: str
+    subscription: str
+    events: int
+    """How many, in this step."""
+
+
+@frozen
 class Paused:
     """A subscription is paused, by its owner or because of what its sink said."""
 
@@ -171,6 +184,7 @@ Happening: TypeAlias = (
     | DeadLetterForwarded
     | DeadLetterHeldUp
     | DeadLettersDropped
+    | EventsLost
     | Paused
     | Lagging
     | CaughtUp

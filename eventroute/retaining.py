@@ -7,7 +7,7 @@ import math
 
 from eventroute.clock import Clock
 from eventroute.errors import StorageClosed, StorageError, UnknownBus
-from eventroute.hooks import DeadLettersDropped, Hooks
+from eventroute.hooks import DeadLettersDropped, EventsLost, Hooks
 from eventroute.storage.base import BusInfo, Storage
 from eventroute.storage.retention import decide
 
@@ -64,6 +64,7 @@ class Retaining:
         trimmed = await self._storage.trim(self._bus, self._before, limit=STEP, hard=self._hard)
         for subscription, events in trimmed.lost:
             self._lost[subscription] = self._lost.get(subscription, 0) + events
+            self._hooks.tell(EventsLost(self._bus, subscription, events))
         if not trimmed.events or trimmed.first >= self._before:
             self._before = 0
         dropped = await self._drop_letters()

@@ -15,6 +15,7 @@ from eventroute.hooks import (
     DeadLetterForwarded,
     DeadLetterHeldUp,
     DeadLettersDropped,
+    EventsLost,
     Happening,
     Hook,
     Lagging,
@@ -39,9 +40,9 @@ class OpenTelemetry:
 
     Metrics, each with `bus` and most with `subscription`: `eventroute.published`, `eventroute.delivered` and
     `eventroute.dead_lettered` (events), `eventroute.dead_letters.forwarded`, `eventroute.dead_letters.held_up` and
-    `eventroute.dead_letters.dropped`, `eventroute.attempts` (with `outcome` and `reason`),
-    `eventroute.attempt.duration` (seconds), `eventroute.lag` (seconds, of those that lag by more than a minute, and 0
-    once they do not).
+    `eventroute.dead_letters.dropped`, `eventroute.lost` (events that hard retention took unread), `eventroute.attempts`
+    (with `outcome` and `reason`), `eventroute.attempt.duration` (seconds), `eventroute.lag` (seconds, of those that lag
+    by more than a minute, and 0 once they do not).
 
     A span an attempt, named `send SUBSCRIPTION`, that begins and ends with it. Its parent is the span that the event
     names in `traceparent` and `tracestate` (CloudEvents distributed tracing extension), so that it stands in the trace
@@ -68,6 +69,7 @@ class OpenTelemetry:
         self._forwarded = meter.create_counter(f"{letters}.forwarded", "{event}", "Dead letters handed over")
         self._held_up = meter.create_counter(f"{letters}.held_up", "{try}", "Failed tries to hand one over")
         self._dropped = meter.create_counter(f"{letters}.dropped", "{event}", "Dead letters beyond their bound")
+        self._lost = meter.create_counter("eventroute.lost", "{event}", "Events that hard retention took unread")
         self._attempts = meter.create_counter("eventroute.attempts", "{attempt}", "Attempts ended")
         self._duration = meter.create_histogram("eventroute.attempt.duration", "s", "How long attempts took")
         self._lag = meter.create_gauge("eventroute.lag", "s", "How far subscriptions that lag are behind")
@@ -83,12 +85,13 @@ class OpenTelemetry:
                 self._delivered.add(1, _whose(happening))
             case DeadLettered():
                 self._dead.add(1, {**_whose(happening), "reason": happening.reason})
-            case DeadLetterForwarded():
-                self._forwarded.add(1, _whose(happening))
-            case DeadLetterHeldUp():
-                self._held_up.add(1, _whose(happening))
+            case DeadLetterForwarded() | DeadLetterHeldUp():
+                handed_over = isinstance(happening, DeadLetterForwarded)
+                (self._forwarded if handed_over else self._held_up).add(1, _whose(happening))
             case DeadLettersDropped():
                 self._dropped.add(happening.letters, {**_whose(happening), "reason": happening.reason})
+            case EventsLost():
+                self._lost.add(happening.events, _whose(happening))
             case Lagging() | CaughtUp():
                 self._lag.set(happening.seconds if isinstance(happening, Lagging) else 0, _whose(happening))
             case Matched() | Paused():
@@ -144,6 +147,7 @@ _OfSubscription: TypeAlias = (
     | DeadLetterForwarded
     | DeadLetterHeldUp
     | DeadLettersDropped
+    | EventsLost
     | Lagging
     | CaughtUp
 )

@@ -23,6 +23,7 @@ from eventroute.hooks import (
     DeadLetterForwarded,
     DeadLetterHeldUp,
     DeadLettersDropped,
+    EventsLost,
     Lagging,
     Published,
     Settled,
@@ -39,6 +40,7 @@ HAPPENINGS = (
     DeadLetterForwarded("b", "s", 1, "bus:x", 1),
     DeadLetterHeldUp("b", "s", 1, "bus:x", 1, "", None),
     DeadLettersDropped("b", "s", 1, "age"),
+    EventsLost("b", "s", 1),
     Lagging("b", "s", 1, 90.0),
 )
 

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from eventroute.errors import Reject, StorageError
-from eventroute.hooks import DeadLettersDropped, Happening, Hooks
+from eventroute.hooks import DeadLettersDropped, EventsLost, Happening, Hooks
 from eventroute.push.policy import DeliveryPolicy
 from eventroute.push.policy.backoff import Backoff
 from eventroute.retaining import LOOK_EVERY, STEP, Retaining
@@ -120,7 +120,8 @@ async def test_a_router_takes_away_what_was_delivered_and_is_old(clock: VirtualC
 async def test_hard_retention_says_what_was_lost(clock: VirtualClock, caplog: pytest.LogCaptureFixture) -> None:
     storage = MemoryStorage(clock=clock)
     sink = Sink(clock)
-    async with Router(storage, clock=clock) as router:
+    told: list[Happening] = []
+    async with Router(storage, clock=clock, hooks=[told.append]) as router:
         await router.update_bus(BUS, retention=Retention(max_age=100.0, hard=True))
         await router.subscribe(to(sink))
         await router.pause("s")
@@ -129,6 +130,8 @@ async def test_hard_retention_says_what_was_lost(clock: VirtualClock, caplog: py
         info = await router.describe_bus()
         assert [(lost.subscription, lost.events) for lost in info.lost] == [("s", STEP + 7)]
         assert info.events == 0
+        lost = [happening for happening in told if isinstance(happening, EventsLost)]
+        assert lost == [EventsLost(BUS, "s", count) for count in (STEP, 7)]
         assert caplog.text.count(f"took {STEP + 7} events away that the subscription s had not read") == 1
         await router.resume("s")
         await router.publish(*events("later"))

@@ -59,6 +59,7 @@ def _settings(command: F) -> F:
         _setting("--max-bytes", "default", int, "Bytes of events at which it takes no more."),
         _setting("--dead-letter-limit", "any", int, "How many dead letters stay."),
         _setting("--dead-letter-age", "forever", float, "Seconds for which dead letters stay."),
+        click.option("--dedup-limit", type=int, metavar="NUMBER", help="How many events duplicates are told of."),
         _setting("--dedup", "off", float, "Seconds for which duplicates are told."),
         click.option("--hard/--soft", default=None, help="Whether bounds go before what subscriptions still need."),
         click.option("--until-settled/--keep-settled", default=None, help="Whether what all have settled goes."),

@@ -40,6 +40,8 @@ def test_the_life_of_a_bus() -> None:
     assert run("buses", "update", "audit", "--keep-events", "5", "--hard") == "audit: updated\n"
     retention = shown("audit")["retention"]
     assert (retention["max_events"], retention["hard"], retention["max_age"]) == (5, True, None)
+    run("buses", "update", "audit", "--dedup-limit", "7")
+    assert (shown("audit")["dedup"], shown("audit")["dedup_limit"]) == (600, 7)
     run("buses", "update", "audit", "--keep-events", "any", "--soft", "--dedup", "off", "--max-bytes", "1000000")
     retention = shown("audit")["retention"]
     assert (retention["max_events"], retention["hard"]) == (None, False)

@@ -46,6 +46,14 @@ def test_damage_is_told_line_by_line(file: Path, options: list[str]) -> None:
     assert "damaged; go on with a backup" in done.stdout
 
 
+def test_a_file_that_was_cut_is_damaged(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-4096])
+    done = CliRunner().invoke(commands, ["log", "check", str(file)])
+    assert done.exit_code == 1
+    assert "SQLite: database disk image is malformed" in done.stdout
+    assert "log check" not in done.output
+
+
 def test_what_is_no_storage_is_an_error(tmp_path: Path) -> None:
     done = CliRunner().invoke(commands, ["log", "check", str(tmp_path / "no.db")])
     assert done.exit_code == 2

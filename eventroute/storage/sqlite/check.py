@@ -13,7 +13,7 @@ import msgspec
 from eventroute.errors import DamagedEvent, StorageError
 from eventroute.storage.base import Record
 from eventroute.storage.sqlite.reading import check_version, open_to_read
-from eventroute.storage.sqlite.schema import FAILURES, file_path, lost_message, storage_error
+from eventroute.storage.sqlite.schema import FAILURES, file_path, is_damage, lost_message, storage_error
 from eventroute.storage.sqlite.tables import SqliteTables
 from eventroute.storage.sqlite.upkeep import Progress
 from eventroute.storage.sqlite.wal import lost_pages, wal_mark
@@ -137,6 +137,8 @@ def check_storage(path: str | os.PathLike[str], *, progress: Progress | None = N
             opened.check_still()
             return found
     except FAILURES as error:
+        if is_damage(error):  # so that nothing can be read: the file was cut, say
+            return [f"SQLite: {error}"]
         raise storage_error(error, place) from error
 
 

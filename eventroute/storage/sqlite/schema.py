@@ -20,6 +20,7 @@ __all__ = [
     "WAL_BYTES",
     "connect",
     "file_path",
+    "is_damage",
     "is_locked_out",
     "lost_message",
     "prepare",
@@ -37,12 +38,21 @@ FAILURES = (sqlite3.Error, UnicodeDecodeError, msgspec.DecodeError)
 """What is raised where a file fails, or where it holds what nobody wrote."""
 
 
+def _primary(error: Exception) -> int:
+    code: int = getattr(error, "sqlite_errorcode", 0)  # absent where sqlite3 itself, or this package, found fault
+    if not code and (type(error) is sqlite3.DatabaseError or not isinstance(error, sqlite3.Error)):
+        return sqlite3.SQLITE_CORRUPT
+    return code & 0xFF
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether it says that a file which is SQLite's is damaged."""
+    return _primary(error) == sqlite3.SQLITE_CORRUPT
+
+
 def storage_error(error: Exception, path: Path) -> StorageError:
     """What an error of SQLite means to who uses the storage, and what can be done."""
-    code = getattr(error, "sqlite_errorcode", 0)  # absent where sqlite3 itself, or this package, found fault
-    primary = code & 0xFF
-    if not code and (type(error) is sqlite3.DatabaseError or not isinstance(error, sqlite3.Error)):
-        primary = sqlite3.SQLITE_CORRUPT
+    primary = _primary(error)
     if primary == sqlite3.SQLITE_FULL:
         found: StorageError = StorageFull(
             f"{path}: no room is left on the file system (or the file has reached its limit): make room, and it goes on"
