@@ -54,7 +54,12 @@ def test_every_direct_dependency_is_listed_and_no_other() -> None:
     assert listed == {extra: names(extras[extra]) for extra in extras if extra not in OURS and names(extras[extra])}
 
 
-@pytest.mark.parametrize(("package", "licence"), [*ALWAYS, *(row[1:] for row in EXTRAS)])
+def test_testing_brings_both_event_loops() -> None:
+    """The pages on storages and sinks of one's own run the contracts on both, with nothing but this extra."""
+    assert "trio" in names(PROJECT["optional-dependencies"]["testing"])
+
+
+@pytest.mark.parametrize(("package", "licence"), sorted({*ALWAYS, *(row[1:] for row in EXTRAS)}))
 def test_the_licence_is_the_one_that_the_package_names(package: str, licence: str) -> None:
     try:
         about = importlib.metadata.metadata(package)
