@@ -10,6 +10,7 @@ from eventroute.testing.storage.names import NamesContract
 from eventroute.testing.storage.order import OrderContract
 from eventroute.testing.storage.pausing import PausingContract
 from eventroute.testing.storage.placement import PlacementContract
+from eventroute.testing.storage.reopening import ReopeningContract
 from eventroute.testing.storage.replay import ReplayContract
 from eventroute.testing.storage.timers import TimersContract
 from eventroute.testing.storage.transfer import TransferContract
@@ -30,6 +31,7 @@ class StorageContract(
     BusesContract,
     TrimmingContract,
     ReplayContract,
+    ReopeningContract,
     TimersContract,
     TransferContract,
     NamesContract,

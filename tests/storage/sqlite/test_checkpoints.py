@@ -180,7 +180,7 @@ def test_a_reader_that_stays_is_waited_for_once(appender: Appender, monkeypatch:
     monkeypatch.setattr(checkpoints, "_COMMITS_A_LOOK", 4)
     monkeypatch.setattr(checkpoints, "WAL_BYTES", 50 * PAGE)
     naps: list[float] = []
-    monkeypatch.setattr(checkpoints.time, "sleep", naps.append)
+    monkeypatch.setattr("eventroute.storage.sqlite.checkpoints.time.sleep", naps.append)
     for times in (1, 2):
         with closing(sqlite3.connect(appender.path, isolation_level=None)) as reader:
             reader.execute("BEGIN")
