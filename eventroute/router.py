@@ -16,7 +16,7 @@ from msgspec.json import decode
 from eventroute.buses import Buses
 from eventroute.clock import Clock, SystemClock
 from eventroute.definitions import Vocabulary, compile_subscription, definition_of
-from eventroute.errors import InvalidSubscription, StorageClosed, StorageError, UnknownBus
+from eventroute.errors import InvalidConfiguration, InvalidSubscription, StorageClosed, StorageError, UnknownBus
 from eventroute.event import Event
 from eventroute.filters.explain import Explanation
 from eventroute.filters.filter import DialectParser
@@ -37,6 +37,7 @@ from eventroute.retaining import Retaining
 from eventroute.routing import Table
 from eventroute.stats import Here, Lag, Standing, SubscriptionStats, look
 from eventroute.storage.base import Storage, StoredSubscription
+from eventroute.storage.tables import LONGEST_LEASE
 from eventroute.subscription import Subscription
 from eventroute.tracing.finding import Finding
 from eventroute.tracing.history import AttemptHistory
@@ -94,6 +95,8 @@ class Router(Buses, Keeping, Finding):
         self._given_sinks = tuple(sinks)
         self._http = HttpSettings() if http is None else http
         self._lease = lease
+        if not 0 < lease <= LONGEST_LEASE:
+            raise InvalidConfiguration(f"{lease!r} is not more than 0 and at most {LONGEST_LEASE:,.0f}", where="lease")
         self._grace = grace
         hooks = tuple(hooks)
         self._hooks = Hooks(hooks)

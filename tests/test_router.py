@@ -13,6 +13,7 @@ import pytest
 
 from eventroute.clock import Clock
 from eventroute.errors import (
+    InvalidConfiguration,
     InvalidEvent,
     InvalidFilter,
     InvalidSubscription,
@@ -649,6 +650,12 @@ async def test_the_work_of_a_worker_that_died_is_taken_over(storage: MemoryStora
             assert sink.got == ["b"]
             await clock.advance(10)
             assert sorted(sink.got) == ["a", "b"]
+
+
+@pytest.mark.parametrize("lease", [0, -1.0, float("nan"), 86_401])
+async def test_a_lease_is_a_day_at_most(lease: float) -> None:
+    with pytest.raises(InvalidConfiguration, match="lease"):
+        Router(MemoryStorage(), lease=lease)
 
 
 async def test_a_router_whose_lease_was_lost_begins_anew(clock: VirtualClock, caplog: pytest.LogCaptureFixture) -> None:

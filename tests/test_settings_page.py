@@ -20,6 +20,7 @@ from eventroute.errors import EventrouteError, InvalidConfiguration
 from eventroute.push.outcome import DEFAULT_OUTCOMES
 from eventroute.serving.config import load
 from eventroute.serving.tomlfile import Table
+from eventroute.storage.memory import MemoryStorage
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "reference" / "settings.md").read_text(encoding="utf-8")
@@ -27,6 +28,7 @@ SECTIONS = {part.partition("`")[0]: part for part in PAGE.split("\n## `")[1:]}
 NEEDED: dict[str, dict[str, Any]] = {
     "eventroute.Rate": {"events": 1},
     "eventroute.Handshake": {"origin": "example.com"},
+    "eventroute.Router": {"storage": MemoryStorage()},
     "eventroute.SQLiteStorage": {"path": "events.db"},
     "eventroute.storage.nats.server.Server": {"addresses": ("nats://127.0.0.1",)},
     "eventroute.storage.postgres.storage.PostgresStorage": {"address": "postgresql://127.0.0.1/test"},

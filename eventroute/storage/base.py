@@ -241,7 +241,7 @@ class Storage(Timers, Deliveries, Sending, Letters, Transfer):
 
     @abstractmethod
     async def open_session(self, ttl: float) -> Session:
-        """Begin a worker's lease of `ttl` seconds, by the storage's clock."""
+        """Begin a worker's lease of `ttl` seconds (a day at most), by the storage's clock."""
 
     @abstractmethod
     async def extend_session(self, session: Session) -> None:

@@ -32,10 +32,13 @@ from eventroute.storage.fates import TracingTables
 from eventroute.storage.session_tables import SessionTables
 from eventroute.storage.transfer_tables import TransferTables
 
-__all__ = ["FIRST_OFFSET", "REMOVED_KEPT", "BusRow", "Need", "Tables", "micros", "timer_number"]
+__all__ = ["FIRST_OFFSET", "LONGEST_LEASE", "REMOVED_KEPT", "BusRow", "Need", "Tables", "micros", "timer_number"]
 
 FIRST_OFFSET = 1
 """The first offset of a bus, while none was deleted."""
+
+LONGEST_LEASE = 86_400.0
+"""Seconds: no session has a longer lease."""
 
 REMOVED_KEPT = 1_000
 """How many removed subscriptions a bus remembers; at one more it forgets them all, and `changes` gives a reset."""

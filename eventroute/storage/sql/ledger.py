@@ -19,7 +19,7 @@ from eventroute.storage.base import (
     WaitingSummary,
 )
 from eventroute.storage.sql.statements import Statements
-from eventroute.storage.tables import REMOVED_KEPT, Need
+from eventroute.storage.tables import LONGEST_LEASE, REMOVED_KEPT, Need
 
 __all__ = ["FREE", "IN_TURN", "SqlLedger"]
 
@@ -285,8 +285,8 @@ class SqlLedger(Statements):
         self._do("DELETE FROM session WHERE id = ?", (session,))
 
     def drop_lapsed(self, now: float, *, keep: str = "") -> None:
-        """Remove the lapsed ones."""
-        self._do("DELETE FROM session WHERE lapses <= ? AND id <> ?", (now, keep))
+        """Remove the lapsed ones, and those of a clock that was ahead, who might hold what they have for years."""
+        self._do("DELETE FROM session WHERE (lapses <= ? OR lapses > ?) AND id <> ?", (now, now + LONGEST_LEASE, keep))
 
     # -- waiting deliveries ----------------------------------------------------------------------------------------
 

@@ -15,9 +15,10 @@ from eventroute.errors import (
     StorageError,
     UnknownBus,
 )
-from eventroute.storage.base import DEFAULT_BUS, Storage
+from eventroute.storage.base import DEFAULT_BUS, LIVE, Storage
 from eventroute.storage.sqlite import SQLiteStorage
 from eventroute.storage.sqlite.log import SqliteLog
+from eventroute.storage.tables import LONGEST_LEASE
 from eventroute.testing.clock import VirtualClock
 from eventroute.testing.storage import StorageContract
 from eventroute.testing.storage.log import put, read_all
@@ -35,6 +36,23 @@ class TestContract(StorageContract):
 
     def make_storage(self, clock: VirtualClock) -> Storage:
         return SQLiteStorage(self.path, clock=clock)
+
+
+@pytest.mark.anyio
+async def test_a_process_that_died_while_the_clock_was_ahead_holds_nothing_back(path: Path) -> None:
+    clock = VirtualClock()
+    async with SQLiteStorage(path, clock=clock) as storage:
+        await put(storage, b"1")
+        clock.jump(LONGEST_LEASE + 60)
+        dead = await storage.open_session(10.0)
+        assert await storage.claim(BUS, LIVE, dead, limit=5) is not None
+    clock.jump(-LONGEST_LEASE - 60)
+    async with SQLiteStorage(path, clock=clock) as storage:
+        session = await storage.open_session(10.0)
+        assert await storage.sessions() == 1
+        claim = await storage.claim(BUS, LIVE, session, limit=5)
+        assert claim is not None
+        assert claim.session == session.id
 
 
 def test_event_loops_of_several_threads_may_share_it(path: Path) -> None:
