@@ -26,6 +26,7 @@ PARTIAL = ".partial"
 VACUUM_PAGES = 64
 """So many pages are given back in one transaction."""
 
+_WRITING = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE)  # which is done to the copy alone
 _PAGES_A_STEP = 256  # a megabyte: a moment between two looks at whether to go on
 
 
@@ -97,7 +98,8 @@ def _copy(source: Path, partial: Path, progress: Progress | None) -> None:
                 original.backup(copy, pages=_PAGES_A_STEP, progress=heard)
                 opened.check_still()
     except FAILURES as error:
-        raise storage_error(error, source) from error
+        of_the_copy = getattr(error, "sqlite_errorcode", 0) in _WRITING
+        raise storage_error(error, partial if of_the_copy else source) from error
 
 
 def _sync(path: Path) -> None:

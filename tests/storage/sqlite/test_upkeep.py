@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from functools import partial
 from pathlib import Path
@@ -85,6 +86,32 @@ def test_a_copy_goes_nowhere_else(path: Path, tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"copy\.db-wal: there is a file already"):
         backup_storage(path, tmp_path / "copy.db")
     assert names(tmp_path) == ["copy.db-wal", "events.db"]
+
+
+# Copies where no file may be larger than that, as on a disk that is full.
+LIMITED = """
+import resource, sys
+from eventroute.errors import StorageError
+from eventroute.storage.sqlite.upkeep import backup_storage
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
+try:
+    backup_storage(sys.argv[1], sys.argv[2])
+except StorageError as error:
+    print(error)
+"""
+
+
+@pytest.mark.anyio
+@pytest.mark.skipif(sys.platform == "win32", reason="this system does not limit files")
+@pytest.mark.parametrize("limit", [64 * 4_096, 64 * 4_096 + 1])
+async def test_a_copy_for_which_there_is_no_room_is_told_by_its_name(path: Path, tmp_path: Path, limit: int) -> None:
+    async with SQLiteStorage(path) as storage:
+        await put(storage, *[EVENT] * 2_000)
+    copying = [sys.executable, "-c", LIMITED, str(path), str(tmp_path / "copy.db"), str(limit)]
+    done = await anyio.run_process(copying)
+    assert "copy.db.partial: " in done.stdout.decode()
+    assert names(tmp_path) == ["events.db"]
 
 
 @pytest.mark.anyio
