@@ -87,12 +87,11 @@ class Disk:
                 other.synced = bytearray() if other.synced is None else other.synced
 
     def lengthen(self, name: str, size: int) -> None:
-        """Write zeros behind the end of a file, up to that size."""
-        file = self.files[name]
-        end = len(file.seen)
-        if end < size:
+        """Write zeros behind the end of a file, up to that size; nothing where it is not there."""
+        file = self.files.get(name)
+        if file is not None and len(file.seen) < size:
             self.step()
-            file.change(_Write(end, bytes(size - end)))
+            file.change(_Write(len(file.seen), bytes(size - len(file.seen))))
 
     def delete(self, name: str, *, durably: bool) -> None:
         self.step()
