@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+from attrs import asdict, define
 
 from eventroute.buses import LoggedEvent
 from eventroute.cli.bars import stages
@@ -130,29 +131,66 @@ def put(file: Path, storage: str, bus: str, create: bool, quiet: bool, as_json: 
 
     The whole file is checked before anything is stored. Up to 1,000 events are stored in one change, all or none; what
     is more goes in several, and where one fails it is told how many went before.
+
+    It says how many are delayed, by their deliverafter, and on a bus that tells duplicates how many were there already;
+    one that is both counts as delayed.
     """
     ready = list(_read(file))
-    done = 0
+    done = _Put()
 
     async def publish(router: Router) -> None:
-        nonlocal done
         with stages(quiet=quiet or len(ready) <= BATCH) as tell:
             for begin in range(0, len(ready), BATCH):
                 batch = ready[begin : begin + BATCH]
                 try:
-                    await router.publish(*batch, bus=bus)
+                    end = (await router.storage.bounds(bus)).end
+                    done.count(await router.publish(*batch, bus=bus), end)
                 except EventrouteError as error:
-                    told = f"{error}\npublished before it failed: {done} of {len(ready)}"
-                    raise Failure(told, type(error).__name__, more={"published": done}) from error
-                done += len(batch)
-                tell("publishing", done, len(ready))
+                    told = f"{error}\npublished before it failed: {done.published} of {len(ready)}"
+                    raise Failure(told, type(error).__name__, more=done.to_dict()) from error
+                tell("publishing", done.published, len(ready))
 
     try:
         on_router(storage, publish, create=create)
     except KeyboardInterrupt:
-        more = min(BATCH, len(ready) - done)
-        raise KeyboardInterrupt(f"published before it: {done} of {len(ready)}, or {more} more") from None
-    answer({"published": len(ready)}, f"published: {len(ready)}", as_json=as_json)
+        more = min(BATCH, len(ready) - done.published)
+        raise KeyboardInterrupt(f"published before it: {done.published} of {len(ready)}, or {more} more") from None
+    answer(done.to_dict(), str(done), as_json=as_json)
+
+
+@define
+class _Put:
+    """What became of the events that were published."""
+
+    appended: int = 0
+    delayed: int = 0
+    duplicates: int = 0
+
+    def count(self, offsets: Sequence[int | None], end: int) -> None:
+        """Offsets of one call, before which the log ended there. What others append between the two cannot be told
+        from what the call appended.
+        """
+        told = [offset for offset in offsets if offset is not None]
+        fresh = len({offset for offset in told if offset >= end})
+        self.appended += fresh
+        self.delayed += len(offsets) - len(told)
+        self.duplicates += len(told) - fresh
+
+    @property
+    def published(self) -> int:
+        """All of them."""
+        return self.appended + self.delayed + self.duplicates
+
+    def to_dict(self) -> dict[str, int]:
+        """For programs."""
+        return {"published": self.published, **asdict(self)}
+
+    def __str__(self) -> str:
+        """For people."""
+        parts = [f"{self.appended} appended"]
+        parts += [f"{self.delayed} delayed"] if self.delayed else []
+        parts += [f"{self.duplicates} there already"] if self.duplicates else []
+        return f"published: {self.published}" + (f" ({', '.join(parts)})" if len(parts) > 1 else "")
 
 
 def _read(file: Path) -> Iterator[Event]:

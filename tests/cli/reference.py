@@ -40,7 +40,8 @@ the standard error:
 `kind` is the name of an [error](errors.md), or `WrongUse`, `NotFound`, `Declined`, `Interrupted`, `ApiRefused`,
 `MissingExtra`, `NotStarted`, `OutputFailed`; `message` is what people are told; `where`, if there is one, is the place
 that is wrong.
-`events put` adds how many events were `published` before it failed.
+`events put` adds how many events were `published` before it failed, and how many of these were `appended`, `delayed` or
+`duplicates`.
 
 **Exit codes.**
 

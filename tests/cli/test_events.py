@@ -102,6 +102,36 @@ def test_nothing_puts_nothing() -> None:
     assert invoke("put", "-", stdin=b"") == "published: 0\n"
 
 
+def test_what_is_put_says_what_became_of_it() -> None:
+    assert CliRunner().invoke(commands, ["buses", "update", "default", "--dedup", "600"]).exit_code == 0
+    later = Event.create(id="later", type="t", source="/shop", extensions={"deliverafter": "2999-01-01T00:00:00Z"})
+    lines = [one.to_json() for one in (event("a"), event("b"), event("a"), later)]
+    assert invoke("put", "-", stdin=b"\n".join(lines)) == "published: 4 (2 appended, 1 delayed, 1 there already)\n"
+    again = json.loads(invoke("put", "-", "--json", stdin=b"\n".join([*lines[:2], event("c").to_json()])))
+    assert again == {"published": 3, "appended": 1, "delayed": 0, "duplicates": 2}
+    assert invoke("put", "-", stdin=lines[3]) == "published: 1 (0 appended, 1 delayed)\n"
+    assert len(json.loads(invoke("list", "--json", "--start", "6"))) == 3
+
+
+def test_without_dedup_all_is_appended() -> None:
+    document = json.loads(invoke("put", "-", "--json", stdin=b"\n".join([event("1").to_json()] * 3)))
+    assert document == {"published": 3, "appended": 3, "delayed": 0, "duplicates": 0}
+
+
+def test_who_fails_late_says_what_became_of_the_rest(tmp_path: Path) -> None:
+    assert CliRunner().invoke(commands, ["buses", "update", "default", "--dedup", "600"]).exit_code == 0
+    large = Event.create(id="large", type="t", source="/shop", data="x" * 2_000_000)
+    (tmp_path / "f").write_bytes(b"\n".join(one.to_json() for one in [*[event("a")] * 1_000, large]))
+    failed = CliRunner().invoke(commands, ["events", "put", str(tmp_path / "f"), "--quiet", "--json"])
+    told = json.loads(failed.stderr)["error"]
+    assert {name: told[name] for name in ("published", "appended", "delayed", "duplicates")} == {
+        "published": 1_000,
+        "appended": 1,
+        "delayed": 0,
+        "duplicates": 999,
+    }
+
+
 def test_a_large_file_goes_in_several_changes_and_says_how_far_it_came(tmp_path: Path) -> None:
     expired = b'{"specversion":"1.0","id":"x","source":"/s","type":"t","expirytime":"soon"}'
     (tmp_path / "f").write_bytes(b"\n".join([*(event(str(n)).to_json() for n in range(1_500)), expired]))
