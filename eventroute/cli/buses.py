@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import click
+from attrs import frozen
 
 from eventroute.buses import BusOptions
 from eventroute.cli.tables import print_table
@@ -90,22 +91,41 @@ def _options(given: dict[str, Any], retention: Retention) -> BusOptions:
     return options
 
 
+@frozen
+class _Look:
+    """A bus, and how many delayed events it has, counted a moment later."""
+
+    info: BusInfo
+    delayed: int
+
+    @classmethod
+    async def at(cls, router: Router, bus: str) -> _Look:
+        return cls(await router.describe_bus(bus), await router.count_timers(bus))
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**self.info.to_dict(), "delayed": self.delayed}
+
+    def cells(self) -> tuple[object, ...]:
+        info = self.info
+        return info.name, info.events, info.size, self.delayed, info.subscriptions, info.held_by
+
+
 @buses.command("list")
 @storage_option
 @json_option
 def list_(storage: str, as_json: bool) -> None:
     """List the buses with their sizes."""
 
-    async def describe(router: Router) -> list[BusInfo]:
-        return [await router.describe_bus(bus) for bus in await router.buses()]
+    async def describe(router: Router) -> list[_Look]:
+        return [await _Look.at(router, bus) for bus in await router.buses()]
 
     found = on_router(storage, describe)
     if as_json:
-        print_json([info.to_dict() for info in found])
+        print_json([one.to_dict() for one in found])
         return
     print_table(
-        ("bus", "events", "bytes", "subscriptions", "held by"),
-        [(one.name, one.events, one.size, one.subscriptions, one.held_by) for one in found],
+        ("bus", "events", "bytes", "delayed", "subscriptions", "held by"),
+        [one.cells() for one in found],
         empty="no buses",
     )
 
@@ -115,8 +135,8 @@ def list_(storage: str, as_json: bool) -> None:
 @storage_option
 @json_option
 def show(bus: str, storage: str, as_json: bool) -> None:
-    """Show all of one bus, as JSON in any case: settings, size, what holds its events, what was lost."""
-    print_json(on_router(storage, lambda router: router.describe_bus(bus)).to_dict())
+    """Show all of one bus, as JSON in any case: settings, size, what is delayed, what holds events, what was lost."""
+    print_json(on_router(storage, lambda router: _Look.at(router, bus)).to_dict())
 
 
 @buses.command()
@@ -125,15 +145,19 @@ def show(bus: str, storage: str, as_json: bool) -> None:
 @_settings
 @json_option
 def create(bus: str, storage: str, as_json: bool, **given: Any) -> None:
-    """Make a bus, and the storage where there is none. One that exists must have the same settings."""
+    """Make a bus, and the storage where there is none. One that exists is left as it is, which is told; where
+    settings are given it must have the same.
+    """
     options = _options(given, Retention())
 
-    async def make(router: Router) -> BusInfo:
+    async def make(router: Router) -> tuple[_Look, bool]:
+        existed = bus in await router.buses()
         await router.create_bus(bus, **options)
-        return await router.describe_bus(bus)
+        return await _Look.at(router, bus), existed
 
-    made = on_router(storage, make, create=True)
-    answer(made.to_dict(), f"{bus}: created", as_json=as_json)
+    look, existed = on_router(storage, make, create=True)
+    done = "there already, and left as it is" if existed else "created"
+    answer({**look.to_dict(), "existed": existed}, f"{bus}: {done}", as_json=as_json)
 
 
 @buses.command(short_help="Change settings of a bus.")
@@ -144,10 +168,10 @@ def create(bus: str, storage: str, as_json: bool, **given: Any) -> None:
 def update(bus: str, storage: str, as_json: bool, **given: Any) -> None:
     """Change those settings of a bus that are given; in force at once, in every process."""
 
-    async def change(router: Router) -> BusInfo:
+    async def change(router: Router) -> _Look:
         retention = (await router.describe_bus(bus)).settings.retention
         await router.update_bus(bus, **_options(given, retention))
-        return await router.describe_bus(bus)
+        return await _Look.at(router, bus)
 
     if all(value is None for value in given.values()):
         raise click.UsageError("say what to change")
@@ -161,10 +185,11 @@ def update(bus: str, storage: str, as_json: bool, **given: Any) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 def delete(bus: str, storage: str, subscriptions: bool, yes: bool, as_json: bool) -> None:
-    """Remove a bus with its events, what waits, and its dead letters, for good."""
+    """Remove a bus with its events, also those that are delayed, what waits, and its dead letters, for good."""
     if not yes:
         check_may_ask(as_json=as_json)
-        info = on_router(storage, lambda router: router.describe_bus(bus))
-        confirm(f"Remove {bus} with {info.events} events and {info.subscriptions} subscriptions for good?")
+        look = on_router(storage, lambda router: _Look.at(router, bus))
+        held = f"{look.info.events} events, {look.delayed} delayed events, {look.info.dead_letters} dead letters"
+        confirm(f"Remove {bus} with {held} and {look.info.subscriptions} subscriptions for good?")
     on_router(storage, lambda router: router.delete_bus(bus, subscriptions=subscriptions), doing=f"removing {bus}")
     answer({"deleted": bus}, f"{bus}: deleted", as_json=as_json)
