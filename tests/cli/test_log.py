@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +17,8 @@ from eventroute.cli.commands import commands
 from eventroute.storage.sqlite import SQLiteStorage
 from eventroute.testing.storage.log import put
 from tests.storage.sqlite.locking_out import lock_out
+
+VERSIONS = Path(__file__).parents[1] / "storage" / "sqlite" / "versions"
 
 
 @pytest.fixture
@@ -52,6 +56,20 @@ def test_a_file_that_was_cut_is_damaged(file: Path) -> None:
     assert done.exit_code == 1
     assert "SQLite: database disk image is malformed" in done.stdout
     assert "log check" not in done.output
+
+
+def test_a_file_of_an_earlier_version_can_be_checked_after_the_command_that_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "it's 5% #1"
+    folder.mkdir()
+    old = folder / "events.db"
+    with closing(sqlite3.connect(old, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript((VERSIONS / "1.sql").read_text(encoding="utf-8"))
+    done = CliRunner().invoke(commands, ["log", "check", str(old)])
+    assert done.exit_code == 2
+    [named] = re.findall("`eventroute (.*)`", done.stderr)
+    assert CliRunner().invoke(commands, shlex.split(named)).exit_code == 0
+    assert "the event 1 is no JSON object" in CliRunner().invoke(commands, ["log", "check", str(old)]).stdout
 
 
 def test_what_is_no_storage_is_an_error(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import quote
 
 from attrs import frozen
 
@@ -92,6 +93,6 @@ def check_version(connection: sqlite3.Connection, path: Path) -> None:
         raise StorageError(f"{path}: this is no storage: the file is empty")
     if version != SCHEMA_VERSION:
         raise StorageError(
-            f"{path}: the file has version {version}, not {SCHEMA_VERSION}: open it once as a storage, which takes it"
-            " there"
+            f"{path}: the file has version {version}, not {SCHEMA_VERSION}: open it once as a storage, where it can be"
+            f" written, which takes it there: `eventroute buses list --storage sqlite:///{quote(path.as_posix())}` does"
         )
