@@ -11,7 +11,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 from typing import Any
@@ -73,15 +73,21 @@ def take_over(seconds: float, *, seed: int, careless: bool, path: Path) -> Taken
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[sqlite3.Connection, Checkpoints]]:
-    with closing(connect(path, busy_timeout=0)) as connection, closing(connect(path, busy_timeout=0)) as another:
+    with ExitStack() as opened:
+        connection, *others = (opened.enter_context(closing(connect(path, busy_timeout=0))) for _ in range(3))
         connection.execute("PRAGMA synchronous = OFF")  # no power is lost here
-        yield connection, Checkpoints(path, another)
+        yield connection, opened.enter_context(closing(Checkpoints(path, *others)))
 
 
 def _take_over(connection: sqlite3.Connection, checkpoints: Checkpoints, careless: bool) -> None:
     if careless:
         checkpoints.take_over()
         return
+    _begin(connection)
+    held = checkpoints.hold()
+    connection.execute("ROLLBACK")
+    if held:
+        checkpoints.take_over_held()
     _begin(connection)
     checkpoints.take_over()
     connection.execute("ROLLBACK")

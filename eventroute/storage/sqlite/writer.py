@@ -64,7 +64,8 @@ class WriteThread(JobThread):
         try:
             connection = self._connect(self._busy_timeout)
             glance(connection, self._path)
-            self._checkpoints = Checkpoints(self._path, self._connect(self._busy_timeout))
+            others = (self._connect(self._busy_timeout), self._connect(self._busy_timeout))
+            self._checkpoints = self._opened.enter_context(closing(Checkpoints(self._path, *others)))
         except FAILURES as error:
             raise storage_error(error, self._path) from error
         self._tables = SqliteTables(connection, room=FileRoom(self._path, connection, self._clock))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import count
@@ -15,7 +16,7 @@ from eventroute.clock import SystemClock
 from eventroute.storage.base import DEFAULT_BUS
 from eventroute.storage.jobs import AppendJob
 from eventroute.storage.sqlite import SQLiteStorage, checkpoints, writer
-from eventroute.storage.sqlite.checkpoints import lengthen
+from eventroute.storage.sqlite.checkpoints import Checkpoints, lengthen
 from eventroute.storage.sqlite.schema import connect
 from eventroute.storage.sqlite.wal import wal_mark
 from eventroute.storage.sqlite.writer import WriteThread
@@ -43,10 +44,19 @@ class Appender:
             job = AppendJob(DEFAULT_BUS, [b"x" * size] * batch, str(number), [str(number - 1)])
             self.writer._work([job])
             assert job.error is None
-            self.writer._tidy()
+            self.tidy()
+
+    def tidy(self) -> None:
+        """See to the log, and wait for what is done in a thread."""
+        self.writer._tidy()
+        if self.checkpoints._aside is not None:
+            self.checkpoints._aside.exception(timeout=10)
 
     def is_due(self) -> bool:
         return self.checkpoints.is_due
+
+    def is_unsettled(self) -> bool:
+        return self.writer._unsettled
 
     @property
     def pages(self) -> int:
@@ -68,23 +78,137 @@ async def events(path: Path) -> int:
         return len(await read_all(storage))
 
 
-def test_nobody_writes_while_the_log_is_taken_over(appender: Appender, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def other(path: Path) -> Iterator[sqlite3.Connection]:
+    """Another process, as far as SQLite is concerned."""
+    with closing(sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("PRAGMA wal_autocheckpoint = 0")
+        yield other
+
+
+@pytest.mark.parametrize(
+    "due", [{"_PAGES": 10}, {"_COMMITS_A_LOOK": 4, "WAL_BYTES": PAGE, "_PATIENCE": 0.0, "_LOOKS": 1}]
+)
+def test_nobody_begins_the_log_anew_while_it_is_taken_over(
+    appender: Appender, other: sqlite3.Connection, due: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """SQLite before 3.51.3 loses what is committed, where one begins the log anew while another takes it over."""
-    monkeypatch.setattr(checkpoints, "_PAGES", 10)
-    refused: list[str] = []
+    for name, value in due.items():
+        monkeypatch.setattr(checkpoints, name, value)
+    seen: list[str] = []
 
     def meanwhile(statement: str) -> None:
-        if "wal_checkpoint" in statement:
+        if "wal_checkpoint" not in statement:
+            return
+        before = wal_mark(appender.path)
+        if threading.current_thread() is threading.main_thread():
             with pytest.raises(sqlite3.OperationalError, match="locked"):
                 other.execute("BEGIN IMMEDIATE")
-            refused.append(statement)
-
-    with closing(sqlite3.connect(appender.path, timeout=0, isolation_level=None)) as other:
-        appender.checkpoints._connection.set_trace_callback(meanwhile)
-        appender.append(20)
-        assert len(refused) > 3
+            seen.append("refused")
+            return
+        other.execute("PRAGMA busy_timeout = 10000")  # until the writer lets go
         other.execute("BEGIN IMMEDIATE")
         other.execute("ROLLBACK")
+        other.execute("PRAGMA busy_timeout = 0")
+        other.execute("PRAGMA wal_checkpoint(PASSIVE)")  # all of it, after which it could be begun anew
+        other.execute("UPDATE host SET boot = 'another'")
+        after = wal_mark(appender.path)
+        assert before is not None
+        assert after is not None
+        seen.append("begun anew" if after.salts != before.salts else "written to")
+
+    appender.checkpoints._connection.set_trace_callback(meanwhile)
+    appender.append(40)
+    assert len(seen) > 5
+    assert {*seen} == {"written to", "refused"}
+    assert seen[:2] == ["written to", "refused"]  # most of it, and then the rest
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("ROLLBACK")
+
+
+def test_a_log_that_cannot_be_held_is_taken_over_alone(
+    appender: Appender, other: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "_PAGES", 10)
+    monkeypatch.setattr(checkpoints, "wal_mark", lambda _path: None)
+    refused: list[bool] = []
+
+    def meanwhile(statement: str) -> None:
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("BEGIN IMMEDIATE")
+        refused.append("wal_checkpoint" in statement)
+
+    appender.checkpoints._connection.set_trace_callback(meanwhile)
+    appender.append(20)
+    assert len(refused) > 3
+    assert all(refused)
+
+
+def test_a_log_that_is_in_the_file_to_its_end_is_not_held(appender: Appender, other: sqlite3.Connection) -> None:
+    """Who reads it then has no part in it, and it can be begun anew."""
+    appender.append(1)
+    connection = appender.writer._tables.connection
+    connection.execute("BEGIN IMMEDIATE")
+    assert appender.checkpoints.hold()
+    assert appender.checkpoints.take_over_held() == appender.pages
+    assert not appender.checkpoints.hold()
+
+    def finish(_statement: str) -> None:
+        other.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    connection.execute("ROLLBACK")
+    appender.append(1)
+    appender.checkpoints._reader.set_trace_callback(finish)  # just as it begins to read
+    connection.execute("BEGIN IMMEDIATE")
+    assert not appender.checkpoints.hold()
+    connection.execute("ROLLBACK")
+    assert not appender.checkpoints._reader.in_transaction
+
+
+def test_what_is_wrong_while_others_write_is_heard(appender: Appender, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "_PAGES", 10)
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+    failures = [error]
+    take_over = Checkpoints.take_over
+
+    def fail(self: Checkpoints) -> int:
+        if failures:
+            raise failures.pop()
+        return take_over(self)
+
+    monkeypatch.setattr(Checkpoints, "take_over", fail)
+    appender.append(1, batch=100)
+    assert appender.is_due()
+    assert not appender.checkpoints._reader.in_transaction
+    assert not appender.is_unsettled()
+    appender.tidy()
+    assert appender.is_unsettled()
+    appender.append(10)
+    assert not appender.is_unsettled()
+
+
+def test_who_closes_waits_for_what_is_under_way(appender: Appender, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "_PAGES", 10)
+    going, may_end = threading.Event(), threading.Event()
+
+    def slowly(statement: str) -> None:
+        if "wal_checkpoint" in statement and not going.is_set():
+            going.set()
+            assert may_end.wait(10)
+
+    appender.checkpoints._connection.set_trace_callback(slowly)
+    appender.writer._work([AppendJob(DEFAULT_BUS, [b"x" * 500] * 100, "first", [])])
+    appender.writer._tidy()
+    assert going.wait(10)
+    closer = threading.Thread(target=appender.writer._end)
+    closer.start()
+    closer.join(0.05)
+    assert closer.is_alive()
+    may_end.set()
+    closer.join(10)
+    assert not appender.checkpoints._thread.is_alive()
+    assert not appender.log.exists()
 
 
 def test_the_log_is_taken_over_and_begun_anew(appender: Appender) -> None:
@@ -104,10 +228,11 @@ def test_a_log_that_others_write_to_is_seen_to_later(appender: Appender, monkeyp
         job = AppendJob(DEFAULT_BUS, [b"x" * 500] * 100, "first", [])
         appender.writer._work([job])
         other.execute("BEGIN IMMEDIATE")
-        appender.writer._tidy()
+        appender.tidy()
         assert appender.is_due()
         other.execute("ROLLBACK")
-        appender.writer._tidy()
+        for _ in range(2):  # most of it, and then the rest
+            appender.tidy()
         assert not appender.is_due()
         assert not appender.writer._unsettled
 
@@ -180,7 +305,7 @@ def test_a_reader_that_stays_is_waited_for_once(appender: Appender, monkeypatch:
     monkeypatch.setattr(checkpoints, "_COMMITS_A_LOOK", 4)
     monkeypatch.setattr(checkpoints, "WAL_BYTES", 50 * PAGE)
     naps: list[float] = []
-    monkeypatch.setattr("eventroute.storage.sqlite.checkpoints.time.sleep", naps.append)
+    monkeypatch.setattr(time, "sleep", naps.append)
     for times in (1, 2):
         with closing(sqlite3.connect(appender.path, isolation_level=None)) as reader:
             reader.execute("BEGIN")
@@ -236,7 +361,7 @@ def test_all_connections_wait_while_the_file_is_opened(path: Path, monkeypatch: 
 
     monkeypatch.setattr(writer, "connect", connected)
     Appender(path).writer._end()
-    assert patience == [10, 10]
+    assert patience == [10, 10, 10]
 
 
 def test_a_log_is_never_cut(tmp_path: Path) -> None:
