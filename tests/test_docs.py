@@ -127,7 +127,7 @@ def shell(block: Block, command: str) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, f"{block.place}: {command!r} ended with {done.returncode}:\n{done.stdout}"
