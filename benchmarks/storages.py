@@ -43,9 +43,11 @@ class Ours:
     opened: Callable[[], AbstractAsyncContextManager[Storage]]
     """An empty storage. May raise Unavailable."""
 
-    def append(self, batch: int, *, backends: tuple[str, ...] = ("asyncio",)) -> tuple[Contender, ...]:
+    def append(
+        self, batch: int, *, backends: tuple[str, ...] = ("asyncio",), warm_up: int = WARM_UP
+    ) -> tuple[Contender, ...]:
         """One task appends batch after batch."""
-        return _contenders(partial(self._append, batch), backends)
+        return _contenders(partial(self._append, batch, warm_up), backends)
 
     def append_together(self) -> tuple[Contender, ...]:
         """`TASKS` tasks append event after event."""
@@ -59,9 +61,9 @@ class Ours:
         """
         return _contenders(partial(self._drain, batch, filled_by or batch), backends)
 
-    async def _append(self, batch: int, events: int) -> float:
+    async def _append(self, batch: int, warm_up: int, events: int) -> float:
         async with self.opened() as storage:
-            await publish(storage, WARM_UP, batch)
+            await publish(storage, warm_up, batch)
             begin = perf_counter()
             await publish(storage, events // batch, batch)
             return perf_counter() - begin

@@ -167,9 +167,9 @@ class Checkpoints:
 
 
 def lengthen(log: Path, size: int) -> None:
-    """Write zeros behind the end of a log's file, up to that size: SQLite reads it up to what is no page of the log. To
-    sync what is written over takes about half as long as to sync a file that grows. Only while nobody writes to it;
-    and should somebody, since the log is another file's by now, nothing is written over.
+    """Write zeros behind the end of a log's file, up to that size: SQLite reads up to what is no page of the log, and
+    what is written over is synced sooner than a file that grows. Only while nobody writes to it; and should somebody,
+    since the log is another file's by now, nothing is written over.
     """
     with suppress(OSError), os.fdopen(os.open(log, _APPEND), "ab", buffering=0) as file:  # else SQLite makes it grow
         end = file.seek(0, os.SEEK_END)
