@@ -310,7 +310,7 @@ async def test_the_mark_outlives_retries_restarts_and_a_redriven_dead_letter(
             await router.subscribe(to(sink, policy=MARKED))
             await router.publish(*events("a"))
             await idle(router, clock)
-            sink.script = [Retry("busy")]
+            sink.script = [Retry("busy", after=1)]
             replay = await router.replay("s")
             await settle(clock)
         sink.script = [Retry("still busy"), Reject("never")]
