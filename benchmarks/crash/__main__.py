@@ -25,8 +25,8 @@ import anyio
 from benchmarks.crash.disk import DiskLayer
 from benchmarks.crash.kill import MODES, fast_folder, kill
 from benchmarks.crash.power import cut_power
-from benchmarks.crash.serve import kill_serving
-from benchmarks.crash.takeover import take_over
+from benchmarks.crash.serve import Served, kill_serving
+from benchmarks.crash.takeover import TakenOver, take_over
 from benchmarks.crash.work import Tally
 from benchmarks.crash.workers import kill_workers
 from benchmarks.harness import Unavailable
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--restarts", type=int, default=0, help="workers: how often the server is restarted")
     parser.add_argument("--slack", type=float, default=1.0, help="workers: how late progress may be, in seconds")
-    parser.add_argument("--careless", action="store_true", help="takeover: let others write meanwhile")
+    parser.add_argument("--careless", action="store_true", help="takeover: let others begin the log anew")
     options = parser.parse_args(arguments)
     if options.crash == "workers":
         return _workers(options)
@@ -77,15 +77,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.crash == "serve":
         with tempfile.TemporaryDirectory() as folder:
             served = kill_serving(options.times, seed=options.seed, folder=Path(folder))
-        print(*served.faults, f"serve: {served}, {time.monotonic() - began:.0f} s", sep="\n")
-        return 1 if served.faults else 0
+        return _tell(options.crash, served, began)
     if options.crash == "takeover":
         with tempfile.TemporaryDirectory(dir=fast_folder()) as folder:
             taken = take_over(
                 options.seconds, seed=options.seed, careless=options.careless, path=Path(folder, "log.db")
             )
-        print(*taken.faults, f"takeover: {taken}, {time.monotonic() - began:.0f} s", sep="\n")
-        return 1 if taken.faults else 0
+        return _tell(options.crash, taken, began)
     with tempfile.TemporaryDirectory(dir=fast_folder()) as folder:
         tally = CRASHES[options.crash](options.times, options.seed, Path(folder))
     print(*tally.faults, sep="\n", end="\n" if tally.faults else "")
@@ -96,6 +94,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not tally.faults:
         print(f"so the rate of faults is below {300 / tally.crashes:.2g} % (95 %)")
     return 1 if tally.faults else 0
+
+
+def _tell(crash: str, outcome: Served | TakenOver, began: float) -> int:
+    print(*outcome.faults, f"{crash}: {outcome}, {time.monotonic() - began:.0f} s", sep="\n")
+    return 1 if outcome.faults else 0
 
 
 def _workers(options: argparse.Namespace) -> int:

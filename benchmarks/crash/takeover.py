@@ -1,7 +1,8 @@
 """Processes that take the write-ahead log of a file over, all the time, while another one writes and begins it anew.
 
 SQLite before 3.51.3 loses what was committed there (the WAL-reset bug, https://sqlite.org/wal.html), once in some
-million times, unless whoever takes the log over keeps others from writing. Pages that are lost are found by their rows.
+million times, unless whoever takes the log over keeps it from being begun anew. Pages that are lost are found by their
+rows.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ __all__ = [
     "is_locked_out",
     "lost_message",
     "prepare",
+    "primary_code",
     "read_version",
     "storage_error",
 ]
@@ -38,7 +39,8 @@ FAILURES = (sqlite3.Error, UnicodeDecodeError, msgspec.DecodeError)
 """What is raised where a file fails, or where it holds what nobody wrote."""
 
 
-def _primary(error: Exception) -> int:
+def primary_code(error: BaseException | None) -> int:
+    """The kind of an error, as SQLite tells it; what is raised without one tells of damage."""
     code: int = getattr(error, "sqlite_errorcode", 0)  # absent where sqlite3 itself, or this package, found fault
     if not code and (type(error) is sqlite3.DatabaseError or not isinstance(error, sqlite3.Error)):
         return sqlite3.SQLITE_CORRUPT
@@ -47,12 +49,12 @@ def _primary(error: Exception) -> int:
 
 def is_damage(error: Exception) -> bool:
     """Whether it says that a file which is SQLite's is damaged."""
-    return _primary(error) == sqlite3.SQLITE_CORRUPT
+    return primary_code(error) == sqlite3.SQLITE_CORRUPT
 
 
 def storage_error(error: Exception, path: Path) -> StorageError:
     """What an error of SQLite means to who uses the storage, and what can be done."""
-    primary = _primary(error)
+    primary = primary_code(error)
     if primary == sqlite3.SQLITE_FULL:
         found: StorageError = StorageFull(
             f"{path}: no room is left on the file system (or the file has reached its limit): make room, and it goes on"
@@ -85,7 +87,7 @@ _MEANINGS = {
 
 def is_locked_out(error: BaseException | None) -> bool:
     """Whether an error of SQLite says that the file, or what it needs beside it, may not be opened or written."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _LOCKED_OUT
+    return primary_code(error) in _LOCKED_OUT
 
 
 class _Connection(sqlite3.Connection):
@@ -131,7 +133,7 @@ def prepare(path: Path, *, busy_timeout: float, as_is: bool = False) -> None:
             _prepare(path, busy_timeout, as_is)
         except FAILURES as error:
             # Two processes that open a new file at once can meet in the change to WAL, for which SQLite does not wait.
-            busy = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+            busy = primary_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
             if not busy or time.monotonic() > deadline:
                 raise storage_error(error, path) from error
             time.sleep(0.02)

@@ -18,7 +18,14 @@ from eventroute.storage.jobs import AppendJob, Call, Job, JobThread, fail
 from eventroute.storage.sqlite.check import glance
 from eventroute.storage.sqlite.checkpoints import Checkpoints
 from eventroute.storage.sqlite.room import FileRoom
-from eventroute.storage.sqlite.schema import FAILURES, connect, is_locked_out, prepare, storage_error
+from eventroute.storage.sqlite.schema import (
+    FAILURES,
+    connect,
+    is_locked_out,
+    prepare,
+    primary_code,
+    storage_error,
+)
 from eventroute.storage.sqlite.tables import SqliteTables
 from eventroute.storage.threads import Watchers
 
@@ -62,10 +69,10 @@ class WriteThread(JobThread):
             self.locked_out = is_locked_out(error.__cause__)
             raise
         try:
-            connection = self._connect(self._busy_timeout)
+            connection = self._connect()
             glance(connection, self._path)
-            others = (self._connect(self._busy_timeout), self._connect(self._busy_timeout))
-            self._checkpoints = self._opened.enter_context(closing(Checkpoints(self._path, *others)))
+            checkpoints = Checkpoints(self._path, self._connect(), self._connect())
+            self._checkpoints = self._opened.enter_context(closing(checkpoints))
         except FAILURES as error:
             raise storage_error(error, self._path) from error
         self._tables = SqliteTables(connection, room=FileRoom(self._path, connection, self._clock))
@@ -75,8 +82,8 @@ class WriteThread(JobThread):
         if first.error is not None:
             raise first.error
 
-    def _connect(self, busy_timeout: float) -> sqlite3.Connection:
-        return self._opened.enter_context(closing(connect(self._path, busy_timeout=busy_timeout)))
+    def _connect(self) -> sqlite3.Connection:
+        return self._opened.enter_context(closing(connect(self._path, busy_timeout=self._busy_timeout)))
 
     def _work(self, jobs: list[Job[Any]]) -> None:
         if self._attempt(jobs) or len(jobs) == 1:
@@ -113,7 +120,7 @@ class WriteThread(JobThread):
             connection.execute("COMMIT")
         except FAILURES as error:
             self._tables.forget()
-            self._unsettled = self._unsettled or _primary(error) == sqlite3.SQLITE_IOERR
+            self._unsettled = self._unsettled or primary_code(error) == sqlite3.SQLITE_IOERR
             with suppress(sqlite3.Error):  # the error that counts is the one before
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
@@ -135,7 +142,7 @@ class WriteThread(JobThread):
                 return
             except sqlite3.OperationalError as error:
                 waited = time.monotonic() - began
-                if _primary(error) != sqlite3.SQLITE_BUSY or waited >= patience:
+                if primary_code(error) != sqlite3.SQLITE_BUSY or waited >= patience:
                     raise
             time.sleep(max(random.uniform(*_TURN), _TURN_SHARE * waited))  # noqa: S311 - jitter
 
@@ -196,7 +203,7 @@ class WriteThread(JobThread):
             finally:
                 connection.execute("ROLLBACK")
         except sqlite3.Error as error:  # nobody waits for this, and there is always another time
-            self._unsettled = self._unsettled or _primary(error) == sqlite3.SQLITE_IOERR
+            self._unsettled = self._unsettled or primary_code(error) == sqlite3.SQLITE_IOERR
 
 
 @contextmanager
@@ -207,8 +214,3 @@ def _waiting(connection: sqlite3.Connection, seconds: float) -> Iterator[None]:
         yield
     finally:
         connection.execute("PRAGMA busy_timeout = 0")
-
-
-def _primary(error: Exception) -> int:
-    code: int = getattr(error, "sqlite_errorcode", 0)
-    return code & 0xFF
